@@ -1,0 +1,1 @@
+"""The worker: dispatch, join, evaluate. Faust lives in `app` and `streaming` only."""

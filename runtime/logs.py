@@ -1,0 +1,52 @@
+"""Logs as one JSON object a line on stderr. Callers log facts and tokens, never numbers or texts."""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+import sys
+import time
+
+_MSISDN = re.compile(r"(?<![\w.])\+?[1-9][0-9]{9,14}(?![\w.])")
+"""A last line of defence: long digit runs are masked even when a library put them in a message."""
+
+
+class JsonFormatter(logging.Formatter):
+    """`{"at", "level", "process", "message", …}`; extra fields come from `extra={"fields": {...}}`."""
+
+    def __init__(self, process: str) -> None:
+        super().__init__()
+        self._process = process
+
+    def format(self, record: logging.LogRecord) -> str:
+        """One line of JSON."""
+        line: dict[str, object] = {
+            "at": time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created))
+            + f".{int(record.msecs):03d}Z",
+            "level": record.levelname.lower(),
+            "process": self._process,
+            "message": mask(record.getMessage()),
+        }
+        fields = getattr(record, "fields", None)
+        if isinstance(fields, dict):
+            line |= {k: mask(v) if isinstance(v, str) else v for k, v in fields.items()}
+        if record.exc_info:
+            line["exception"] = mask(self.formatException(record.exc_info))
+        return json.dumps(line, ensure_ascii=False, default=str)
+
+
+def mask(message: str) -> str:
+    """Replace what looks like a phone number."""
+    return _MSISDN.sub("[number]", message)
+
+
+def configure_logs(process: str, level: int = logging.INFO) -> None:
+    """Send all logs of this process to stderr as JSON lines."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(JsonFormatter(process))
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(level)
+    for noisy in ("aiokafka", "faust", "mode", "kafka"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)

@@ -1,0 +1,57 @@
+"""Runs an async main until it ends or SIGTERM/SIGINT asks it to stop; turns known errors into one sentence."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+from collections.abc import Awaitable, Callable
+from enum import IntEnum
+
+
+class ExitCode(IntEnum):
+    """Exit codes of every command."""
+
+    DONE = 0
+    ANSWER_IS_NO = 1
+    WRONG_USE = 2
+    DEPENDENCY_UNREACHABLE = 3
+
+
+class CannotRun(Exception):  # noqa: N818 - reads as the sentence it prints
+    """The process cannot do its work; `str` is one sentence with the setting or row and the fix."""
+
+    def __init__(self, sentence: str, code: ExitCode = ExitCode.WRONG_USE) -> None:
+        super().__init__(sentence)
+        self.code = code
+
+
+def run_process(main: Callable[[asyncio.Event], Awaitable[None]]) -> int:
+    """Run `main(stop)`; `stop` is set on SIGTERM or SIGINT. Returns the exit code.
+
+    `CannotRun` becomes one line on stderr. Anything else is a defect or an
+    infrastructure failure and keeps its traceback: the supervisor restarts us.
+    """
+
+    async def supervised() -> None:
+        stop = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        for signum in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(signum, stop.set)
+        await main(stop)
+
+    try:
+        asyncio.run(supervised())
+    except CannotRun as error:
+        print(f"error: {error}", file=sys.stderr)
+        return int(error.code)
+    return int(ExitCode.DONE)
+
+
+def port_in_use(setting: str, host: str, port: int) -> CannotRun:
+    """The sentence for a port that somebody else holds."""
+    return CannotRun(
+        f"{setting} == {port}: the port is already in use on {host}. "
+        f"Stop the other program or set {setting} to a free port.",
+        ExitCode.DEPENDENCY_UNREACHABLE,
+    )

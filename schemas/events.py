@@ -1,0 +1,292 @@
+"""Every event that travels through Kafka: one frozen, tagged Struct per fact.
+
+Conventions: `…_ms` is integer milliseconds since the Unix epoch (UTC); `…_minor` is integer
+minor units of `currency` (ISO 4217); `…_micro` is millionths of the currency's major unit.
+`event_id` is unique per fact and stable across retries of the same fact. Unknown fields are
+ignored on decode, so a field may be added; renaming or removing one needs a new major version.
+Constructors do not check types (msgspec); mypy does, and `schemas.codec` does on decode.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+Purpose = Literal["promotional", "transactional", "service", "otp"]
+Metric = Literal[
+    "conversion_rate", "click_rate", "reply_rate", "revenue_per_recipient", "profit_per_recipient"
+]
+Eligibility = Literal["eligible", "blocked", "deferred"]
+SubmitOutcome = Literal["accepted", "rejected", "unknown", "expired"]
+"""`unknown`: the submit_sm may have reached the SMSC, its answer was cut off; not resent."""
+
+ReceiptState = Literal[
+    "SCHEDULED",
+    "ENROUTE",
+    "DELIVERED",
+    "EXPIRED",
+    "DELETED",
+    "UNDELIVERABLE",
+    "ACCEPTED",
+    "UNKNOWN",
+    "REJECTED",
+    "SKIPPED",
+]
+"""SMPP 5.0 §4.7.15 message_state, by name."""
+
+HOLDOUT = "holdout"
+"""`variant_id` of a recipient who is assigned to receive nothing."""
+
+
+class Event(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", gc=False):
+    """What every event carries."""
+
+    event_id: str
+    occurred_at_ms: int
+
+
+class SubjectEvent(Event, frozen=True, kw_only=True, gc=False):
+    """An event about one person; `subject` is the keyed token and the Kafka key."""
+
+    subject: str
+
+
+class VariantDefinition(msgspec.Struct, frozen=True, kw_only=True):
+    """One arm of a campaign. `share` is its part of the non-holdout recipients."""
+
+    variant_id: str
+    share: float
+    template: str
+
+
+class Goal(msgspec.Struct, frozen=True, kw_only=True):
+    """What decides. `minimum_effect` is absolute, in the metric's unit (rates: 0.01 = 1 point)."""
+
+    metric: Metric
+    window_ms: int
+    minimum_effect: float
+
+
+class Costs(msgspec.Struct, frozen=True, kw_only=True):
+    """Money rules. `margin` is the part of revenue that is kept before SMS costs."""
+
+    currency: str
+    price_per_segment_micro: int
+    billed_on: Literal["submitted", "accepted", "delivered"] = "accepted"
+    margin: float = 1.0
+    opt_out_cost_minor: int = 0
+
+
+class Plan(msgspec.Struct, frozen=True, kw_only=True):
+    """How the decision is made; frozen and hashed at launch."""
+
+    method: Literal["sequential", "fixed", "bandit"] = "fixed"
+    alpha: float = 0.05
+    power: float = 0.8
+
+
+class CampaignDefined(Event, frozen=True, kw_only=True, tag="campaign_defined"):
+    """A campaign's definition came into force. Compacted; key `campaign_id`."""
+
+    campaign_id: str
+    plan_version: int
+    plan_hash: str
+    salt: str
+    purpose: Purpose
+    language: str
+    connection: str
+    source_addr: str
+    variants: tuple[VariantDefinition, ...]
+    control: str
+    holdout: float
+    goal: Goal
+    costs: Costs
+    plan: Plan
+    guardrails: dict[str, float] = {}
+    """Guardrail metric → largest accepted worsening, absolute (opt_out_rate 0.002 = 0.2 points)."""
+    analyse_by: tuple[str, ...] = ()
+    audience_size: int | None = None
+
+
+class AllocationChanged(Event, frozen=True, kw_only=True, tag="allocation_changed"):
+    """The shares of a campaign's variants changed. Compacted; key `campaign_id`."""
+
+    campaign_id: str
+    shares: dict[str, float]
+    reason: str
+    verdict_id: str | None = None
+
+
+class VerdictReached(Event, frozen=True, kw_only=True, tag="verdict_reached"):
+    """The verdict of a campaign changed. Compacted; key `campaign_id`."""
+
+    campaign_id: str
+    verdict: str
+    variant_id: str | None
+    reason: str
+    plan_hash: str
+
+
+class RecipientAssigned(SubjectEvent, frozen=True, kw_only=True, tag="recipient_assigned"):
+    """A recipient was assigned to an arm (`variant_id` may be `HOLDOUT`). Once per campaign and subject."""
+
+    campaign_id: str
+    variant_id: str
+    wave: int = 0
+    eligibility: Eligibility = "eligible"
+    blocked_by: str | None = None
+    attributes: dict[str, str] = {}
+    covariate: int | None = None
+
+
+class MessageRequested(SubjectEvent, frozen=True, kw_only=True, tag="message_requested"):
+    """A message shall be sent. Restricted topic: the only event with a phone number and a text."""
+
+    message_id: str
+    connection: str
+    source_addr: str
+    destination: str
+    """E.164 digits without `+`."""
+    text: str
+    purpose: Purpose
+    campaign_id: str | None = None
+    variant_id: str | None = None
+    expires_at_ms: int | None = None
+    """After this moment the request becomes an `expired` result, not a send."""
+
+
+class MessageSubmitted(SubjectEvent, frozen=True, kw_only=True, tag="message_submitted"):
+    """The SMSC answered one submit_sm (or its answer was cut off). One per message part."""
+
+    message_id: str
+    connection: str
+    source_addr: str
+    outcome: SubmitOutcome
+    command_status: int | None = None
+    smsc_message_id: str | None = None
+    part: int = 1
+    parts: int = 1
+    segments: int = 1
+    """Billed segments of this PDU."""
+    encoding: str = "gsm7"
+    latency_ms: int | None = None
+    account: str | None = None
+    campaign_id: str | None = None
+    variant_id: str | None = None
+    content_tag: str | None = None
+    may_duplicate: bool = False
+
+
+class ReceiptReceived(SubjectEvent, frozen=True, kw_only=True, tag="receipt_received"):
+    """A delivery receipt (DLR) arrived. Raw operator id kept; matching happens downstream."""
+
+    connection: str
+    smsc_message_id: str
+    candidates: tuple[str, ...] = ()
+    """Other spellings of the id: case-folded, zeros stripped, hex↔decimal."""
+    raw_state: str
+    state: ReceiptState
+    is_final: bool | None
+    """`None`: disputed states (ACCEPTED, UNKNOWN) on a connection without a rule."""
+    err: str | None = None
+    submitted_at_ms: int | None = None
+    done_at_ms: int | None = None
+    """The operator's clock: ordering of contradicting receipts only, never latency."""
+    source: Literal["text", "tlv", "data_sm"] = "text"
+
+
+class InboundReceived(SubjectEvent, frozen=True, kw_only=True, tag="inbound_received"):
+    """A mobile-originated message (MO) arrived. Its text never leaves the bridge."""
+
+    connection: str
+    destination_addr: str
+    keyword: str | None = None
+    is_opt_out: bool = False
+    is_opt_in: bool = False
+    is_help: bool = False
+    language: str | None = None
+    segments: int = 1
+    encoding: str = "gsm7"
+
+
+class LinkIssued(Event, frozen=True, kw_only=True, tag="link_issued"):
+    """A short link exists: `token` leads to `target`. Compacted; key `token`."""
+
+    token: str
+    target: str
+    subject: str
+    campaign_id: str
+    variant_id: str
+    message_id: str
+
+
+class LinkClicked(SubjectEvent, frozen=True, kw_only=True, tag="link_clicked"):
+    """A short link was opened, by a person or by a machine (`is_human`)."""
+
+    token: str
+    message_id: str
+    campaign_id: str
+    variant_id: str
+    is_human: bool
+    filter_reason: str | None = None
+
+
+class ConversionRecorded(SubjectEvent, frozen=True, kw_only=True, tag="conversion_recorded"):
+    """A person reached the goal, or (`refund_of`) got money back. `conversion_id` is the idempotency key."""
+
+    conversion_id: str
+    goal: str
+    value_minor: int
+    """Not negative; for a refund the amount given back."""
+    currency: str
+    refund_of: str | None = None
+    campaign_id: str | None = None
+
+
+class ConsentChanged(SubjectEvent, frozen=True, kw_only=True, tag="consent_changed"):
+    """Consent was granted or withdrawn for a purpose. Compacted; key `subject`."""
+
+    purpose: Purpose | Literal["all"]
+    is_granted: bool
+    basis: str
+    evidence: str
+
+
+class ConnectionReported(Event, frozen=True, kw_only=True, tag="connection_reported"):
+    """How one SMPP connection of a bridge is doing, once a second. Compacted; key `connection`."""
+
+    connection: str
+    instance: str
+    state: str
+    """Session state of the worst bind: CLOSED, OPEN, BOUND_TX, BOUND_RX, BOUND_TRX, UNBINDING."""
+    binds: int
+    bound: int
+    window: int
+    window_in_use: int
+    submits: int
+    accepted: int
+    rejected: int
+    receipts: int
+    inbound: int
+    unknown: int
+    reconnects: int
+    last_error: str | None = None
+
+
+AnyEvent = (
+    CampaignDefined
+    | AllocationChanged
+    | VerdictReached
+    | RecipientAssigned
+    | MessageRequested
+    | MessageSubmitted
+    | ReceiptReceived
+    | InboundReceived
+    | LinkIssued
+    | LinkClicked
+    | ConversionRecorded
+    | ConsentChanged
+    | ConnectionReported
+)
+
