@@ -228,6 +228,17 @@ class Verdict(Row, frozen=True, kw_only=True, gc=False):
     plan_hash: str
 
 
+class JoinHealth(Row, frozen=True, kw_only=True, gc=False):
+    """What the join knows about data faults. `campaign_id` "" is the whole system."""
+
+    campaign_id: str
+    double_assigned: int = 0
+    """Recipients assigned to two arms of this campaign."""
+    receipts: int = 0
+    unmatched_receipts: int = 0
+    """Receipts without a submit for longer than the grace period."""
+
+
 class ConnectionState(Row, frozen=True, kw_only=True, gc=False):
     """The last report of an SMPP connection."""
 

@@ -12,6 +12,14 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeVar
 
 PREFIX = "SMS_"
+PROCESS_PREFIXES = (
+    "SMS_BRIDGE_",
+    "SMS_DASHBOARD_",
+    "SMS_SIMULATOR_",
+    "SMS_TRACKING_",
+    "SMS_WORKER_",
+)
+SHARED_VARIABLES = frozenset({"SMS_KAFKA", "SMS_SUBJECT_KEY", "SMS_SUBJECT_KEY_ID"})
 _VARIABLE = "variable"
 S = TypeVar("S")
 
@@ -58,19 +66,14 @@ def variables_of(cls: type[Any]) -> dict[str, Variable]:
     }
 
 
-def read_settings(cls: type[S], environ: Mapping[str, str], known: Iterable[str] = ()) -> S:
-    """Build `cls` from `environ`.
-
-    `known` names variables of sibling processes that may stand in a shared environment.
+def read_settings(cls: type[S], environ: Mapping[str, str]) -> S:
+    """Build `cls` from `environ`. Variables of sibling processes may stand in it too.
 
     Raises:
         SettingsError: If a variable is missing, unknown, or breaks its rule.
     """
     variables = variables_of(cls)
-    names = {variable.name for variable in variables.values()} | set(known)
-    for name in environ:
-        if name.startswith(PREFIX) and name not in names:
-            raise SettingsError(f"{name} is not a setting. Known: {', '.join(sorted(names))}.")
+    _reject_unknown({variable.name for variable in variables.values()}, environ)
     values: dict[str, Any] = {}
     for field_name, variable in variables.items():
         text = environ.get(variable.name)
@@ -91,6 +94,14 @@ def read_settings(cls: type[S], environ: Mapping[str, str], known: Iterable[str]
         raise
     except ValueError as error:
         raise SettingsError(str(error)) from error
+
+
+def _reject_unknown(names: set[str], environ: Iterable[str]) -> None:
+    foreign = tuple(p for p in PROCESS_PREFIXES if not any(n.startswith(p) for n in names))
+    for name in environ:
+        is_ours = name.startswith(PREFIX) and not name.startswith(foreign)
+        if is_ours and name not in names | SHARED_VARIABLES:
+            raise SettingsError(f"{name} is not a setting. Known: {', '.join(sorted(names))}.")
 
 
 def _parse(variable: Variable, text: str) -> Any:
