@@ -13,7 +13,7 @@ import zlib
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
-from typing import Any, Final
+from typing import Any, Final, Self
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
@@ -64,7 +64,7 @@ class KafkaPublisher:
         self.pending = 0
         self.pending_bytes = 0
 
-    async def __aenter__(self) -> KafkaPublisher:
+    async def __aenter__(self) -> Self:
         self._loop = asyncio.get_running_loop()
         self._producer = AIOKafkaProducer(
             bootstrap_servers=self._bootstrap,
@@ -196,9 +196,7 @@ def partition_for(topic: Topic, event: Event, key: str) -> int:
 def _append(
     batch: Any, key: bytes | None, value: bytes, headers: Sequence[tuple[str, bytes]]
 ) -> bool:
-    return (
-        batch.append(key=key, value=value, timestamp=None, headers=list(headers)) is not None
-    )
+    return batch.append(key=key, value=value, timestamp=None, headers=list(headers)) is not None
 
 
 def _settle(future: asyncio.Future[None], error: BaseException | None) -> None:

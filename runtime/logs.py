@@ -1,4 +1,4 @@
-"""Logs as one JSON object a line on stderr. Callers log facts and tokens, never numbers or texts."""
+"""Logs as one JSON object a line on stderr. Callers log facts and tokens, never numbers."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _MSISDN = re.compile(r"(?<![\w.])\+?[1-9][0-9]{9,14}(?![\w.])")
 
 
 class JsonFormatter(logging.Formatter):
-    """`{"at", "level", "process", "message", …}`; extra fields come from `extra={"fields": {...}}`."""
+    """`{"at", "level", "process", "message", …}`; more fields from `extra={"fields": {…}}`."""
 
     def __init__(self, process: str) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Runs an async main until it ends or SIGTERM/SIGINT asks it to stop; turns known errors into one sentence."""
+"""Runs an async main until SIGTERM/SIGINT; turns known errors into one sentence."""
 
 from __future__ import annotations
 

@@ -154,7 +154,7 @@ def number(low: float, high: float) -> Callable[[str], float]:
 
 
 def boolean(value: str) -> bool:
-    """true or false."""
+    """True or false."""
     words = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
     if value.lower() not in words:
         raise ValueError("must be true or false.")
@@ -177,7 +177,9 @@ def secret_bytes(value: str) -> bytes:
     try:
         secret = bytes.fromhex(value)
     except ValueError:
-        raise ValueError("must be hexadecimal, e.g. the output of `openssl rand -hex 32`.") from None
+        raise ValueError(
+            "must be hexadecimal, e.g. the output of `openssl rand -hex 32`."
+        ) from None
     if len(secret) < 16:
         raise ValueError("must be at least 32 hexadecimal digits (16 bytes).")
     return secret

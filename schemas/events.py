@@ -289,4 +289,3 @@ AnyEvent = (
     | ConsentChanged
     | ConnectionReported
 )
-
