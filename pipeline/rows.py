@@ -163,7 +163,7 @@ class VariantResult(Row, frozen=True, kw_only=True, gc=False):
     """Cost per 1,000 billed messages' recipients, minor units."""
     segments_per_message: float
     roi_incremental: float
-    """(Profit before SMS cost gained over the holdout) per unit of SMS cost; `nan` without a holdout."""
+    """Margin gained over the holdout per unit of SMS cost; `nan` without a holdout."""
     roi_incremental_lower: float
     roi_incremental_upper: float
     roi_attributed: float

@@ -1,4 +1,4 @@
-"""What every process of ours stands on: settings, the Kafka publisher, topic creation, health, logs, shutdown.
+"""What every process stands on: settings, Kafka publisher, topics, health, logs, shutdown.
 
 No business knowledge. The pure cores (protocol, campaigns, stats, join) never import it.
 """

@@ -1,4 +1,4 @@
-"""The Kafka publisher of every edge process: own batches, explicit partitions, one answer per record.
+"""The Kafka publisher of every edge: own batches, explicit partitions, an answer per record.
 
 A record counts as published only when the broker has acknowledged it (acks=all, idempotent
 producer). aiokafka's `send()` costs a future and a murmur2 per record; building whole batches
@@ -29,11 +29,13 @@ Done = Callable[[BaseException | None], None]
 LINGER_S: Final = 0.002
 """Wait for company: 2 ms adds little to an ack that takes 3-8 ms and fills batches 10 times."""
 MAX_BATCH_BYTES: Final = 131_072
+MAX_RECORD_BYTES: Final = 1_000_000
+"""The broker's message.max.bytes is 1,048,588 for a whole batch of one record."""
 _REQUEST_TIMEOUT_MS: Final = 30_000
 
 
 class PublishError(Exception):
-    """Kafka did not confirm a record: it is in doubt, perhaps stored. Raised by `publish`, caught by edges."""
+    """Kafka did not confirm a record: it is in doubt, perhaps stored. Caught by the edges."""
 
 
 class _Partition:
@@ -103,15 +105,20 @@ class KafkaPublisher:
         done: Done,
         headers: Sequence[tuple[str, bytes]] = (),
     ) -> None:
-        """Queue one record. Raises ValueError if it is larger than a batch can be."""
+        """Queue one record.
+
+        Raises:
+            ValueError: If it is larger than the broker takes (`MAX_RECORD_BYTES`).
+        """
+        if len(value) > MAX_RECORD_BYTES:
+            raise ValueError(f"record has {len(value)} bytes, must be at most {MAX_RECORD_BYTES}.")
         slot = self._partitions.get((topic, partition))
         if slot is None:
             slot = self._partitions[topic, partition] = _Partition()
         batches = slot.batches
         if not batches or not _append(batches[-1][0], key, value, headers):
             batch = self._producer.create_batch()
-            if not _append(batch, key, value, headers):
-                raise ValueError(f"record of {len(value)} bytes does not fit a Kafka batch.")
+            _append(batch, key, value, headers)  # the first record of a batch always fits
             batches.append((batch, []))
         size = len(value)
         self.pending += 1

@@ -15,7 +15,7 @@ _TOPIC_EXISTS = 36
 
 
 class TopicError(Exception):
-    """A topic could not be made or has another partition count. Raised at start-up; names the topic."""
+    """A topic could not be made or has another partition count. Raised at start-up."""
 
 
 async def ensure_topics(bootstrap: str, topics: Iterable[Topic] = TOPICS) -> None:

@@ -1,1 +1,1 @@
-"""The facts that travel: events, topics, their codec and the subject token. Imports nothing of ours, does no I/O."""
+"""The facts that travel: events, topics, codec, subject token. Imports nothing of ours; no I/O."""

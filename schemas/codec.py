@@ -1,4 +1,4 @@
-"""Events ⇄ bytes: JSON through msgspec. Anything undecodable becomes a `SchemaError`, nothing else."""
+"""Events ⇄ bytes: JSON through msgspec. Undecodable bytes raise `SchemaError`, nothing else."""
 
 from __future__ import annotations
 
@@ -31,7 +31,8 @@ def decode(data: bytes) -> AnyEvent:
     Raises:
         SchemaError: If `data` is not valid UTF-8 JSON of a known event.
     """
-    return _decode(_any_decoder, data)
+    event: AnyEvent = _decode(_any_decoder, data)
+    return event
 
 
 def decoder_for(topic: str) -> TopicDecoder:

@@ -129,7 +129,7 @@ class VerdictReached(Event, frozen=True, kw_only=True, tag="verdict_reached"):
 
 
 class RecipientAssigned(SubjectEvent, frozen=True, kw_only=True, tag="recipient_assigned"):
-    """A recipient was assigned to an arm (`variant_id` may be `HOLDOUT`). Once per campaign and subject."""
+    """A recipient was assigned to an arm (`variant_id` may be `HOLDOUT`)."""
 
     campaign_id: str
     variant_id: str
@@ -233,7 +233,7 @@ class LinkClicked(SubjectEvent, frozen=True, kw_only=True, tag="link_clicked"):
 
 
 class ConversionRecorded(SubjectEvent, frozen=True, kw_only=True, tag="conversion_recorded"):
-    """A person reached the goal, or (`refund_of`) got money back. `conversion_id` is the idempotency key."""
+    """A person reached the goal, or (`refund_of`) got money back; idempotent by `conversion_id`."""
 
     conversion_id: str
     goal: str

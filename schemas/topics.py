@@ -1,4 +1,4 @@
-"""The only place that names topics: event, key field, partition count, retention, and who may see it."""
+"""The only place that names topics: event, key, partitions, retention, restriction."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 @pytest.fixture
 def own_kafka(tmp_path: Path) -> Iterator[ApacheKafka]:
-    """A real Apache Kafka of this test alone, with empty topics; may be killed and started again."""
+    """A real Apache Kafka of this test alone, with empty topics; may be killed and started."""
     with ApacheKafka(tmp_path / "kafka") as broker:
         asyncio.run(ensure_topics(broker.bootstrap))
         yield broker

@@ -1,4 +1,4 @@
-"""A Kafka broker for one machine without Docker: the real Apache Kafka, or the in-memory fallback."""
+"""A Kafka broker without Docker: the real Apache Kafka, or the in-memory fallback."""
 
 from smslab.kafka.choice import Broker, KafkaUnavailable, open_kafka
 

@@ -1,4 +1,4 @@
-"""The real Apache Kafka as a child process: one KRaft node on free ports, data in a folder of ours."""
+"""The real Apache Kafka as a child process: one KRaft node on free ports, in a folder."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
-from typing import IO
+from typing import IO, Self
 
 from runtime.topics import is_reachable
 from smslab.kafka import jars, layout
@@ -44,7 +44,7 @@ class ApacheKafka:
         self._lock: IO[str] | None = None
         self.bootstrap = ""
 
-    def __enter__(self) -> ApacheKafka:
+    def __enter__(self) -> Self:
         self.start()
         return self
 
@@ -152,7 +152,7 @@ class ApacheKafka:
         return [jars.java(), *options, "-cp", ":".join(class_path), *main]
 
     def _wait_ready(self, port: int) -> None:
-        """An open port is not enough: the broker is fenced for a moment, or the port a stranger's."""
+        """An open port is not enough: the broker may be fenced, or the port a stranger's."""
         assert self._process is not None
         deadline = time.monotonic() + READY_WITHIN_S
         while time.monotonic() < deadline:

@@ -1,4 +1,4 @@
-"""The in-memory broker: librdkafka's mock cluster, from the confluent-kafka wheel, in a process of its own.
+"""The in-memory broker: librdkafka's mock cluster, from the confluent-kafka wheel.
 
 For machines that cannot download Kafka. It keeps at most 5 MiB or 100,000 messages per partition
 (older ones vanish silently), knows no admin API, and its data end with the process.
@@ -14,6 +14,7 @@ import sys
 import threading
 from pathlib import Path
 from types import TracebackType
+from typing import Self
 
 from schemas.topics import TOPICS
 from smslab.kafka.jars import DownloadError
@@ -31,7 +32,7 @@ class MemoryKafka:
         self.bootstrap = ""
         self._process: subprocess.Popen[str] | None = None
 
-    def __enter__(self) -> MemoryKafka:
+    def __enter__(self) -> Self:
         self._process = subprocess.Popen(
             [sys.executable, "-c", "from smslab.kafka.memory import main; main()"],
             stdout=subprocess.PIPE,

@@ -54,7 +54,7 @@ def start_time(pid: int) -> str | None:
 
 
 def end_orphan(pid_file: Path) -> None:
-    """SIGKILL the process that an owner, itself killed, left behind: same pid and same start time."""
+    """SIGKILL the process that a killed owner left behind: same pid and same start time."""
     try:
         pid, started = pid_file.read_text().split()
     except (OSError, ValueError):

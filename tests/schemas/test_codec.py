@@ -1,0 +1,105 @@
+"""Events ⇄ bytes."""
+
+from __future__ import annotations
+
+import json
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from schemas.__main__ import documents
+from schemas.codec import SchemaError, decode, decoder_for, encode
+from schemas.events import AnyEvent, RecipientAssigned, SubjectEvent
+from schemas.topics import JOINED_TOPICS, SUBJECT_PARTITIONS, TOPICS, key_of, topic_of
+
+# What JSON can carry: 64-bit integers, finite numbers, text without lone surrogates.
+st.register_type_strategy(int, st.integers(min_value=-(2**63), max_value=2**63 - 1))
+st.register_type_strategy(float, st.floats(allow_nan=False, allow_infinity=False))
+st.register_type_strategy(str, st.text(st.characters(codec="utf-8"), max_size=20))
+any_event = st.one_of(
+    [
+        st.builds(topic.event, **{name: ... for name in topic.event.__struct_fields__})
+        for topic in TOPICS
+    ]
+)
+
+
+@given(any_event)
+def test_every_event_survives_the_round_trip(event: AnyEvent) -> None:
+    """What is encoded is decoded to an equal event, by tag and by topic."""
+    data = encode(event)
+    assert decode(data) == event
+    assert decoder_for(topic_of(event).name).decode(data) == event
+
+
+@given(st.binary(max_size=200))
+def test_arbitrary_bytes_raise_only_schema_error(data: bytes) -> None:
+    """Bad bytes are a dead letter, never a crash."""
+    try:
+        decode(data)
+    except SchemaError:
+        return
+    raise AssertionError("random bytes were taken for an event")
+
+
+def test_deeply_nested_json_is_a_schema_error() -> None:
+    """A hostile record cannot exhaust the stack."""
+    with pytest.raises(SchemaError):
+        decode(b'{"type":"recipient_assigned","attributes":' + b'{"a":' * 100_000)
+
+
+def test_tombstone_is_a_schema_error() -> None:
+    """A record without a value is refused with a reason."""
+    with pytest.raises(SchemaError, match="no value"):
+        decoder_for(TOPICS[0].name).decode(None)
+
+
+def test_wrong_event_on_a_topic_is_refused() -> None:
+    """A valid event on a foreign topic is not accepted there."""
+    event = RecipientAssigned(
+        event_id="e", occurred_at_ms=1, subject="s", campaign_id="c", variant_id="A"
+    )
+    with pytest.raises(SchemaError):
+        decoder_for("sms.link.clicked.v1").decode(encode(event))
+
+
+def test_unknown_fields_are_ignored_and_wrong_types_are_not() -> None:
+    """A newer producer may add a field; a number sent as text is refused."""
+    event = RecipientAssigned(
+        event_id="e", occurred_at_ms=1, subject="s", campaign_id="c", variant_id="A"
+    )
+    raw = json.loads(encode(event)) | {"added_later": 1}
+    assert decode(json.dumps(raw).encode()) == event
+    with pytest.raises(SchemaError):
+        decode(json.dumps(raw | {"occurred_at_ms": "1"}).encode())
+
+
+def test_subject_events_share_the_partition_count_and_the_key() -> None:
+    """Whatever is known about a person lies in one partition."""
+    for topic in TOPICS:
+        if issubclass(topic.event, SubjectEvent):
+            assert (topic.key_field, topic.partitions) == ("subject", SUBJECT_PARTITIONS)
+    assert all(issubclass(topic.event, SubjectEvent) for topic in JOINED_TOPICS)
+
+
+@given(any_event)
+def test_every_event_has_a_topic_and_a_key(event: AnyEvent) -> None:
+    """`topic_of` and `key_of` work for whatever can be decoded."""
+    assert topic_of(event).event is type(event)
+    assert isinstance(key_of(event), str)
+
+
+def test_only_the_request_carries_a_number_and_a_text() -> None:
+    """No other event has a field for a phone number or a message text."""
+    private = {"destination", "text", "msisdn", "phone"}
+    for topic in TOPICS:
+        found = private & {field.name for field in msgspec.structs.fields(topic.event)}
+        assert bool(found) == topic.is_restricted, topic.name
+
+
+def test_documents_are_current() -> None:
+    """JSON Schemas and AsyncAPI are what the events say; else run `python -m schemas`."""
+    for path, text in documents().items():
+        assert path.read_text(encoding="utf-8") == text, path
