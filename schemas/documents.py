@@ -1,4 +1,4 @@
-"""The event contract as documents for other languages: JSON Schema per topic, one AsyncAPI file. Pure."""
+"""The event contract for other languages: JSON Schema per topic, one AsyncAPI file. Pure."""
 
 from __future__ import annotations
 

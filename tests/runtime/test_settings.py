@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 import pytest
@@ -47,7 +48,7 @@ def test_defaults_and_values_are_read() -> None:
 )
 def test_each_mistake_is_one_sentence_with_the_name(environ: dict[str, str], message: str) -> None:
     """Missing, broken and misspelt variables name themselves and the rule."""
-    with pytest.raises(SettingsError, match=message.replace(".", r"\.")):
+    with pytest.raises(SettingsError, match=re.escape(message)):
         read_settings(Example, environ)
 
 

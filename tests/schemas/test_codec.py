@@ -20,7 +20,7 @@ st.register_type_strategy(float, st.floats(allow_nan=False, allow_infinity=False
 st.register_type_strategy(str, st.text(st.characters(codec="utf-8"), max_size=20))
 any_event = st.one_of(
     [
-        st.builds(topic.event, **{name: ... for name in topic.event.__struct_fields__})
+        st.builds(topic.event, **dict.fromkeys(topic.event.__struct_fields__, ...))
         for topic in TOPICS
     ]
 )
