@@ -1,0 +1,1 @@
+"""The pure domain: campaign files, assignment, templates, cost."""

@@ -1,0 +1,1 @@
+"""SMPP to Kafka and back; knows no campaign."""

@@ -1,0 +1,1 @@
+"""The `smslab` command and the local stack."""

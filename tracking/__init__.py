@@ -1,0 +1,1 @@
+"""The HTTP edge: short links and the conversion webhook."""

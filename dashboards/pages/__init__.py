@@ -1,0 +1,1 @@
+"""The pages: they ask the reader and lay out components."""

@@ -1,0 +1,1 @@
+"""Faust agents as plain async generators."""

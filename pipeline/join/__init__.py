@@ -1,0 +1,1 @@
+"""The join: a person's facts to exposures per campaign. Pure."""

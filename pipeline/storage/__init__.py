@@ -1,0 +1,1 @@
+"""DuckDB: the worker's private state and the published snapshot."""

@@ -1,0 +1,1 @@
+"""The batch transport: one Faust event per fetched list of records."""

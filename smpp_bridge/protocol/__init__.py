@@ -1,0 +1,1 @@
+"""The sans-I/O SMPP core: PDUs, session, timers, receipts, texts."""

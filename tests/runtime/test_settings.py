@@ -84,5 +84,5 @@ def test_parsers_take_the_good_and_name_the_rule_for_the_bad(
     """Each parser's error starts with "must be"."""
     assert callable(parse)
     assert parse(good) == value
-    with pytest.raises(ValueError, match="^must be"):
+    with pytest.raises(ValueError, match=r"^must be"):
         parse(bad)
