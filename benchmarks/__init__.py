@@ -1,1 +1,1 @@
-"""Measurements that anyone can run: `make bench`. Ratios in one run, or medians of repeated runs."""
+"""Measurements that anyone can run: `make bench`. Ratios or medians, never single figures."""
