@@ -1,0 +1,65 @@
+"""Who may send what in which state: the operation matrix of SMPP 3.4 §2.3 as one table."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Final, Literal
+
+from smpp_bridge.protocol.constants import CommandId
+
+Role = Literal["esme", "smsc"]
+
+
+class SessionState(StrEnum):
+    """SMPP 3.4 §2.2; UNBINDING is ours: unbind was sent or received, answers are still due."""
+
+    OPEN = "OPEN"
+    BOUND_TX = "BOUND_TX"
+    BOUND_RX = "BOUND_RX"
+    BOUND_TRX = "BOUND_TRX"
+    UNBINDING = "UNBINDING"
+    CLOSED = "CLOSED"
+
+
+_OPEN: Final = frozenset({SessionState.OPEN})
+_TRANSMITS: Final = frozenset({SessionState.BOUND_TX, SessionState.BOUND_TRX})
+_RECEIVES: Final = frozenset({SessionState.BOUND_RX, SessionState.BOUND_TRX})
+BOUND: Final = _TRANSMITS | _RECEIVES
+_CONNECTED: Final = BOUND | {SessionState.OPEN, SessionState.UNBINDING}
+
+ALLOWED: Final[dict[CommandId, dict[Role, frozenset[SessionState]]]] = {
+    CommandId.BIND_TRANSMITTER: {"esme": _OPEN},
+    CommandId.BIND_RECEIVER: {"esme": _OPEN},
+    CommandId.BIND_TRANSCEIVER: {"esme": _OPEN},
+    CommandId.OUTBIND: {"smsc": _OPEN},
+    CommandId.SUBMIT_SM: {"esme": _TRANSMITS},
+    CommandId.QUERY_SM: {"esme": _TRANSMITS},
+    CommandId.DATA_SM: {"esme": _TRANSMITS, "smsc": _RECEIVES},
+    CommandId.DELIVER_SM: {"smsc": _RECEIVES},
+    CommandId.ALERT_NOTIFICATION: {"smsc": _RECEIVES},
+    CommandId.UNBIND: {"esme": BOUND, "smsc": BOUND},
+    CommandId.ENQUIRE_LINK: {"esme": _CONNECTED, "smsc": _CONNECTED},
+}
+"""Request → who may issue it → in which states. Link checks in OPEN are 5.0, and common."""
+
+BOUND_BY: Final[dict[CommandId, SessionState]] = {
+    CommandId.BIND_TRANSMITTER: SessionState.BOUND_TX,
+    CommandId.BIND_RECEIVER: SessionState.BOUND_RX,
+    CommandId.BIND_TRANSCEIVER: SessionState.BOUND_TRX,
+}
+"""Bind request → state after an answer with ROK."""
+
+
+def may_issue(role: Role, command_id: int, state: SessionState) -> bool:
+    """Whether `role` may issue this request in this state.
+
+    What was sent before the peer saw our unbind is still good, hence UNBINDING allows what
+    a bound state allows.
+    """
+    try:
+        states = ALLOWED[CommandId(command_id)].get(role, frozenset())
+    except (KeyError, ValueError):
+        return False
+    if state is SessionState.UNBINDING:
+        return bool(states & BOUND)
+    return state in states
