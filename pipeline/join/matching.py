@@ -1,0 +1,165 @@
+"""Which receipt belongs to which message part: ids first, then the only open `unknown` submit.
+
+Operators spell one id in several ways: other case, zeros added or stripped, hexadecimal in the
+submit_sm_resp and decimal in the receipt. A person has few messages, so matching inside the
+person's facts may be generous where a global index could not.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+
+import msgspec
+
+from pipeline.join.facts import Receipt, Submit
+from schemas.events import SubmitOutcome
+
+PRECEDENCE: Mapping[SubmitOutcome, int] = {
+    "accepted": 0,
+    "rejected": 1,
+    "expired": 2,
+    "unknown": 3,
+}
+"""Of several results for one part the first of these counts: what is known beats what is not."""
+
+_DECIMAL = re.compile(r"[0-9]{1,39}")
+_HEXADECIMAL = re.compile(r"[0-9a-f]{1,32}")  # 128 bits (a UUID without dashes), 39 decimal digits
+
+NO_ID = "no_id"
+NO_SUBMIT = "no_submit"
+SEVERAL_UNKNOWN = "several_unknown"
+
+Unmatched = tuple[str, int, str]
+"""(fact key, arrival in ms, reason) of a receipt without a submit."""
+
+
+class Part(msgspec.Struct, gc=False):
+    """One part of one message: the result that counts and the receipts that belong to it."""
+
+    submit: Submit
+    receipts: list[Receipt]
+
+    @property
+    def is_accepted(self) -> bool:
+        """The SMSC took it: it said so, or a receipt proves it."""
+        outcome = self.submit.outcome
+        return outcome == "accepted" or (outcome == "unknown" and bool(self.receipts))
+
+
+Parts = dict[tuple[str, int], Part]
+"""(message_id, part) → part."""
+
+
+def settle_submits(submits: Iterable[tuple[str, Submit]]) -> Parts:
+    """One result per message part: by `PRECEDENCE`, then the earliest, then by fact key."""
+    ranks: dict[tuple[str, int], tuple[int, int, str]] = {}
+    parts: Parts = {}
+    for key, submit in submits:
+        place = (submit.message_id, submit.part)
+        rank = (PRECEDENCE[submit.outcome], submit.at_ms, key)
+        if place not in ranks or rank < ranks[place]:
+            ranks[place] = rank
+            parts[place] = Part(submit, [])
+    return parts
+
+
+def match_receipts(
+    parts: Parts, submits: Iterable[tuple[str, Submit]], receipts: Iterable[tuple[str, Receipt]]
+) -> tuple[Unmatched, ...]:
+    """Give every receipt to its part.
+
+    Args:
+        parts: Result of `settle_submits`; matched receipts are appended to them.
+        submits: All results: a part that was sent twice has two ids.
+        receipts: Fact keys and receipts.
+
+    Returns:
+        Those that belong to no part so far, sorted.
+    """
+    index = _index(submits)
+    left = []
+    for key, receipt in receipts:
+        submit = _find(index, receipt)
+        if submit is None:
+            left.append((key, receipt))
+        else:
+            parts[submit.message_id, submit.part].receipts.append(receipt)
+    return tuple(sorted(_give_to_unknown(parts, left))) if left else ()
+
+
+def canonical(smsc_message_id: str) -> str:
+    """An id without case and leading zeros; "" for an empty id."""
+    folded = smsc_message_id.strip().casefold()
+    return folded.lstrip("0") or folded[:1]
+
+
+def other_spellings(receipt: Receipt) -> Iterator[str]:
+    """Canonical forms of a receipt's candidates, and its id in the other number base."""
+    for candidate in receipt.candidates:
+        yield canonical(candidate)
+    folded = canonical(receipt.smsc_message_id)
+    if _DECIMAL.fullmatch(folded):
+        yield f"{int(folded):x}"
+    if _HEXADECIMAL.fullmatch(folded):
+        yield str(int(folded, 16))
+
+
+_Index = dict[tuple[str, str], list[Submit]]
+
+
+def _index(submits: Iterable[tuple[str, Submit]]) -> _Index:
+    index: _Index = {}
+    for _, submit in submits:
+        name = canonical(submit.smsc_message_id or "")
+        if name:
+            index.setdefault((submit.connection, name), []).append(submit)
+    return index
+
+
+def _find(index: _Index, receipt: Receipt) -> Submit | None:
+    if not index:
+        return None
+    connection = receipt.connection
+    found = index.get((connection, canonical(receipt.smsc_message_id)))
+    if not found:
+        others = set(other_spellings(receipt))
+        found = [submit for name in others for submit in index.get((connection, name), ())]
+    if len(found) > 1:
+        return _nearest(found, receipt)
+    return found[0] if found else None
+
+
+def _nearest(found: list[Submit], receipt: Receipt) -> Submit:
+    """Operators use ids again: the exact spelling, then the nearest in time."""
+    return min(
+        found,
+        key=lambda submit: (
+            submit.smsc_message_id != receipt.smsc_message_id,
+            abs(submit.at_ms - receipt.at_ms),
+            submit.message_id,
+            submit.part,
+        ),
+    )
+
+
+def _give_to_unknown(parts: Parts, left: list[tuple[str, Receipt]]) -> list[Unmatched]:
+    """A receipt without its submit proves the one submit whose answer was cut off."""
+    unknown: dict[str, list[Part]] = {}
+    for part in parts.values():
+        if part.submit.outcome == "unknown" and not part.receipts:
+            unknown.setdefault(part.submit.connection, []).append(part)
+    unmatched = []
+    for key, receipt in left:
+        found = unknown.get(receipt.connection, ())
+        if len(found) == 1:
+            found[0].receipts.append(receipt)
+        else:
+            unmatched.append((key, receipt.at_ms, _reason(receipt, found)))
+    return unmatched
+
+
+def _reason(receipt: Receipt, unknown: Iterable[Part]) -> str:
+    if unknown:
+        return SEVERAL_UNKNOWN
+    return NO_SUBMIT if canonical(receipt.smsc_message_id) else NO_ID

@@ -1,0 +1,172 @@
+"""The join against a second reading of its rules, in any order."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pipeline.join.engine import JoinEngine
+from schemas.events import CampaignDefined, ConsentChanged, RecipientAssigned, SubjectEvent
+from tests.support.join_events import Sums, definition, definitions, without_zeros, worlds
+from tests.support.join_oracle import Expected
+
+
+def joined(events: Sequence[SubjectEvent], defined: Sequence[CampaignDefined]) -> Sums:
+    """Everything at once."""
+    engine, sums = JoinEngine(), Sums()
+    for each in defined:
+        engine.define(each)
+    engine.apply(events)
+    sums.add(engine.take())
+    return sums
+
+
+@settings(max_examples=400)
+@given(worlds(), definitions())
+def test_agrees_with_a_plain_reading_of_the_rules(
+    events: list[SubjectEvent], defined: list[CampaignDefined]
+) -> None:
+    """Every aggregate equals what a naive program written from the rules says."""
+    expected, sums = Expected(events, defined), joined(events, defined)
+    assert without_zeros(sums.cohorts) == without_zeros(expected.cohorts)
+    assert without_zeros(sums.activity) == expected.activity
+    assert without_zeros(sums.deliverability) == expected.deliverability
+    assert {event_id: row.received_at_ms for event_id, row in sums.unmatched.items()} == {
+        event_id: receipt.occurred_at_ms for event_id, receipt in expected.unmatched.items()
+    }
+    health: Counter[tuple[str, int]] = Counter(
+        {("", 1): expected.receipts, ("", 2): len(expected.unmatched)}
+    )
+    health.update({(campaign_id, 0): n for campaign_id, n in expected.double_assigned.items()})
+    assert without_zeros(sums.health) == without_zeros(health)
+
+
+@settings(max_examples=300)
+@given(worlds(), definitions(), st.data())
+def test_order_repetition_batches_and_restarts_change_nothing(
+    events: list[SubjectEvent], defined: list[CampaignDefined], data: st.DataObject
+) -> None:
+    """Any permutation with repeats, cut anywhere by take() and restarts, sums up the same."""
+    repeats = data.draw(st.lists(st.sampled_from(events), max_size=8)) if events else []
+    shuffled = data.draw(st.permutations([*events, *repeats]))
+    engine, sums, in_force = JoinEngine(), Sums(), list[CampaignDefined]()
+    late = data.draw(st.permutations([*defined, *[None] * 4]))
+    for each in late:
+        size = data.draw(st.integers(0, len(shuffled)))
+        batch, shuffled = shuffled[:size], shuffled[size:]
+        engine.apply(batch)
+        if each is not None:
+            engine.define(each)
+            in_force.append(each)
+        if data.draw(st.booleans()):
+            sums.add(engine.take())
+            if data.draw(st.booleans()):
+                engine = restarted(sums, in_force)
+    engine.apply(shuffled)
+    sums.add(engine.take())
+    assert sums.aggregates() == joined(events, defined).aggregates()
+    assert sums.events == len(events) + len(repeats)
+
+
+def restarted(sums: Sums, in_force: Sequence[CampaignDefined]) -> JoinEngine:
+    """A new engine from what is stored."""
+    engine = JoinEngine()
+    for each in in_force:
+        engine.define(each)
+    for subject, facts in sums.states.items():
+        engine.load(subject, facts)
+    return engine
+
+
+@given(worlds(), definitions())
+def test_a_second_run_over_the_same_events_emits_nothing(
+    events: list[SubjectEvent], defined: list[CampaignDefined]
+) -> None:
+    """After a replay there are duplicates to report and no change, no state to store."""
+    engine = JoinEngine()
+    for each in defined:
+        engine.define(each)
+    engine.apply(events)
+    first = engine.take()
+    engine.apply(events)
+    second = engine.take()
+    assert (second.applied, second.duplicates) == (0, first.applied + first.duplicates)
+    assert not second.cohorts
+    assert not second.activity
+    assert not second.deliverability
+    assert not second.health
+    assert not second.unmatched
+    assert not second.states
+    assert second.watermark_ms == max((each.occurred_at_ms for each in events), default=0)
+
+
+@given(worlds(), definitions(), definitions())
+def test_a_changed_definition_recounts_its_recipients(
+    events: list[SubjectEvent], before: list[CampaignDefined], after: list[CampaignDefined]
+) -> None:
+    """A new version gives what it would have given from the start, after a restart too."""
+    newer = [definition_of_version(each, 2) for each in after]
+    sums = joined(events, before)
+    engine = restarted(sums, before)
+    for each in newer:
+        engine.define(each)
+    for each in before:
+        engine.define(each)
+    sums.add(engine.take())
+    in_force = {each.campaign_id: each for each in [*before, *newer]}
+    assert sums.aggregates() == joined(events, list(in_force.values())).aggregates()
+
+
+def definition_of_version(each: CampaignDefined, version: int) -> CampaignDefined:
+    """The same campaign as a later plan."""
+    return definition(
+        each.campaign_id,
+        plan_version=version,
+        goal=each.goal,
+        costs=each.costs,
+        analyse_by=each.analyse_by,
+    )
+
+
+@given(worlds(), definitions())
+def test_loading_says_nothing_and_remembers_the_watermark(
+    events: list[SubjectEvent], defined: list[CampaignDefined]
+) -> None:
+    """A restored engine has no change to report."""
+    engine = restarted(joined(events, defined), defined)
+    deltas = engine.take()
+    assert not deltas.cohorts
+    assert not deltas.states
+    assert deltas.applied == 0
+    known = Expected(events, defined).facts
+    assert deltas.watermark_ms == max((each.occurred_at_ms for each in known), default=0)
+
+
+def test_a_person_cannot_be_loaded_over_events() -> None:
+    """Loading after an event would hide that event's change, so it is refused."""
+    event = RecipientAssigned(
+        event_id="e", occurred_at_ms=0, subject="s", campaign_id="c1", variant_id="a"
+    )
+    engine = JoinEngine()
+    engine.apply([event])
+    with pytest.raises(ValueError, match="before its first event"):
+        engine.load(event.subject, b"\x80")
+
+
+def test_an_event_that_is_not_joined_is_refused() -> None:
+    """A foreign event is the caller's mistake and is named."""
+    consent = ConsentChanged(
+        event_id="e",
+        occurred_at_ms=0,
+        subject="s",
+        purpose="all",
+        is_granted=False,
+        basis="reply",
+        evidence="STOP",
+    )
+    with pytest.raises(ValueError, match="ConsentChanged"):
+        JoinEngine().apply([consent])
