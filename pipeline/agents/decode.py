@@ -1,0 +1,89 @@
+"""Decode: bytes → events; what cannot be decoded or kept goes to the dead letters."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+
+from pipeline.agents.limits import broken_limit
+from pipeline.batch import Delivery, Record, RecordBatch
+from pipeline.flush import DecodedBatch, RejectedRecord
+from pipeline.rows import DeadLetter
+from runtime.logs import mask
+from schemas.codec import SchemaError, TopicDecoder, decoder_for
+from schemas.events import CampaignDefined, ConnectionReported, Event, SubjectEvent
+from schemas.topics import TOPICS
+
+_COMPACTED = frozenset(topic.name for topic in TOPICS if topic.cleanup == "compact")
+_MAX_REASON = 500
+_log = logging.getLogger(__name__)
+
+DeadLetterSink = Callable[[Sequence[RejectedRecord]], Awaitable[None]]
+"""Returns when Kafka has every record; raises when it has not."""
+Clock = Callable[[], int]
+"""Milliseconds since the Unix epoch."""
+
+
+async def decode(
+    groups: AsyncIterator[list[Delivery]], dead_letters: DeadLetterSink, clock: Clock
+) -> AsyncIterator[list[DecodedBatch]]:
+    """Decode every record of every group.
+
+    Reads: groups of raw batches.
+    Yields: one `DecodedBatch` per batch, in the same order.
+    State: none.
+    Side effects: publishes dead letters.
+    Delivery: a group is yielded only when Kafka has its dead letters, so their offsets are
+        never committed before; after a crash a dead letter may be published twice.
+    """
+    async for group in groups:
+        decoded = []
+        for delivery in group:
+            decoded.append(decode_batch(delivery, clock()))
+            await asyncio.sleep(0)  # a group is up to 0.2 s of work: let health and acks through
+        rejected = [record for batch in decoded for record in batch.rejected]
+        if rejected:
+            _log.warning("records rejected", extra={"fields": {"records": len(rejected)}})
+            await dead_letters(rejected)
+        yield decoded
+
+
+def decode_batch(delivery: Delivery, now_ms: int) -> DecodedBatch:
+    """Decode one batch; `now_ms` stamps what is rejected."""
+    batch = delivery.batch
+    decoder = decoder_for(batch.topic)
+    decoded = DecodedBatch(delivery, [], [], [], [])
+    takers: dict[type[Event], list[Event]] = {
+        CampaignDefined: decoded.definitions,  # type: ignore[dict-item]  # each holds its own type
+        ConnectionReported: decoded.connections,  # type: ignore[dict-item]
+    }
+    for record in batch.records:
+        if record.value is None and batch.topic in _COMPACTED:
+            continue  # a tombstone
+        event = _event(decoder, record)
+        if isinstance(event, str):
+            decoded.rejected.append(_rejected(batch, record, event, now_ms))
+        else:
+            takers.get(type(event), decoded.subject_events).append(event)
+    return decoded
+
+
+def _event(decoder: TopicDecoder, record: Record) -> Event | str:
+    """The event, or why there is none."""
+    try:
+        event = decoder.decode(record.value)
+    except SchemaError as error:
+        return str(error)
+    return broken_limit(event) or event
+
+
+def _rejected(batch: RecordBatch, record: Record, reason: str, now_ms: int) -> RejectedRecord:
+    row = DeadLetter(
+        topic=batch.topic,
+        partition=batch.partition,
+        record_offset=record.offset,
+        reason=mask(reason)[:_MAX_REASON],
+        seen_at_ms=now_ms,
+    )
+    return RejectedRecord(row, record.value or b"")

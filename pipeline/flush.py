@@ -1,0 +1,48 @@
+"""The unit of work of the worker: what one database transaction carries. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from pipeline.batch import Delivery, RecordBatch
+from pipeline.join.engine import Deltas
+from pipeline.rows import DeadLetter
+from schemas.events import CampaignDefined, ConnectionReported, SubjectEvent
+
+
+@dataclass(frozen=True, slots=True)
+class RejectedRecord:
+    """A record that could not be used: its row, and the bytes for the dead-letter topic."""
+
+    row: DeadLetter
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class DecodedBatch:
+    """A batch, its events in offset order, sorted by who takes them."""
+
+    delivery: Delivery
+    subject_events: Sequence[SubjectEvent]
+    definitions: Sequence[CampaignDefined]
+    connections: Sequence[ConnectionReported]
+    rejected: Sequence[RejectedRecord]
+
+
+@dataclass(frozen=True, slots=True)
+class Flush:
+    """Batches that were joined together and the change they make."""
+
+    batches: Sequence[DecodedBatch]
+    deltas: Deltas
+
+    @property
+    def ranges(self) -> list[RecordBatch]:
+        """The offset ranges it covers, in reading order per partition."""
+        return [batch.delivery.batch for batch in self.batches]
+
+    @property
+    def dead_letters(self) -> list[DeadLetter]:
+        """Rows of the records that could not be used."""
+        return [rejected.row for batch in self.batches for rejected in batch.rejected]

@@ -1,0 +1,178 @@
+"""A flush as Arrow tables, one per table of the database that it changes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from operator import attrgetter
+from typing import Any
+
+import pyarrow as pa
+
+from pipeline.flush import Flush
+from pipeline.join.cohorts import VECTOR
+from pipeline.rows import DeadLetter, UnmatchedReceipt
+from pipeline.storage.statements import type_of
+from schemas.codec import encode
+from schemas.topics import TOPICS
+
+_COMPACTED = frozenset(topic.name for topic in TOPICS if topic.cleanup == "compact")
+_COHORT_KEY = (
+    ("campaign_id", pa.string()),
+    ("variant_id", pa.string()),
+    ("cohort_start_ms", pa.int64()),
+    ("cohort_width_ms", pa.int64()),
+    ("dimension", pa.string()),
+    ("value", pa.string()),
+)
+_TEXT, _INT = pa.string(), pa.int64()
+
+
+def tables_of(flush: Flush, *, sequence: int, now_ms: int) -> dict[str, pa.Table]:
+    """Name → table, only those that have rows, in the order of `flush.sql`."""
+    tables = {name: make(flush, sequence, now_ms) for name, make in _MAKERS.items()}
+    return {name: table for name, table in tables.items() if table.num_rows}
+
+
+def gaps_of(flush: Flush) -> list[tuple[str, int, int, int, int]]:
+    """(topic, partition, first, next, missing) of the ranges that lack records.
+
+    Holes in a compacted topic are what compaction is for.
+    """
+    return [
+        (batch.topic, batch.partition, batch.first_offset, batch.next_offset, batch.missing)
+        for batch in flush.ranges
+        if batch.missing and batch.topic not in _COMPACTED
+    ]
+
+
+def _table(columns: Mapping[str, pa.DataType], rows: Iterable[Sequence[Any]]) -> pa.Table:
+    listed = list(rows)
+    arrays = [
+        pa.array([row[place] for row in listed], type=kind)
+        for place, kind in enumerate(columns.values())
+    ]
+    return pa.table(dict(zip(columns, arrays, strict=True)))
+
+
+def _cohorts(flush: Flush, _sequence: int, _now_ms: int) -> pa.Table:
+    columns = dict(_COHORT_KEY)
+    wide = [type_of(name) == "HUGEINT" for name in VECTOR]
+    columns |= {name: _TEXT if w else _INT for name, w in zip(VECTOR, wide, strict=True)}
+    rows = (
+        (*key, *(str(n) if w else n for n, w in zip(vector, wide, strict=True)))
+        for key, vector in flush.deltas.cohorts.items()
+    )
+    return _table(columns, rows)
+
+
+def _deliverability(flush: Flush, _sequence: int, _now_ms: int) -> pa.Table:
+    columns = {
+        "connection": _TEXT,
+        "hour_start_ms": _INT,
+        "state": _TEXT,
+        "err": _TEXT,
+        "receipts": _INT,
+    }
+    return _table(columns, ((*key, n) for key, n in flush.deltas.deliverability.items()))
+
+
+def _activity(flush: Flush, _sequence: int, _now_ms: int) -> pa.Table:
+    columns = {"bucket_start_ms": _INT, "topic": _TEXT, "events": _INT}
+    return _table(columns, ((*key, n) for key, n in flush.deltas.activity.items()))
+
+
+def _health(flush: Flush, _sequence: int, _now_ms: int) -> pa.Table:
+    columns = {
+        "campaign_id": _TEXT,
+        "double_assigned": _INT,
+        "receipts": _INT,
+        "unmatched_receipts": _INT,
+    }
+    return _table(columns, ((key, *counts) for key, counts in flush.deltas.health.items()))
+
+
+def _unmatched_gone(flush: Flush, _sequence: int, _now_ms: int) -> pa.Table:
+    return _table({"event_id": _TEXT}, ((event_id,) for event_id in flush.deltas.unmatched))
+
+
+def _unmatched(flush: Flush, _sequence: int, _now_ms: int) -> pa.Table:
+    fields = UnmatchedReceipt.__struct_fields__
+    columns = {"event_id": _TEXT} | dict.fromkeys(fields, _TEXT) | {"received_at_ms": _INT}
+    values = attrgetter(*fields)
+    rows = ((key, *values(row)) for key, row in flush.deltas.unmatched.items() if row is not None)
+    return _table(columns, rows)
+
+
+def _states(flush: Flush, sequence: int, _now_ms: int) -> pa.Table:
+    states = flush.deltas.states
+    return pa.table(
+        {
+            "subject": pa.array(list(states), type=_TEXT),
+            "sequence": pa.array([sequence] * len(states), type=_INT),
+            "facts": pa.array(list(states.values()), type=pa.binary()),
+        }
+    )
+
+
+def _definitions(flush: Flush, _sequence: int, _now_ms: int) -> pa.Table:
+    columns = {
+        "campaign_id": _TEXT,
+        "plan_version": _INT,
+        "occurred_at_ms": _INT,
+        "event_id": _TEXT,
+        "event": pa.binary(),
+    }
+    events = {event.event_id: event for batch in flush.batches for event in batch.definitions}
+    values = attrgetter("campaign_id", "plan_version", "occurred_at_ms", "event_id")
+    return _table(columns, ((*values(event), encode(event)) for event in events.values()))
+
+
+def _connections(flush: Flush, _sequence: int, _now_ms: int) -> pa.Table:
+    columns = {"connection": _TEXT, "occurred_at_ms": _INT, "event": pa.binary()}
+    reports = [event for batch in flush.batches for event in batch.connections]
+    newest = {
+        event.connection: event for event in sorted(reports, key=attrgetter("occurred_at_ms"))
+    }
+    rows = ((name, event.occurred_at_ms, encode(event)) for name, event in newest.items())
+    return _table(columns, rows)
+
+
+def _dead_letters(flush: Flush, _sequence: int, _now_ms: int) -> pa.Table:
+    fields = DeadLetter.__struct_fields__
+    columns = dict.fromkeys(fields, _INT) | {"topic": _TEXT, "reason": _TEXT}
+    values = attrgetter(*fields)
+    return _table(columns, (values(row) for row in flush.dead_letters))
+
+
+def _gaps(flush: Flush, _sequence: int, now_ms: int) -> pa.Table:
+    columns = {
+        "topic": _TEXT,
+        "partition": _INT,
+        "first_offset": _INT,
+        "next_offset": _INT,
+        "missing": _INT,
+        "seen_at_ms": _INT,
+    }
+    return _table(columns, ((*gap, now_ms) for gap in gaps_of(flush)))
+
+
+def _offsets(flush: Flush, _sequence: int, _now_ms: int) -> pa.Table:
+    columns = {"topic": _TEXT, "partition": _INT, "next_offset": _INT}
+    ends = {(batch.topic, batch.partition): batch.next_offset for batch in flush.ranges}
+    return _table(columns, ((*key, end) for key, end in ends.items()))
+
+
+_MAKERS: Mapping[str, Callable[[Flush, int, int], pa.Table]] = {
+    "cohorts": _cohorts,
+    "deliverability": _deliverability,
+    "activity": _activity,
+    "join_health": _health,
+    "unmatched_gone": _unmatched_gone,
+    "unmatched_receipts": _unmatched,
+    "state_log": _states,
+    "definitions": _definitions,
+    "connections": _connections,
+    "dead_letters": _dead_letters,
+    "gaps": _gaps,
+    "offsets": _offsets,
+}

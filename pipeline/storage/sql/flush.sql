@@ -1,0 +1,74 @@
+-- One statement per table of a flush; `delta_…` are Arrow tables of what changed.
+
+-- name: cohorts
+MERGE INTO cohorts USING delta_cohorts AS d
+ON cohorts.campaign_id = d.campaign_id AND cohorts.variant_id = d.variant_id
+    AND cohorts.cohort_start_ms = d.cohort_start_ms
+    AND cohorts.cohort_width_ms = d.cohort_width_ms
+    AND cohorts.dimension = d.dimension AND cohorts."value" = d."value"
+WHEN MATCHED THEN UPDATE SET {vector_sums}
+WHEN NOT MATCHED THEN INSERT VALUES (
+    d.campaign_id, d.variant_id, d.cohort_start_ms, d.cohort_width_ms, d.dimension, d."value",
+    {vector_values}
+);
+
+-- name: deliverability
+MERGE INTO deliverability AS t USING delta_deliverability AS d
+ON t.connection = d.connection AND t.hour_start_ms = d.hour_start_ms
+    AND t.state = d.state AND t.err = d.err
+WHEN MATCHED THEN UPDATE SET receipts = t.receipts + d.receipts
+WHEN NOT MATCHED THEN INSERT;
+
+-- name: activity
+MERGE INTO activity AS t USING delta_activity AS d
+ON t.bucket_start_ms = d.bucket_start_ms AND t.topic = d.topic
+WHEN MATCHED THEN UPDATE SET events = t.events + d.events
+WHEN NOT MATCHED THEN INSERT;
+
+-- name: activity_old
+DELETE FROM activity WHERE bucket_start_ms < ?;
+
+-- name: join_health
+MERGE INTO join_health AS t USING delta_join_health AS d
+ON t.campaign_id = d.campaign_id
+WHEN MATCHED THEN UPDATE SET double_assigned = t.double_assigned + d.double_assigned,
+    receipts = t.receipts + d.receipts,
+    unmatched_receipts = t.unmatched_receipts + d.unmatched_receipts
+WHEN NOT MATCHED THEN INSERT;
+
+-- name: unmatched_gone
+DELETE FROM unmatched_receipts WHERE event_id IN (SELECT event_id FROM delta_unmatched_gone);
+
+-- name: unmatched_receipts
+INSERT INTO unmatched_receipts BY NAME SELECT * FROM delta_unmatched_receipts;
+
+-- name: state_log
+INSERT INTO state_log BY NAME SELECT * FROM delta_state_log;
+
+-- name: definitions_gone
+DELETE FROM definitions WHERE event_id IN (SELECT event_id FROM delta_definitions);
+
+-- name: definitions
+INSERT INTO definitions BY NAME SELECT * FROM delta_definitions;
+
+-- name: connections
+MERGE INTO connections AS t USING delta_connections AS d ON t.connection = d.connection
+WHEN MATCHED AND d.occurred_at_ms >= t.occurred_at_ms
+    THEN UPDATE SET occurred_at_ms = d.occurred_at_ms, event = d.event
+WHEN NOT MATCHED THEN INSERT;
+
+-- name: dead_letters
+INSERT INTO dead_letters BY NAME SELECT * FROM delta_dead_letters;
+
+-- name: gaps
+INSERT INTO gaps BY NAME SELECT * FROM delta_gaps;
+
+-- name: offsets
+MERGE INTO offsets AS t USING delta_offsets AS d
+ON t.topic = d.topic AND t."partition" = d."partition"
+WHEN MATCHED THEN UPDATE SET next_offset = d.next_offset
+WHEN NOT MATCHED THEN INSERT;
+
+-- name: progress
+UPDATE progress SET sequence = sequence + 1, events_applied = events_applied + ?,
+    duplicates_ignored = duplicates_ignored + ?, watermark_ms = greatest(watermark_ms, ?);

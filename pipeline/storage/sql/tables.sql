@@ -1,0 +1,41 @@
+-- state.duckdb: private to the worker. No PRIMARY KEY on tables that change often: ART indexes
+-- under upserts grow without end, MERGE over a few thousand rows needs none.
+
+CREATE TABLE IF NOT EXISTS cohorts (
+    campaign_id VARCHAR, variant_id VARCHAR, cohort_start_ms BIGINT, cohort_width_ms BIGINT,
+    dimension VARCHAR, "value" VARCHAR, {vector_columns}
+);
+CREATE TABLE IF NOT EXISTS deliverability (
+    connection VARCHAR, hour_start_ms BIGINT, state VARCHAR, err VARCHAR, receipts BIGINT
+);
+CREATE TABLE IF NOT EXISTS activity (bucket_start_ms BIGINT, topic VARCHAR, events BIGINT);
+CREATE TABLE IF NOT EXISTS join_health (
+    campaign_id VARCHAR, double_assigned BIGINT, receipts BIGINT, unmatched_receipts BIGINT
+);
+CREATE TABLE IF NOT EXISTS unmatched_receipts (
+    event_id VARCHAR, connection VARCHAR, smsc_message_id VARCHAR, subject VARCHAR,
+    state VARCHAR, received_at_ms BIGINT, reason VARCHAR
+);
+-- A person's facts after each flush that changed them; the newest sequence counts.
+CREATE TABLE IF NOT EXISTS state_log (subject VARCHAR, sequence BIGINT, facts BLOB);
+CREATE TABLE IF NOT EXISTS definitions (
+    campaign_id VARCHAR, plan_version BIGINT, occurred_at_ms BIGINT, event_id VARCHAR, event BLOB
+);
+CREATE TABLE IF NOT EXISTS connections (connection VARCHAR, occurred_at_ms BIGINT, event BLOB);
+CREATE TABLE IF NOT EXISTS dead_letters (
+    topic VARCHAR, "partition" INTEGER, record_offset BIGINT, reason VARCHAR, seen_at_ms BIGINT
+);
+CREATE TABLE IF NOT EXISTS verdicts (campaign_id VARCHAR, decided_at_ms BIGINT, verdict BLOB);
+-- Offsets that Kafka did not have any more when they were due (retention), kept for ever.
+CREATE TABLE IF NOT EXISTS gaps (
+    topic VARCHAR, "partition" INTEGER, first_offset BIGINT, next_offset BIGINT,
+    missing BIGINT, seen_at_ms BIGINT
+);
+CREATE TABLE IF NOT EXISTS offsets (topic VARCHAR, "partition" INTEGER, next_offset BIGINT);
+CREATE TABLE IF NOT EXISTS topics (topic VARCHAR, topic_id VARCHAR);
+CREATE TABLE IF NOT EXISTS progress (
+    layout INTEGER, cluster_id VARCHAR, sequence BIGINT, snapshot BIGINT,
+    events_applied BIGINT, duplicates_ignored BIGINT, watermark_ms BIGINT
+);
+INSERT INTO progress SELECT {layout}, '', 0, 0, 0, 0, 0
+    WHERE NOT EXISTS (SELECT 1 FROM progress);

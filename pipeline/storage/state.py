@@ -1,0 +1,158 @@
+"""`state.duckdb`: aggregates, people's facts and Kafka offsets, changed together or not at all.
+
+DuckDB owns the offsets. A flush is one transaction, so after a crash at any moment the file
+holds exactly the effect of the offsets it names. The file lock keeps a second writer out.
+Not thread-safe: one call at a time.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from pipeline.batch import LostRecordsError, RecordBatch
+from pipeline.flush import Flush
+from pipeline.storage import deltas, statements
+from runtime.process import CannotRun
+
+FILE = "state.duckdb"
+ACTIVITY_KEPT_MS = 2 * 3600 * 1000
+_FLUSH = statements.flush_statements()
+_log = logging.getLogger(__name__)
+
+
+class State:
+    """The open database. Make it with `open_state`."""
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
+        self.connection = connection
+
+    def close(self) -> None:
+        """Write the log into the file and give it free."""
+        self.connection.close()
+
+    def offsets(self) -> dict[tuple[str, int], int]:
+        """(topic, partition) → next offset to read."""
+        rows = self.connection.sql('SELECT topic, "partition", next_offset FROM offsets').fetchall()
+        return {(topic, partition): offset for topic, partition, offset in rows}
+
+    @property
+    def sequence(self) -> int:
+        """How many flushes it holds."""
+        (sequence,) = self._one("SELECT sequence FROM progress")
+        return int(sequence)
+
+    def commit(self, flush: Flush, now_ms: int) -> None:
+        """Store one flush in one transaction; on any error nothing of it is stored.
+
+        Raises:
+            LostRecordsError: If a range does not start at the stored offset.
+            duckdb.Error: If the disk is full or the file is broken. Never acknowledge then.
+        """
+        with self.transaction():
+            _check_ranges(self.offsets(), flush.ranges)
+            changed = deltas.tables_of(flush, sequence=self.sequence + 1, now_ms=now_ms)
+            for name, table in changed.items():
+                self._run(name, table)
+            change = flush.deltas
+            newest = max((bucket for bucket, _ in change.activity), default=0)
+            self.connection.execute(_FLUSH["activity_old"], [newest - ACTIVITY_KEPT_MS])
+            self.connection.execute(
+                _FLUSH["progress"], [change.applied, change.duplicates, change.watermark_ms]
+            )
+        for topic, partition, first, following, missing in deltas.gaps_of(flush):
+            fields = {
+                "topic": topic,
+                "partition": partition,
+                "first_offset": first,
+                "next_offset": following,
+                "missing": missing,
+            }
+            _log.warning("Kafka no longer has some records", extra={"fields": fields})
+
+    def _run(self, name: str, table: Any) -> None:
+        gone = {"definitions": "definitions_gone"}.get(name)
+        self.connection.register(f"delta_{name}", table)
+        try:
+            if gone is not None:
+                self.connection.execute(_FLUSH[gone])
+            self.connection.execute(_FLUSH[name])
+        finally:
+            self.connection.unregister(f"delta_{name}")
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Everything inside, or nothing."""
+        self.connection.begin()
+        try:
+            yield
+        except BaseException:
+            _quietly(self.connection.rollback)  # a broken file cannot roll back; keep the cause
+            raise
+        self.connection.commit()
+
+    def _one(self, query: str) -> tuple[Any, ...]:
+        (row,) = self.connection.execute(query).fetchall()  # fetchone() would keep the result open
+        return tuple(row)
+
+
+def open_state(folder: Path, *, wait_s: float = 2.0) -> State:
+    """Open or make the database of a worker.
+
+    Waits a moment for the lock, which a predecessor that was just killed may still hold.
+
+    Raises:
+        CannotRun: If another worker has the folder, or the file is of another version.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / FILE
+    deadline = time.monotonic() + wait_s
+    while True:
+        try:
+            connection = duckdb.connect(path, config={"threads": 2})
+            break
+        except duckdb.IOException as error:
+            if "lock" not in str(error):
+                raise
+            if time.monotonic() > deadline:
+                raise CannotRun(
+                    f"SMS_WORKER_DATA == {str(folder)!r}: another worker already works in this "
+                    "folder. Stop it or set SMS_WORKER_DATA to another folder."
+                ) from error
+            time.sleep(0.1)
+    connection.execute(statements.tables())
+    state = State(connection)
+    (layout,) = state._one("SELECT layout FROM progress")  # noqa: SLF001 - the class's own module
+    if layout != statements.LAYOUT:
+        raise CannotRun(
+            f"SMS_WORKER_DATA == {str(folder)!r}: {FILE} has layout {layout}, this version reads "
+            f"{statements.LAYOUT}. Set SMS_WORKER_DATA to an empty folder; Kafka is read again."
+        )
+    return state
+
+
+def _check_ranges(offsets: Mapping[tuple[str, int], int], ranges: list[RecordBatch]) -> None:
+    """Every range starts where the one before it, or the database, ended."""
+    ends = dict(offsets)
+    for batch in ranges:
+        key = (batch.topic, batch.partition)
+        expected = ends.get(key, batch.first_offset)
+        if batch.first_offset != expected:
+            raise LostRecordsError(
+                f"{batch.topic}[{batch.partition}] starts at {batch.first_offset}, "
+                f"but {expected} is stored."
+            )
+        ends[key] = batch.next_offset
+
+
+def _quietly(action: Callable[[], object]) -> None:
+    try:
+        action()
+    except duckdb.Error:
+        _log.exception("rollback failed")

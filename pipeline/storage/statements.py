@@ -1,0 +1,49 @@
+"""The SQL of the worker's private database, read from `sql/`; the vector's columns filled in."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+from pipeline.join.cohorts import VECTOR
+from pipeline.rows import Counters
+
+LAYOUT = 1
+"""Raised when `tables.sql` changes in a way that an older file does not have."""
+
+_FOLDER = Path(__file__).parent / "sql"
+_NAME = re.compile(r"^-- name: (\w+)$", re.MULTILINE)
+_COUNTERS = frozenset(Counters.__struct_fields__)
+
+
+def type_of(column: str) -> str:
+    """Counters fit in 64 bits; sums of products do not."""
+    return "BIGINT" if column in _COUNTERS else "HUGEINT"
+
+
+def tables() -> str:
+    """The script that makes missing tables."""
+    columns = ", ".join(f"{name} {type_of(name)}" for name in VECTOR)
+    return _read("tables").format(vector_columns=columns, layout=LAYOUT)
+
+
+def named(script: str) -> Mapping[str, str]:
+    """Name → statement of `sql/<script>.sql`."""
+    parts = _NAME.split(_read(script))
+    return dict(zip(parts[1::2], (part.strip() for part in parts[2::2]), strict=True))
+
+
+def flush_statements() -> Mapping[str, str]:
+    """The statements of one flush, in order; `delta_cohorts` carries products as text."""
+    statements = dict(named("flush"))
+    values = {name: f"d.{name}::{type_of(name)}" for name in VECTOR}
+    sums = ", ".join(f"{name} = cohorts.{name} + {value}" for name, value in values.items())
+    statements["cohorts"] = statements["cohorts"].format(
+        vector_sums=sums, vector_values=", ".join(values.values())
+    )
+    return statements
+
+
+def _read(script: str) -> str:
+    return (_FOLDER / f"{script}.sql").read_text(encoding="utf-8")

@@ -1,0 +1,169 @@
+"""The private database: all of a flush or nothing, and it refuses what does not fit."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from pipeline.batch import Delivery, LostRecordsError, RecordBatch
+from pipeline.flush import DecodedBatch, Flush, RejectedRecord
+from pipeline.join.cohorts import VECTOR
+from pipeline.join.engine import Deltas, JoinEngine
+from pipeline.rows import DeadLetter, UnmatchedReceipt
+from pipeline.storage.restore import compact, restore
+from pipeline.storage.state import open_state
+from runtime.process import CannotRun
+from tests.support.worker import FakeRecord
+
+TOPIC = "sms.message.receipt.v1"
+KEY = ("c", "A", 0, 3_600_000, "", "")
+
+
+def flush(
+    first: int = 0,
+    following: int = 10,
+    *,
+    topic: str = TOPIC,
+    records: int | None = None,
+    rejected: tuple[RejectedRecord, ...] = (),
+    **deltas: object,
+) -> Flush:
+    """A flush of one batch with chosen deltas."""
+    count = following - first if records is None else records
+    kept = [FakeRecord(following - count + place, b"") for place in range(count)]
+    batch = RecordBatch(topic, 0, first, following, kept)
+    empty: dict[str, object] = {
+        "cohorts": {},
+        "deliverability": {},
+        "health": {},
+        "activity": {},
+        "unmatched": {},
+        "states": {},
+        "applied": count,
+        "duplicates": 0,
+        "watermark_ms": 0,
+    }
+    decoded = DecodedBatch(Delivery(batch, lambda: None), [], [], [], rejected)
+    return Flush([decoded], Deltas(**(empty | deltas)))
+
+
+def test_deltas_add_up_exactly_beyond_64_bits(tmp_path: Path) -> None:
+    """Sums of products are exact far above 2^63, over several flushes and signs."""
+    state = open_state(tmp_path)
+    big = 10**30 + 7
+    vector = [0] * len(VECTOR)
+    vector[VECTOR.index("assigned")] = 3
+    vector[VECTOR.index("sum_rr")] = big
+    state.commit(flush(cohorts={KEY: vector}), 1)
+    state.commit(flush(10, 20, cohorts={KEY: vector}), 1)
+    state.commit(flush(20, 30, cohorts={KEY: [-n for n in vector]}), 1)
+    assert state.connection.execute("SELECT assigned, sum_rr FROM cohorts").fetchall() == [(3, big)]
+
+
+def test_a_failed_flush_leaves_nothing(tmp_path: Path) -> None:
+    """When the last statement of a flush fails, no earlier one and no offset is stored."""
+    state = open_state(tmp_path)
+    state.commit(flush(deliverability={("x", 0, "DELIVERED", ""): 1}), 1)
+    state.connection.execute("DROP TABLE offsets")
+    state.connection.execute("CREATE TABLE offsets (topic VARCHAR)")
+    with pytest.raises(duckdb.Error):
+        state.commit(flush(10, 20, deliverability={("x", 0, "DELIVERED", ""): 1}), 1)
+    rows = state.connection.execute("SELECT receipts FROM deliverability").fetchall()
+    assert rows == [(1,)]
+    assert state.sequence == 1
+
+
+@pytest.mark.parametrize("first", [9, 11, 0])
+def test_a_range_must_start_at_the_stored_offset(tmp_path: Path, first: int) -> None:
+    """A batch that overlaps what is stored, or leaves something out, is refused whole."""
+    state = open_state(tmp_path)
+    state.commit(flush(0, 10), 1)
+    with pytest.raises(LostRecordsError):
+        state.commit(flush(first, 20), 1)
+    assert state.offsets() == {(TOPIC, 0): 10}
+
+
+def test_a_hole_in_kafka_is_recorded(tmp_path: Path) -> None:
+    """Records that retention removed before they were read leave a row in `gaps`."""
+    state = open_state(tmp_path)
+    state.commit(flush(0, 10), 1)
+    state.commit(flush(10, 30, records=5), 77)
+    rows = state.connection.execute("FROM gaps").fetchall()
+    assert rows == [(TOPIC, 0, 10, 30, 15, 77)]
+
+
+def test_a_hole_of_compaction_is_not_a_gap(tmp_path: Path) -> None:
+    """Compacted topics have holes by nature."""
+    state = open_state(tmp_path)
+    state.commit(flush(0, 30, topic="sms.campaign.definition.v1", records=5), 1)
+    assert state.connection.execute("FROM gaps").fetchall() == []
+
+
+def test_resolved_receipts_leave_the_table(tmp_path: Path) -> None:
+    """An unmatched receipt is listed until its submit is known."""
+    state = open_state(tmp_path)
+    row = UnmatchedReceipt(
+        connection="x",
+        smsc_message_id="1",
+        subject="k1.s",
+        state="DELIVERED",
+        received_at_ms=1,
+        reason="r",
+    )
+    state.commit(flush(unmatched={"e1": row, "e2": row}), 1)
+    state.commit(flush(10, 20, unmatched={"e1": None}), 1)
+    rows = state.connection.execute("SELECT event_id FROM unmatched_receipts").fetchall()
+    assert rows == [("e2",)]
+
+
+def test_dead_letters_and_old_activity(tmp_path: Path) -> None:
+    """Rejected records get a row; activity older than two hours goes."""
+    state = open_state(tmp_path)
+    row = DeadLetter(topic=TOPIC, partition=0, record_offset=3, reason="r", seen_at_ms=9)
+    state.commit(flush(rejected=(RejectedRecord(row, b"x"),), activity={(0, TOPIC): 4}), 1)
+    state.commit(flush(10, 20, activity={(9_000_000, TOPIC): 2}), 1)
+    assert state.connection.execute("FROM dead_letters").fetchall() == [(TOPIC, 0, 3, "r", 9)]
+    assert state.connection.execute("FROM activity").fetchall() == [(9_000_000, TOPIC, 2)]
+
+
+def test_the_newest_state_counts_and_the_log_is_compacted(tmp_path: Path) -> None:
+    """After a restart a person has the facts of the last flush; the log shrinks to them."""
+    state = open_state(tmp_path)
+    for place in range(5):
+        states = {"k1.s": f"v{place}".encode()}
+        state.commit(flush(place * 10, place * 10 + 10, states=states), 1)
+    state.close()
+    state = open_state(tmp_path)
+    assert compact(state)
+    assert not compact(state)
+    rows = state.connection.execute("SELECT subject, facts FROM state_log").fetchall()
+    assert rows == [("k1.s", b"v4")]
+
+
+def test_an_empty_database_restores_nobody(tmp_path: Path) -> None:
+    """A fresh worker starts with nobody and no offsets."""
+    state = open_state(tmp_path)
+    assert restore(state, JoinEngine()) == 0
+    assert state.offsets() == {}
+
+
+def test_a_second_worker_is_refused(tmp_path: Path) -> None:
+    """While one process has the folder, another gets one sentence that names the setting."""
+    code = (
+        "import sys; from pathlib import Path; from pipeline.storage.state import open_state;"
+        "s = open_state(Path(sys.argv[1])); print('open', flush=True); sys.stdin.read()"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", code, str(tmp_path)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    ) as holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == b"open\n"
+        with pytest.raises(CannotRun, match="SMS_WORKER_DATA"):
+            open_state(tmp_path, wait_s=0.1)
+        holder.kill()
