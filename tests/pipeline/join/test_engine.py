@@ -6,13 +6,17 @@ from collections import Counter
 from collections.abc import Sequence
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pipeline.join.engine import JoinEngine
 from schemas.events import CampaignDefined, ConsentChanged, RecipientAssigned, SubjectEvent
 from tests.support.join_events import Sums, definition, definitions, without_zeros, worlds
 from tests.support.join_oracle import Expected
+
+# The machine may be slow; the worlds are small.
+SOME = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+MANY = settings(SOME, max_examples=300)
 
 
 def joined(events: Sequence[SubjectEvent], defined: Sequence[CampaignDefined]) -> Sums:
@@ -25,7 +29,7 @@ def joined(events: Sequence[SubjectEvent], defined: Sequence[CampaignDefined]) -
     return sums
 
 
-@settings(max_examples=400)
+@MANY
 @given(worlds(), definitions())
 def test_agrees_with_a_plain_reading_of_the_rules(
     events: list[SubjectEvent], defined: list[CampaignDefined]
@@ -45,7 +49,7 @@ def test_agrees_with_a_plain_reading_of_the_rules(
     assert without_zeros(sums.health) == without_zeros(health)
 
 
-@settings(max_examples=300)
+@MANY
 @given(worlds(), definitions(), st.data())
 def test_order_repetition_batches_and_restarts_change_nothing(
     events: list[SubjectEvent], defined: list[CampaignDefined], data: st.DataObject
@@ -82,6 +86,7 @@ def restarted(sums: Sums, in_force: Sequence[CampaignDefined]) -> JoinEngine:
     return engine
 
 
+@SOME
 @given(worlds(), definitions())
 def test_a_second_run_over_the_same_events_emits_nothing(
     events: list[SubjectEvent], defined: list[CampaignDefined]
@@ -104,6 +109,7 @@ def test_a_second_run_over_the_same_events_emits_nothing(
     assert second.watermark_ms == max((each.occurred_at_ms for each in events), default=0)
 
 
+@SOME
 @given(worlds(), definitions(), definitions())
 def test_a_changed_definition_recounts_its_recipients(
     events: list[SubjectEvent], before: list[CampaignDefined], after: list[CampaignDefined]
@@ -132,6 +138,7 @@ def definition_of_version(each: CampaignDefined, version: int) -> CampaignDefine
     )
 
 
+@SOME
 @given(worlds(), definitions())
 def test_loading_says_nothing_and_remembers_the_watermark(
     events: list[SubjectEvent], defined: list[CampaignDefined]
