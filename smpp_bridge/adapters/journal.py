@@ -1,0 +1,148 @@
+"""The journal: which parts were attempted, what was answered, what is durable. Append-only, by day.
+
+Written to the page cache before the socket: it survives SIGKILL of the process. After a
+restart "attempted" means: the SMSC may have it, nobody knows; never resent silently.
+"Answered" means: the answer was here, but perhaps not yet in Kafka; it is published again.
+A record is: kind, 16-octet hash of the part's id, length, payload. No personal data.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final, Literal, NamedTuple
+
+import msgspec
+
+from schemas.events import SubmitOutcome
+
+Kind = Literal["attempted", "released", "answered", "done"]
+_LETTERS: Final[dict[Kind, bytes]] = {
+    "attempted": b"a",
+    "released": b"r",
+    "answered": b"s",
+    "done": b"d",
+}
+"""released: the SMSC said that it did not take the part (throttling); it may be sent again."""
+_KINDS: Final = {letter: kind for kind, letter in _LETTERS.items()}
+_HASH: Final = 16
+_HEAD: Final = 1 + _HASH + 1
+KEPT_DAYS: Final = 3
+"""Longer than requests stay in Kafka (2 days), so that no re-read request is forgotten."""
+
+
+class Answer(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """What the SMSC answered, as far as its result needs it."""
+
+    outcome: SubmitOutcome
+    command_status: int
+    smsc_message_id: str | None
+
+
+class Fate(NamedTuple):
+    """The last note about a part; `answer` only for "answered"."""
+
+    kind: Kind | Literal["new"]
+    answer: Answer | None = None
+
+
+NEW: Final = Fate("new")
+_encode_answer = msgspec.msgpack.Encoder().encode
+_decode_answer = msgspec.msgpack.Decoder(Answer).decode
+
+
+class Journal:
+    """The journal of one folder. `write` puts everything noted since the last call on disk."""
+
+    def __init__(self, folder: Path, *, day: int) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self._folder = folder
+        self._fates: dict[int, dict[bytes, Fate]] = {}
+        self._buffer = bytearray()
+        self._day = day
+        for path in sorted(folder.glob("*.journal")):
+            if int(path.stem) <= day - KEPT_DAYS:
+                path.unlink()
+            else:
+                self._fates[int(path.stem)] = _load(path)
+        self._file = self._open(day)
+
+    def fate(self, part_id: str) -> Fate:
+        """What was noted last about a part."""
+        key = _key(part_id)
+        for day in sorted(self._fates, reverse=True):
+            found = self._fates[day].get(key)
+            if found is not None:
+                return NEW if found.kind == "released" else found
+        return NEW
+
+    def note(self, part_id: str, kind: Kind, answer: Answer | None = None) -> None:
+        """Note in memory; the caller calls `write` before it acts on it."""
+        key = _key(part_id)
+        payload = b"" if answer is None else _encode_answer(answer)
+        self._fates[self._day][key] = Fate(kind, answer)
+        self._buffer += _LETTERS[kind] + key + bytes((len(payload),)) + payload
+
+    def write(self) -> None:
+        """Put the notes on disk.
+
+        Raises:
+            OSError: If the disk is full or gone; nothing may be sent then.
+        """
+        data, self._buffer = self._buffer, bytearray()
+        written = 0
+        while written < len(data):
+            written += os.write(self._file, data[written:])
+
+    def turn_day(self, day: int) -> None:
+        """Begin a new file and forget what is too old."""
+        if day == self._day:
+            return
+        self.write()
+        os.close(self._file)
+        self._day = day
+        self._file = self._open(day)
+        for old in [known for known in self._fates if known <= day - KEPT_DAYS]:
+            del self._fates[old]
+            (self._folder / f"{old}.journal").unlink(missing_ok=True)
+
+    def close(self) -> None:
+        """Write and close."""
+        self.write()
+        os.close(self._file)
+
+    def _open(self, day: int) -> int:
+        self._fates.setdefault(day, {})
+        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
+        return os.open(self._folder / f"{day}.journal", flags, 0o600)
+
+
+def _key(part_id: str) -> bytes:
+    return hashlib.blake2b(part_id.encode(), digest_size=_HASH).digest()
+
+
+def _load(path: Path) -> dict[bytes, Fate]:
+    """Read a file; a record torn by a crash was never acted on and is cut off."""
+    data = path.read_bytes()
+    fates: dict[bytes, Fate] = {}
+    end = 0
+    for key, fate, end in _records(data):  # noqa: B007 - the last end is needed below
+        fates[key] = fate
+    if end < len(data):
+        os.truncate(path, end)
+    return fates
+
+
+def _records(data: bytes) -> Iterator[tuple[bytes, Fate, int]]:
+    start = 0
+    while start + _HEAD <= len(data):
+        end = start + _HEAD + data[start + _HEAD - 1]
+        if end > len(data):
+            return
+        kind = _KINDS[data[start : start + 1]]
+        payload = data[start + _HEAD : end]
+        answer = _decode_answer(payload) if payload else None
+        yield data[start + 1 : start + 1 + _HASH], Fate(kind, answer), end
+        start = end

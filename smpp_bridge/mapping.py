@@ -1,0 +1,233 @@
+"""SMPP PDUs ⇄ events. Pure: time and secrets come as arguments; numbers leave as tokens."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import Final, Literal
+
+import phonenumbers
+
+from schemas.events import (
+    InboundReceived,
+    MessageRequested,
+    MessageSubmitted,
+    ReceiptReceived,
+    SubmitOutcome,
+)
+from schemas.subject import Tokenizer
+from smpp_bridge.protocol import constants
+from smpp_bridge.protocol.constants import CommandStatus
+from smpp_bridge.protocol.keywords import classify_reply
+from smpp_bridge.protocol.pdu import DataSm, DeliverSm, SubmitSm
+from smpp_bridge.protocol.receipts import body_of, candidates_of, parse_receipt
+from smpp_bridge.protocol.text import UCS2_CODING, encode_text
+
+HOUR_MS: Final = 3_600_000
+_MAX_VALIDITY_S: Final = 99 * 24 * 3600
+"""Relative validity has two digits for days when years and months stay zero."""
+
+
+class UnreadableAddress(ValueError):  # noqa: N818 - it names the data, not a failure of ours
+    """A source address that is no phone number: nobody to attribute the event to."""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One submit_sm of a request."""
+
+    request: MessageRequested
+    submit_sm: SubmitSm
+    encoding: str
+    number: int
+    total: int
+
+    @property
+    def event_id(self) -> str:
+        """Of its result; stable across retries, so that duplicates are recognised."""
+        return f"{self.request.message_id}/{self.number}"
+
+
+def parts_of(request: MessageRequested, *, now_ms: int) -> list[Part]:
+    """The submit_sm PDUs of a request.
+
+    Raises:
+        ValueError: If an address or the text does not fit into SMPP.
+    """
+    reference = hashlib.blake2b(request.message_id.encode(), digest_size=1).digest()[0]
+    encoded = encode_text(request.text, reference=reference)
+    source_ton, source_npi = _sender_type(request.source_addr)
+    bodies = encoded.parts
+    return [
+        Part(
+            request,
+            SubmitSm(
+                source_addr_ton=source_ton,
+                source_addr_npi=source_npi,
+                source_addr=request.source_addr.encode("latin-1"),
+                dest_addr_ton=constants.TON_INTERNATIONAL,
+                dest_addr_npi=constants.NPI_ISDN,
+                destination_addr=request.destination.encode("ascii"),
+                esm_class=constants.ESM_UDHI if encoded.has_udh else constants.ESM_DEFAULT,
+                validity_period=_validity(request.expires_at_ms, now_ms),
+                registered_delivery=1,
+                data_coding=encoded.data_coding,
+                short_message=body,
+            ),
+            encoded.encoding,
+            number,
+            len(bodies),
+        )
+        for number, body in enumerate(bodies, 1)
+    ]
+
+
+def submitted(
+    part: Part,
+    *,
+    connection: str,
+    outcome: SubmitOutcome,
+    now_ms: int,
+    smsc_message_id: str | None = None,
+    command_status: int | None = None,
+    latency_s: float | None = None,
+    may_duplicate: bool = False,
+) -> MessageSubmitted:
+    """The result of one part."""
+    return MessageSubmitted(
+        event_id=part.event_id,
+        occurred_at_ms=now_ms,
+        subject=part.request.subject,
+        message_id=part.request.message_id,
+        connection=connection,
+        source_addr=part.request.source_addr,
+        outcome=outcome,
+        command_status=command_status,
+        smsc_message_id=smsc_message_id,
+        part=part.number,
+        parts=part.total,
+        encoding=part.encoding,
+        latency_ms=None if latency_s is None else round(latency_s * 1000),
+        campaign_id=part.request.campaign_id,
+        variant_id=part.request.variant_id,
+        may_duplicate=may_duplicate,
+    )
+
+
+def outcome_of(command_status: int) -> SubmitOutcome:
+    """ROK is acceptance, everything else a rejection."""
+    return "accepted" if command_status == CommandStatus.ROK else "rejected"
+
+
+def received(
+    request: DeliverSm | DataSm,
+    *,
+    connection: str,
+    tokenizer: Tokenizer,
+    default_region: str,
+    now_ms: int,
+) -> ReceiptReceived | InboundReceived:
+    """The event of a deliver_sm or data_sm.
+
+    Raises:
+        UnreadableAddress: If its source address is no phone number.
+    """
+    subject = tokenizer.token(msisdn_of(request.source_addr, default_region))
+    receipt = parse_receipt(request)
+    if receipt is None:
+        return _inbound(request, connection=connection, subject=subject, now_ms=now_ms)
+    return ReceiptReceived(
+        event_id=_fingerprint(request, connection),
+        occurred_at_ms=now_ms,
+        subject=subject,
+        connection=connection,
+        smsc_message_id=receipt.message_id,
+        candidates=candidates_of(receipt.message_id) if receipt.message_id else (),
+        raw_state=receipt.raw_state,
+        state=receipt.state,  # type: ignore[arg-type] # the parser's table holds only these
+        is_final=receipt.is_final,
+        err=receipt.err,
+        submitted_at_ms=receipt.submitted_at_ms,
+        done_at_ms=receipt.done_at_ms,
+        source=_source(request, is_tlv=receipt.from_tlv),
+    )
+
+
+def msisdn_of(address: bytes, default_region: str = "") -> str:
+    """E.164 digits of an address. Fast for what is already international.
+
+    Raises:
+        UnreadableAddress: If it is no phone number.
+    """
+    digits = address.decode("latin-1").strip()
+    if digits.startswith("+"):
+        digits = digits[1:]
+    elif digits.startswith("00"):
+        digits = digits[2:]
+    elif default_region:
+        return _national(digits, default_region)
+    if not (digits.isascii() and digits.isdigit() and 7 <= len(digits) <= 15) or digits[0] == "0":
+        raise UnreadableAddress(f"source_addr has {len(address)} octets, must be E.164 digits.")
+    return digits
+
+
+def _national(digits: str, region: str) -> str:
+    try:
+        number = phonenumbers.parse(digits, region)
+    except phonenumbers.NumberParseException as error:
+        raise UnreadableAddress(f"source_addr is no number of {region}.") from error
+    return f"{number.country_code}{phonenumbers.national_significant_number(number)}"
+
+
+def _inbound(
+    request: DeliverSm | DataSm, *, connection: str, subject: str, now_ms: int
+) -> InboundReceived:
+    reply = classify_reply(body_of(request))
+    return InboundReceived(
+        # the hour keeps the same word of another day apart from the operator's resend
+        event_id=f"{_fingerprint(request, connection)}-{now_ms // HOUR_MS}",
+        occurred_at_ms=now_ms,
+        subject=subject,
+        connection=connection,
+        destination_addr=request.destination_addr.decode("latin-1"),
+        keyword=reply.keyword,
+        is_opt_out=reply.wish == "opt_out",
+        is_opt_in=reply.wish == "opt_in",
+        is_help=reply.wish == "help",
+        language=reply.language,
+        encoding="ucs2" if request.data_coding == UCS2_CODING else "gsm7",
+    )
+
+
+def _fingerprint(request: DeliverSm | DataSm, connection: str) -> str:
+    """The same for every resend of the same PDU, whatever its sequence_number."""
+    body = request.short_message if isinstance(request, DeliverSm) else b""
+    digest = hashlib.blake2b(connection.encode(), digest_size=16)
+    for octets in (request.source_addr, request.destination_addr, body):
+        digest.update(len(octets).to_bytes(4, "big") + octets)
+    for tag, value in request.tlvs:
+        digest.update(tag.to_bytes(2, "big") + len(value).to_bytes(4, "big") + value)
+    return digest.hexdigest()
+
+
+def _source(request: DeliverSm | DataSm, *, is_tlv: bool) -> Literal["text", "tlv", "data_sm"]:
+    if isinstance(request, DataSm):
+        return "data_sm"
+    return "tlv" if is_tlv else "text"
+
+
+def _sender_type(address: str) -> tuple[int, int]:
+    if not address.isdigit():
+        return constants.TON_ALPHANUMERIC, constants.NPI_UNKNOWN
+    return constants.TON_UNKNOWN, constants.NPI_ISDN
+
+
+def _validity(expires_at_ms: int | None, now_ms: int) -> bytes:
+    """Relative time YYMMDDhhmmss000R (SMPP 3.4 §7.1.1.2), so no clocks need to agree."""
+    if expires_at_ms is None:
+        return b""
+    seconds = min(max(1, (expires_at_ms - now_ms) // 1000), _MAX_VALIDITY_S)
+    minutes, second = divmod(seconds, 60)
+    hours, minute = divmod(minutes, 60)
+    day, hour = divmod(hours, 24)
+    return b"0000%02d%02d%02d%02d000R" % (day, hour, minute, second)

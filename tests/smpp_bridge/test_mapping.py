@@ -1,0 +1,112 @@
+"""PDUs ⇄ events, without network."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from schemas.events import InboundReceived, MessageRequested, ReceiptReceived
+from schemas.subject import SubjectKey, Tokenizer
+from smpp_bridge.mapping import UnreadableAddress, msisdn_of, parts_of, received
+from smpp_bridge.protocol.constants import ESM_RECEIPT, ESM_UDHI
+from smpp_bridge.protocol.pdu import DeliverSm
+
+TOKENIZER = Tokenizer(SubjectKey("k1", bytes(32)))
+
+
+def request(text: str = "hi", **fields: object) -> MessageRequested:
+    """One request."""
+    return MessageRequested(
+        event_id="e",
+        occurred_at_ms=0,
+        subject=TOKENIZER.token("8613800000001"),
+        message_id="m1",
+        connection="c",
+        source_addr="10690001",
+        destination="8613800000001",
+        text=text,
+        purpose="promotional",
+        **fields,  # type: ignore[arg-type]
+    )
+
+
+def event_of(pdu: DeliverSm, now_ms: int = 0) -> ReceiptReceived | InboundReceived:
+    """The event of a deliver_sm."""
+    return received(pdu, connection="c", tokenizer=TOKENIZER, default_region="", now_ms=now_ms)
+
+
+@pytest.mark.parametrize(
+    ("address", "region", "digits"),
+    [
+        (b"8613800000001", "", "8613800000001"),
+        (b"+8613800000001", "", "8613800000001"),
+        (b"008613800000001", "", "8613800000001"),
+        (b"13800000001", "CN", "8613800000001"),
+        (b"+8613800000001", "CN", "8613800000001"),
+    ],
+)
+def test_addresses_of_every_spelling_become_e164_digits(
+    address: bytes, region: str, digits: str
+) -> None:
+    """The same person has one token, however the operator writes the number."""
+    assert msisdn_of(address, region) == digits
+
+
+@pytest.mark.parametrize("address", [b"", b"SHOP", b"12345", b"0138000000", b"1" * 16, b"\xb2" * 9])
+def test_what_is_no_number_is_refused_without_naming_it(address: bytes) -> None:
+    """The message of the error is safe to log."""
+    with pytest.raises(UnreadableAddress) as error:
+        msisdn_of(address)
+    assert not address or address.decode("latin-1") not in str(error.value)
+
+
+def test_a_long_text_becomes_parts_with_one_reference() -> None:
+    """Every part says how many there are and carries the UDHI flag."""
+    parts = parts_of(request("优" * 100), now_ms=0)
+    assert [(part.number, part.total) for part in parts] == [(1, 2), (2, 2)]
+    assert {part.submit_sm.esm_class for part in parts} == {ESM_UDHI}
+    assert len({part.submit_sm.short_message[3] for part in parts}) == 1
+
+
+def test_validity_is_relative_so_clocks_need_not_agree() -> None:
+    """A request that ends in 26 h 1 min 5 s says so in SMPP's relative form."""
+    (part,) = parts_of(request(expires_at_ms=93_665_000), now_ms=0)
+    assert part.submit_sm.validity_period == b"000001" + b"020105" + b"000R"
+
+
+def test_a_resent_receipt_is_the_same_fact_and_another_one_is_not() -> None:
+    """The event id follows the content, not the sequence_number or the clock."""
+    body = b"id:7 stat:DELIVRD err:000"
+    first = DeliverSm(source_addr=b"8613800000001", esm_class=ESM_RECEIPT, short_message=body)
+    again = DeliverSm(
+        sequence_number=9,
+        source_addr=b"8613800000001",
+        esm_class=ESM_RECEIPT,
+        short_message=body,
+    )
+    other = DeliverSm(
+        source_addr=b"8613800000001",
+        esm_class=ESM_RECEIPT,
+        short_message=b"id:8 stat:DELIVRD err:000",
+    )
+    assert event_of(first, 1).event_id == event_of(again, 2).event_id
+    assert event_of(first).event_id != event_of(other).event_id
+
+
+def test_the_same_reply_on_another_day_is_another_fact() -> None:
+    """STOP today and STOP tomorrow are two replies; a resend within the hour is one."""
+    reply = DeliverSm(source_addr=b"8613800000001", short_message=b"STOP")
+    assert event_of(reply, 0).event_id == event_of(reply, 1000).event_id
+    assert event_of(reply, 0).event_id != event_of(reply, 86_400_000).event_id
+
+
+@given(st.binary(max_size=160), st.integers(0, 255), st.integers(0, 255))
+def test_no_message_of_a_readable_number_makes_the_mapping_raise(
+    body: bytes, esm_class: int, coding: int
+) -> None:
+    """Whatever the text, there is an event, and it does not hold the number."""
+    pdu = DeliverSm(
+        source_addr=b"8613812345678", esm_class=esm_class, data_coding=coding, short_message=body
+    )
+    assert "13812345678" not in event_of(pdu).subject

@@ -1,0 +1,92 @@
+"""The promise: a deliver_sm is answered only after Kafka has the event."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from runtime.kafka import PublishError
+from schemas.events import Event
+from schemas.subject import SubjectKey, Tokenizer
+from smpp_bridge.adapters.counts import Counts
+from smpp_bridge.adapters.receiver import Receiver
+from smpp_bridge.protocol.constants import CommandStatus
+from smpp_bridge.protocol.pdu import DeliverSm, Pdu
+
+
+class HeldPublisher:
+    """Takes events and dead letters; Kafka's answer comes when the test says so."""
+
+    def __init__(self) -> None:
+        self.taken: list[tuple[object, Callable[[BaseException | None], None]]] = []
+
+    def put_event(self, event: Event, done: Callable[[BaseException | None], None]) -> None:
+        """Hold an event."""
+        self.taken.append((event, done))
+
+    def dead_letter(
+        self,
+        topic: str,
+        data: bytes,
+        reason: str,
+        done: Callable[[BaseException | None], None],
+        **_: object,
+    ) -> None:
+        """Hold a dead letter."""
+        self.taken.append((reason, done))
+
+
+class RecordingLink:
+    """Stands for the link and its session."""
+
+    def __init__(self) -> None:
+        self.session = self
+        self.answers: list[int] = []
+
+    def respond(self, request: Pdu, status: int) -> None:
+        """Note the answer."""
+        self.answers.append(status)
+
+    def flush_soon(self) -> None:
+        """Nothing to flush."""
+
+
+@pytest.fixture
+def publisher() -> HeldPublisher:
+    """A Kafka that waits."""
+    return HeldPublisher()
+
+
+@pytest.fixture
+def receiver(publisher: HeldPublisher) -> Receiver:
+    """A receiver in front of it."""
+    return Receiver(
+        connection="c",
+        publisher=publisher,  # type: ignore[arg-type]
+        tokenizer=Tokenizer(SubjectKey("k1", bytes(32))),
+        default_region="",
+        counts=Counts(),
+    )
+
+
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [(None, CommandStatus.ROK), (PublishError("down"), CommandStatus.RX_T_APPN)],
+)
+@pytest.mark.parametrize("source", [b"8613800000001", b"SHOP"])
+def test_the_answer_waits_for_kafka_and_tells_its_outcome(
+    receiver: Receiver,
+    publisher: HeldPublisher,
+    error: BaseException | None,
+    status: CommandStatus,
+    source: bytes,
+) -> None:
+    """ROK only for what is stored, dead letters too; else a temporary error, so it comes again."""
+    link = RecordingLink()
+    request = DeliverSm(source_addr=source, short_message=b"STOP")
+    receiver.received(link, request)  # type: ignore[arg-type]
+    assert link.answers == []
+    ((_, done),) = publisher.taken
+    done(error)
+    assert link.answers == [status]
