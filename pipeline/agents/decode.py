@@ -12,7 +12,7 @@ from pipeline.flush import DecodedBatch, RejectedRecord
 from pipeline.rows import DeadLetter
 from runtime.logs import mask
 from schemas.codec import SchemaError, TopicDecoder, decoder_for
-from schemas.events import CampaignDefined, ConnectionReported, Event, SubjectEvent
+from schemas.events import CampaignDefined, ConnectionReported, Event
 from schemas.topics import TOPICS
 
 _COMPACTED = frozenset(topic.name for topic in TOPICS if topic.cleanup == "compact")

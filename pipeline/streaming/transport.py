@@ -55,7 +55,7 @@ class BatchConsumer(driver.Consumer):  # type: ignore[misc]  # Faust ships no us
                 await self._seek(tp, start)
                 offsets[tp] = start
         if fresh:
-            await self._thread.seek_to_beginning(*fresh)
+            await self._thread.seek_to_beginning(*driver.ensure_aiokafka_TPset(fresh))
         return offsets
 
     async def perform_seek(self) -> None:

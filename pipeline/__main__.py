@@ -1,0 +1,56 @@
+"""`python -m pipeline`: the worker process."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import sys
+
+from pipeline.settings import WorkerSettings
+from pipeline.worker import Worker
+from runtime.logs import configure_logs
+from runtime.process import CannotRun, ExitCode, run_process
+from runtime.settings import SettingsError, read_settings
+
+FAILED = 70
+"""EX_SOFTWARE of sysexits.h: a defect or a failed part; the supervisor starts us again."""
+_log = logging.getLogger("pipeline")
+
+
+def main() -> None:
+    """Read the settings and work until SIGTERM."""
+    configure_logs("worker")
+    try:
+        settings = read_settings(WorkerSettings, os.environ)
+    except SettingsError as error:
+        print(f"error: {error}", file=sys.stderr)
+        _leave(ExitCode.WRONG_USE)
+    worker = Worker(settings)
+
+    async def work(stop: asyncio.Event) -> None:
+        try:
+            await worker.run(stop)
+        except CannotRun as error:
+            print(f"error: {error}", file=sys.stderr)
+            _leave(error.code)
+        except BaseException:  # noqa: BLE001 - outermost: whatever ended a part must end the process
+            _log.exception("the worker failed")
+            _leave(FAILED)
+        _leave(ExitCode.DONE)
+
+    run_process(work)
+
+
+def _leave(code: int) -> None:
+    """End now: threads of Faust are not daemons, and one that hangs would keep us alive.
+
+    What counts is in DuckDB, which survives a SIGKILL, so nothing is left to clean up.
+    """
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(int(code))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,101 @@
+"""What the broker says about itself and its logs: cluster, topics, ends."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Iterable, Mapping
+from types import TracebackType
+from typing import Self
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import KafkaError
+from confluent_kafka import KafkaException, TopicCollection
+from confluent_kafka.admin import AdminClient
+
+from runtime.kafka import kafka_unreachable
+from runtime.process import CannotRun, ExitCode
+from schemas.topics import Topic
+
+_TIMEOUT_S = 1.0
+_TOPIC_IDS_S = 10.0
+_log = logging.getLogger(__name__)
+
+
+class Broker:
+    """A client without a group, beside the consumer; use as an async context manager."""
+
+    def __init__(self, bootstrap: str, topics: Iterable[Topic]) -> None:
+        self._bootstrap = bootstrap
+        self._topics = tuple(topics)
+        self._partitions = [
+            TopicPartition(topic.name, partition)
+            for topic in self._topics
+            for partition in range(topic.partitions)
+        ]
+
+    @property
+    def partitions(self) -> set[tuple[str, int]]:
+        """Every partition a worker reads."""
+        return {(tp.topic, tp.partition) for tp in self._partitions}
+
+    async def __aenter__(self) -> Self:
+        self._consumer = AIOKafkaConsumer(
+            bootstrap_servers=self._bootstrap, enable_auto_commit=False
+        )
+        try:
+            await self._consumer.start()
+        except KafkaError as error:
+            await self._consumer.stop()
+            raise CannotRun(
+                kafka_unreachable(self._bootstrap), ExitCode.DEPENDENCY_UNREACHABLE
+            ) from error
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self._consumer.stop()
+
+    async def ends(self) -> Mapping[tuple[str, int], int] | None:
+        """Next offset to be written per partition, asked now; `None` without an answer."""
+        try:
+            async with asyncio.timeout(_TIMEOUT_S):
+                ends = await self._consumer.end_offsets(self._partitions)
+        except (KafkaError, TimeoutError) as error:
+            _log.warning("no log ends from Kafka", extra={"fields": {"error": repr(error)}})
+            return None
+        return {(tp.topic, tp.partition): offset for tp, offset in ends.items()}
+
+    async def cluster_id(self) -> str:
+        """The cluster's id; "" where the broker has none."""
+        admin = AIOKafkaAdminClient(bootstrap_servers=self._bootstrap)
+        try:
+            await admin.start()
+            cluster = await admin.describe_cluster()
+        finally:
+            await admin.close()
+        return str(cluster.get("cluster_id") or "")
+
+    async def topic_ids(self) -> Mapping[str, str]:
+        """Topic → id, another one after it was deleted and made again.
+
+        aiokafka speaks a metadata version without ids, hence the second client. Topics
+        without an answer are left out (the in-memory broker has no ids).
+        """
+        return await asyncio.to_thread(self._topic_ids)
+
+    def _topic_ids(self) -> Mapping[str, str]:
+        admin = AdminClient({"bootstrap.servers": self._bootstrap, "log_level": 0})
+        names = TopicCollection([topic.name for topic in self._topics])
+        ids = {}
+        for name, future in admin.describe_topics(names, request_timeout=_TOPIC_IDS_S).items():
+            try:
+                ids[name] = str(future.result(_TOPIC_IDS_S).topic_id)
+            except (KafkaException, TimeoutError) as error:
+                _log.warning("no topic id", extra={"fields": {"topic": name, "error": repr(error)}})
+        return ids

@@ -1,0 +1,125 @@
+"""Publishes the results about once a second, when they changed or could have changed."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from pathlib import Path
+
+from pipeline.rows import Lag, Verdict
+from pipeline.snapshot import SERVE_FILE, Picture, draw, publish_file, verdict_event
+from pipeline.storage.results import progress
+from pipeline.storage.state import State
+from schemas.events import VerdictReached
+
+Offsets = Mapping[tuple[str, int], int]
+Ends = Callable[[], Awaitable[Offsets | None]]
+Tell = Callable[[VerdictReached], Awaitable[None]]
+
+_log = logging.getLogger(__name__)
+
+
+def now_ms() -> int:
+    """Wall clock, milliseconds since the Unix epoch."""
+    return time.time_ns() // 1_000_000
+
+
+class ResultsPublisher:
+    """Draws and publishes snapshots; also knows the lag, which it asks for each time."""
+
+    def __init__(
+        self,
+        state: State,
+        folder: Path,
+        *,
+        database: asyncio.Lock,
+        stored: Offsets,
+        ends: Ends,
+        tell: Tell,
+        is_broker_in_memory: bool,
+    ) -> None:
+        self._state = state
+        self._folder = folder
+        self._database = database
+        self._stored = stored
+        self._ends = ends
+        self._tell = tell
+        self._is_broker_in_memory = is_broker_in_memory
+        self._sequence: int | None = None
+        self._next_maturity_ms: int | None = None
+        self.lag: int | None = None
+
+    async def run(self, interval_ms: int, stop: asyncio.Event) -> None:
+        """Look again every `interval_ms` until `stop` is set, and once more then.
+
+        Do not cancel it: a thread may be using the database.
+        """
+        while not stop.is_set():
+            await self.publish_if_changed()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(stop.wait(), interval_ms / 1000)
+        await self.publish_if_changed()
+
+    async def publish_if_changed(self) -> bool:
+        """Publish a snapshot unless it would show the same. Returns whether it did.
+
+        Raises:
+            PublishError: If Kafka did not confirm a verdict.
+            duckdb.Error: If a file cannot be written.
+        """
+        asked_ms = now_ms()
+        ends = await self._ends()
+        lags = lags_of(self._stored, ends or {})
+        self.lag = None if ends is None else sum(lag.end_offset - lag.next_offset for lag in lags)
+        async with self._database:
+            watermark = await self._watermark(asked_ms)
+            if watermark is None:
+                return False
+            picture = await asyncio.to_thread(draw, self._state, watermark)
+        await self._tell_all(picture.reached)
+        async with self._database:
+            await asyncio.to_thread(self._publish, picture, lags)
+        self._sequence = picture.progress.sequence
+        self._next_maturity_ms = picture.next_maturity_ms
+        return True
+
+    async def _watermark(self, asked_ms: int) -> int | None:
+        """Event time up to which everything is known; `None` when nothing can have changed.
+
+        With nothing left to read it is the moment of asking: cohorts mature in silence too.
+        It never lies in the future, whatever an event claims.
+        """
+        known = await asyncio.to_thread(progress, self._state)
+        watermark = asked_ms if self.lag == 0 else min(known.watermark_ms, asked_ms)
+        is_due = self._next_maturity_ms is not None and watermark >= self._next_maturity_ms
+        is_same = known.sequence == self._sequence and (self._folder / SERVE_FILE).exists()
+        return None if is_same and not is_due else watermark
+
+    async def _tell_all(self, reached: Sequence[Verdict]) -> None:
+        """Told first, recorded after: a crash between tells the same verdict again."""
+        for verdict in reached:
+            await self._tell(verdict_event(verdict))
+            fields = {"campaign": verdict.campaign_id, "verdict": verdict.verdict}
+            _log.info("verdict", extra={"fields": fields})
+
+    def _publish(self, picture: Picture, lags: Sequence[Lag]) -> None:
+        publish_file(
+            self._state,
+            self._folder,
+            picture,
+            lags,
+            now_ms=now_ms(),
+            is_broker_in_memory=self._is_broker_in_memory,
+        )
+
+
+def lags_of(stored: Offsets, ends: Offsets) -> list[Lag]:
+    """One row per partition, in order; a partition nobody read yet counts from 0."""
+    return [
+        Lag(topic=topic, partition=partition, next_offset=read, end_offset=max(end, read))
+        for (topic, partition), end in sorted(ends.items())
+        for read in (stored.get((topic, partition), 0),)
+    ]

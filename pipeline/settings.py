@@ -1,0 +1,57 @@
+"""Settings of the worker process."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from runtime.settings import boolean, host_port, integer, setting, text
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerSettings:
+    """What `python -m pipeline` reads from the environment."""
+
+    kafka: str = setting("SMS_KAFKA", host_port, "Kafka's host:port.")
+    data: Path = setting(
+        "SMS_WORKER_DATA", Path, "Folder for state.duckdb and serve.duckdb; one worker each."
+    )
+    health_host: str = setting(
+        "SMS_WORKER_HEALTH_HOST", text, "Address of the health endpoint.", default="127.0.0.1"
+    )
+    health_port: int = setting(
+        "SMS_WORKER_HEALTH_PORT",
+        integer(0, 65535),
+        "Port of the health endpoint; 0 takes a free one.",
+        default=0,
+    )
+    flush_records: int = setting(
+        "SMS_WORKER_FLUSH_RECORDS",
+        integer(1, 1_000_000),
+        "Commit after this many records.",
+        default=20_000,
+    )
+    flush_ms: int = setting(
+        "SMS_WORKER_FLUSH_MS",
+        integer(1, 60_000),
+        "Commit at the latest this many milliseconds after the first record.",
+        default=200,
+    )
+    snapshot_ms: int = setting(
+        "SMS_WORKER_SNAPSHOT_MS",
+        integer(50, 3_600_000),
+        "Milliseconds between snapshots of the results, when something changed.",
+        default=1000,
+    )
+    watchdog_s: int = setting(
+        "SMS_WORKER_WATCHDOG_S",
+        integer(1, 3600),
+        "End the process when records wait and none is stored for this many seconds.",
+        default=30,
+    )
+    is_kafka_in_memory: bool = setting(
+        "SMS_WORKER_KAFKA_IN_MEMORY",
+        boolean,
+        "Whether the broker is the in-memory one, which keeps nothing and answers less.",
+        default=False,
+    )

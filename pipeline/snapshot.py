@@ -1,0 +1,175 @@
+"""From the private database to `serve.duckdb`: evaluate, tell changed verdicts, publish a file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipeline.evaluate import Evaluation, campaign_rows, evaluate
+from pipeline.rows import (
+    Campaign,
+    Cohort,
+    Comparison,
+    HealthCheck,
+    JoinHealth,
+    Lag,
+    Row,
+    SnapshotInfo,
+    Variant,
+    VariantResult,
+    Verdict,
+)
+from pipeline.storage import results
+from pipeline.storage.restore import definitions
+from pipeline.storage.serve import write_snapshot
+from pipeline.storage.state import State
+from schemas.events import CampaignDefined, VerdictReached
+
+SERVE_FILE = "serve.duckdb"
+SCHEMA_VERSION = 1
+"""Version of the tables in `serve.duckdb`; raised when a column changes its meaning."""
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """Everything a snapshot shows, but for the history of verdicts."""
+
+    rows: Mapping[type[Row], Sequence[Row]]
+    progress: results.Progress
+    reached: Sequence[Verdict]
+    """Verdicts that differ from the last of their campaign."""
+    history: Sequence[Verdict]
+    next_maturity_ms: int | None
+    """When the next cohort matures; until then time alone changes nothing."""
+
+
+def draw(state: State, watermark_ms: int) -> Picture:
+    """Read the database and evaluate every campaign at `watermark_ms`."""
+    defined = definitions(state)
+    cohorts = results.cohorts(state)
+    plain = results.plain_rows(state)
+    history = results.verdicts(state)
+    campaigns, variants = _definition_rows(defined)
+    evaluations = _evaluate(campaigns, variants, cohorts, plain[JoinHealth], watermark_ms)
+    rows: dict[type[Row], Sequence[Row]] = {
+        **plain,
+        Cohort: cohorts,
+        Campaign: campaigns,
+        Variant: variants,
+        VariantResult: [row for e in evaluations for row in e.variant_results],
+        Comparison: [row for e in evaluations for row in e.comparisons],
+        HealthCheck: [row for e in evaluations for row in e.health_checks],
+    }
+    reached = changed([e.verdict for e in evaluations], history)
+    return Picture(
+        rows,
+        results.progress(state),
+        reached,
+        history,
+        next_maturity_ms(campaigns, cohorts, watermark_ms),
+    )
+
+
+def publish_file(
+    state: State,
+    folder: Path,
+    picture: Picture,
+    lags: Sequence[Lag],
+    *,
+    now_ms: int,
+    is_broker_in_memory: bool,
+) -> None:
+    """Record changed verdicts, then replace `serve.duckdb`."""
+    results.record_snapshot(state, picture.reached)
+    progress = picture.progress
+    info = SnapshotInfo(
+        snapshot=progress.snapshot + 1,
+        snapshot_at_ms=now_ms,
+        events_applied=progress.events_applied,
+        duplicates_ignored=progress.duplicates_ignored,
+        is_broker_in_memory=is_broker_in_memory,
+        kafka_cluster_id=progress.cluster_id,
+        schema_version=SCHEMA_VERSION,
+    )
+    verdicts = [*picture.history, *picture.reached]
+    write_snapshot(
+        folder / SERVE_FILE,
+        {**picture.rows, Verdict: verdicts, Lag: lags, SnapshotInfo: [info]},
+    )
+
+
+def changed(verdicts: Sequence[Verdict], history: Sequence[Verdict]) -> list[Verdict]:
+    """The verdicts that say something else than the last one of their campaign."""
+    last = {verdict.campaign_id: _meaning(verdict) for verdict in history}
+    return [v for v in verdicts if last.get(v.campaign_id) != _meaning(v)]
+
+
+def verdict_event(verdict: Verdict) -> VerdictReached:
+    """The event that tells a verdict; the same verdict has the same `event_id`."""
+    return VerdictReached(
+        event_id=f"verdict:{verdict.campaign_id}:{verdict.decided_at_ms}:{verdict.verdict}",
+        occurred_at_ms=verdict.decided_at_ms,
+        campaign_id=verdict.campaign_id,
+        verdict=verdict.verdict,
+        variant_id=verdict.variant_id,
+        reason=verdict.reason,
+        plan_hash=verdict.plan_hash,
+    )
+
+
+def next_maturity_ms(
+    campaigns: Sequence[Campaign], cohorts: Sequence[Cohort], watermark_ms: int
+) -> int | None:
+    """The earliest moment after `watermark_ms` at which a cohort matures."""
+    windows = {campaign.campaign_id: campaign.window_ms for campaign in campaigns}
+    moments = (
+        cohort.cohort_start_ms + cohort.cohort_width_ms + windows[cohort.campaign_id]
+        for cohort in cohorts
+        if cohort.campaign_id in windows
+    )
+    return min((moment for moment in moments if moment > watermark_ms), default=None)
+
+
+def _meaning(verdict: Verdict) -> tuple[str, str | None, str, str]:
+    return verdict.verdict, verdict.variant_id, verdict.reason, verdict.plan_hash
+
+
+def _definition_rows(
+    defined: Sequence[CampaignDefined],
+) -> tuple[list[Campaign], list[Variant]]:
+    pairs = [campaign_rows(definition) for definition in defined]
+    campaigns = [campaign for campaign, _ in pairs]
+    return campaigns, [variant for _, variants in pairs for variant in variants]
+
+
+def _evaluate(
+    campaigns: Sequence[Campaign],
+    variants: Sequence[Variant],
+    cohorts: Sequence[Cohort],
+    health: Sequence[Row],
+    watermark_ms: int,
+) -> list[Evaluation]:
+    healths = {row.campaign_id: row for row in health if isinstance(row, JoinHealth)}
+    return [
+        evaluate(
+            campaign,
+            [row for row in variants if row.campaign_id == campaign.campaign_id],
+            [row for row in cohorts if row.campaign_id == campaign.campaign_id],
+            _health_of(healths, campaign.campaign_id),
+            watermark_ms,
+        )
+        for campaign in campaigns
+    ]
+
+
+def _health_of(healths: Mapping[str, JoinHealth], campaign_id: str) -> JoinHealth:
+    """Double assignment is the campaign's; receipts match, or not, for the whole system."""
+    own = healths.get(campaign_id, JoinHealth(campaign_id=campaign_id))
+    whole = healths.get("", JoinHealth(campaign_id=""))
+    return JoinHealth(
+        campaign_id=campaign_id,
+        double_assigned=own.double_assigned,
+        receipts=whole.receipts,
+        unmatched_receipts=whole.unmatched_receipts,
+    )

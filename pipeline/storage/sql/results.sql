@@ -1,0 +1,32 @@
+-- What a snapshot reads from the private database.
+
+-- name: cohorts
+SELECT campaign_id, variant_id, cohort_start_ms, cohort_width_ms, dimension, "value", {vector}
+FROM cohorts ORDER BY ALL;
+
+-- name: join_health
+SELECT campaign_id, double_assigned, receipts, unmatched_receipts FROM join_health;
+
+-- name: activity
+SELECT bucket_start_ms, topic, events FROM activity ORDER BY ALL;
+
+-- name: deliverability
+SELECT connection, hour_start_ms, state, err, receipts FROM deliverability ORDER BY ALL;
+
+-- name: unmatched_receipts
+SELECT connection, smsc_message_id, subject, state, received_at_ms, reason
+FROM unmatched_receipts ORDER BY received_at_ms DESC LIMIT {limit};
+
+-- name: dead_letters
+SELECT topic, "partition", record_offset, reason, seen_at_ms
+FROM dead_letters ORDER BY seen_at_ms DESC LIMIT {limit};
+
+-- name: connections
+SELECT event FROM connections ORDER BY connection;
+
+-- name: verdicts
+SELECT verdict FROM verdicts ORDER BY decided_at_ms;
+
+-- name: progress
+SELECT sequence, snapshot, events_applied, duplicates_ignored, watermark_ms, cluster_id
+FROM progress;

@@ -1,0 +1,33 @@
+"""Tells standing still from having nothing to do. Pure: time is an argument."""
+
+from __future__ import annotations
+
+
+class StalledError(Exception):
+    """Records wait and none was stored for too long; the supervisor starts us anew."""
+
+
+class Watchdog:
+    """Watches the lag and the count of flushes."""
+
+    def __init__(self, limit_s: float, now_s: float) -> None:
+        self._limit_s = limit_s
+        self._flushes = -1
+        self._moved_at_s = now_s
+
+    def check(self, now_s: float, *, lag: int | None, flushes: int) -> None:
+        """Compare with the last look; an unknown lag is judged by the flushes alone later.
+
+        Args:
+            now_s: Monotonic seconds.
+            lag: Records that wait, `None` when the broker does not answer.
+            flushes: How many flushes were stored since the start.
+
+        Raises:
+            StalledError: If there was lag and no flush for the whole limit.
+        """
+        if flushes != self._flushes or not lag:
+            self._flushes = flushes
+            self._moved_at_s = now_s
+        if now_s - self._moved_at_s > self._limit_s:
+            raise StalledError(f"{lag} records wait and none was stored for {self._limit_s:.0f} s.")
