@@ -153,6 +153,28 @@ def test_loading_says_nothing_and_remembers_the_watermark(
     assert deltas.watermark_ms == max((each.occurred_at_ms for each in known), default=0)
 
 
+def test_states_of_one_person_may_be_loaded_in_any_order() -> None:
+    """A state log may hold old and new states: their union is the person, the first arrival kept.
+
+    The same event_id was seen first late, then early, so neither state contains the other.
+    """
+    late, early, other = (
+        RecipientAssigned(
+            event_id=event_id, occurred_at_ms=at_ms, subject="s", campaign_id="c1", variant_id="a"
+        )
+        for event_id, at_ms in (("e", 9_000), ("e", 1_000), ("f", 5_000))
+    )
+    states = [joined(events, ()).states["s"] for events in ([late, other], [early])]
+    for order in (states, states[::-1]):
+        engine, sums = JoinEngine(), Sums()
+        for state in order:
+            engine.load("s", state)
+        engine.define(definition("c1"))
+        sums.add(engine.take())
+        assert sums.cohorts["c1", "a", 1_000, 1_000, "", "", "assigned"] == 1
+        assert sums.watermark_ms == 9_000
+
+
 def test_a_person_cannot_be_loaded_over_events() -> None:
     """Loading after an event would hide that event's change, so it is refused."""
     event = RecipientAssigned(

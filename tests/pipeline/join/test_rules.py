@@ -207,6 +207,23 @@ def test_an_id_used_again_belongs_to_the_nearer_message() -> None:
     assert counts(sums, "c2")["delivered"] == 1
 
 
+def test_the_exact_spelling_beats_the_nearer_message() -> None:
+    """Where two messages have alike ids, the receipt's own spelling decides."""
+    sums = joined(
+        [
+            assigned(),
+            submitted(at_ms=2_000, smsc_message_id="077"),
+            assigned("a2", campaign_id="c2"),
+            submitted("s2", 2_900, message_id="m2", campaign_id="c2"),
+            receipt(smsc_message_id="077"),
+        ],
+        definition("c1"),
+        definition("c2"),
+    )
+    assert counts(sums)["delivered"] == 1
+    assert "delivered" not in counts(sums, "c2")
+
+
 def test_a_receipt_proves_an_unknown_submit() -> None:
     """A cut-off answer is learned from the receipt, and the part is then billed."""
     unknown = submitted(outcome="unknown", smsc_message_id=None)
@@ -232,6 +249,21 @@ def test_a_receipt_proves_neither_of_two_unknown_submits() -> None:
     assert [row.reason for row in sums.unmatched.values()] == ["several_unknown"]
     assert counts(sums)["unknown"] == 1
     assert sums.health["", 2] == 1
+
+
+def test_a_proven_unknown_submit_is_no_longer_open() -> None:
+    """Once its id is matched, another receipt belongs to the submit that is still unknown."""
+    sums = joined(
+        [
+            assigned(),
+            submitted(outcome="unknown"),
+            receipt(),
+            submitted("s2", message_id="m2", outcome="unknown", smsc_message_id=None),
+            receipt("r2", smsc_message_id="zz", state="ENROUTE", is_final=False),
+        ]
+    )
+    assert counts(sums)["segments"] == 2
+    assert not sums.unmatched
 
 
 def test_an_unmatched_receipt_is_listed_until_its_submit_comes() -> None:
@@ -299,6 +331,21 @@ def test_a_message_is_delivered_when_all_accepted_parts_are() -> None:
     failed = counts(joined([*parts, receipt("r2", smsc_message_id="78", state="EXPIRED")]))
     assert failed["failed"] == 1
     assert "delivered" not in failed
+
+
+def test_a_second_message_that_arrives_makes_the_recipient_delivered() -> None:
+    """A recipient whose first message failed and whose second came is delivered, not failed."""
+    sums = joined(
+        [
+            assigned(),
+            submitted(),
+            receipt(state="UNDELIVERABLE"),
+            submitted("s2", message_id="m2", smsc_message_id="78"),
+            receipt("r2", smsc_message_id="78"),
+        ]
+    )
+    assert counts(sums)["delivered"] == 1
+    assert "failed" not in counts(sums)
 
 
 @pytest.mark.parametrize(
@@ -371,6 +418,12 @@ def test_attributed_means_clicked_before(click_ms: int, is_attributed: int) -> N
     assert (counts(robot).get("clicked"), counts(robot)["bot_clicked"]) == (None, 1)
 
 
+def test_the_first_click_attributes() -> None:
+    """A second click after the conversion takes nothing away."""
+    sums = joined([assigned(), clicked(at_ms=4_000), clicked("c2", 6_000), bought()])
+    assert counts(sums)["attributed"] == 1
+
+
 def test_a_refund_counts_whenever_it_comes() -> None:
     """Long after the window the money goes back where it counted, and nowhere else."""
     refund = bought("v2", WEEK_MS, value_minor=400, refund_of="v1")
@@ -384,9 +437,9 @@ def test_a_refund_counts_whenever_it_comes() -> None:
 
 
 def test_one_conversion_id_is_one_conversion() -> None:
-    """The shop's retry with a new event_id counts once."""
-    found = counts(joined([assigned(), bought(), bought("v9", 5_500, conversion_id="v1")]))
-    assert found["revenue_minor"] == 900
+    """The shop's retry with a new event_id counts once, as it was told first."""
+    retry = bought("v9", 5_500, conversion_id="v1", value_minor=950)
+    assert counts(joined([assigned(), bought(), retry]))["revenue_minor"] == 900
 
 
 def test_foreign_currency_is_not_added() -> None:
@@ -408,6 +461,7 @@ def test_a_reply_answers_the_latest_campaign_that_sent() -> None:
             assigned(),
             submitted(),
             assigned("a2", 2_000, campaign_id="c2", variant_id=HOLDOUT),
+            submitted("s2", 2_500, message_id="m2", campaign_id="c2", smsc_message_id="78"),
             assigned("a3", 3_000, campaign_id="c3"),
             inbound(),
         ],
