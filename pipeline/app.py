@@ -20,7 +20,7 @@ from pipeline.batch import Delivery
 from pipeline.settings import WorkerSettings
 from pipeline.streaming.guard import check_private_names
 from pipeline.streaming.schema import batch_topic
-from pipeline.streaming.transport import Offsets, batch_transport
+from pipeline.streaming.transport import BatchConsumer, Offsets, batch_transport
 from schemas.topics import CAMPAIGN_DEFINITION, CONNECTION_STATE, JOINED_TOPICS, Topic
 
 GROUP = "smslab-worker"
@@ -95,9 +95,10 @@ class BatchSource:
 
     def assigned(self) -> set[tuple[str, int]]:
         """The partitions that are ours; empty while the group is joining."""
-        if self._app.rebalancing or not self._app.consumer.fetches:
+        consumer = self._app.consumer
+        if self._app.rebalancing or not (isinstance(consumer, BatchConsumer) and consumer.fetches):
             return set()
-        return {(tp.topic, tp.partition) for tp in self._app.consumer.assignment()}
+        return {(tp.topic, tp.partition) for tp in consumer.assignment()}
 
     def failure(self) -> BaseException | None:
         """Why Faust has stopped, if it has."""

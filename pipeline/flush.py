@@ -24,10 +24,10 @@ class DecodedBatch:
     """A batch, its events in offset order, sorted by who takes them."""
 
     delivery: Delivery
-    subject_events: Sequence[SubjectEvent]
-    definitions: Sequence[CampaignDefined]
-    connections: Sequence[ConnectionReported]
-    rejected: Sequence[RejectedRecord]
+    subject_events: Sequence[SubjectEvent] = ()
+    definitions: Sequence[CampaignDefined] = ()
+    connections: Sequence[ConnectionReported] = ()
+    rejected: Sequence[RejectedRecord] = ()
 
 
 @dataclass(frozen=True, slots=True)

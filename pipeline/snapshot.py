@@ -93,10 +93,9 @@ def publish_file(
         schema_version=SCHEMA_VERSION,
     )
     verdicts = [*picture.history, *picture.reached]
-    write_snapshot(
-        folder / SERVE_FILE,
-        {**picture.rows, Verdict: verdicts, Lag: lags, SnapshotInfo: [info]},
-    )
+    rows = dict(picture.rows)
+    rows |= {Verdict: verdicts, Lag: lags, SnapshotInfo: [info]}
+    write_snapshot(folder / SERVE_FILE, rows)
 
 
 def changed(verdicts: Sequence[Verdict], history: Sequence[Verdict]) -> list[Verdict]:

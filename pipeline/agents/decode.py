@@ -12,7 +12,7 @@ from pipeline.flush import DecodedBatch, RejectedRecord
 from pipeline.rows import DeadLetter
 from runtime.logs import mask
 from schemas.codec import SchemaError, TopicDecoder, decoder_for
-from schemas.events import CampaignDefined, ConnectionReported, Event
+from schemas.events import CampaignDefined, ConnectionReported, Event, SubjectEvent
 from schemas.topics import TOPICS
 
 _COMPACTED = frozenset(topic.name for topic in TOPICS if topic.cleanup == "compact")
@@ -53,20 +53,23 @@ def decode_batch(delivery: Delivery, now_ms: int) -> DecodedBatch:
     """Decode one batch; `now_ms` stamps what is rejected."""
     batch = delivery.batch
     decoder = decoder_for(batch.topic)
-    decoded = DecodedBatch(delivery, [], [], [], [])
-    takers: dict[type[Event], list[Event]] = {
-        CampaignDefined: decoded.definitions,  # type: ignore[dict-item]  # each holds its own type
-        ConnectionReported: decoded.connections,  # type: ignore[dict-item]
-    }
+    events: list[Event] = []
+    rejected = []
     for record in batch.records:
         if record.value is None and batch.topic in _COMPACTED:
             continue  # a tombstone
         event = _event(decoder, record)
         if isinstance(event, str):
-            decoded.rejected.append(_rejected(batch, record, event, now_ms))
+            rejected.append(_rejected(batch, record, event, now_ms))
         else:
-            takers.get(type(event), decoded.subject_events).append(event)
-    return decoded
+            events.append(event)
+    return DecodedBatch(
+        delivery,
+        subject_events=[event for event in events if isinstance(event, SubjectEvent)],
+        definitions=[event for event in events if isinstance(event, CampaignDefined)],
+        connections=[event for event in events if isinstance(event, ConnectionReported)],
+        rejected=rejected,
+    )
 
 
 def _event(decoder: TopicDecoder, record: Record) -> Event | str:

@@ -9,12 +9,12 @@ import faust
 from faust.events import Event
 
 
-class BatchSchema(faust.Schema):  # type: ignore[misc]  # Faust ships no usable types
+class BatchSchema(faust.Schema[Any, Any]):
     """Wraps the batch in an event. Topics call `compile`; `decode` is its uncompiled form."""
 
     async def decode(self, app: Any, message: Any, *, propagate: bool = False) -> Event:  # noqa: ARG002 - Faust's signature
         """One event whose value is the batch."""
-        return Event(app, None, message.value, (), message)
+        return Event(app, None, message.value, [], message)
 
     def compile(
         self,

@@ -13,6 +13,7 @@ from collections import defaultdict, deque
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from aiokafka.errors import ConsumerStoppedError
 from faust.transport.consumer import ensure_TP
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, ConsumerMessage
@@ -23,10 +24,11 @@ Offsets = Callable[[], Mapping[tuple[str, int], int]]
 """(topic, partition) → next offset to read, as the sink has stored it."""
 
 _POLL_S = 1.0
+_NO_OFFSET = -1  # Kafka's sign for a group that has committed nothing
 _log = logging.getLogger(__name__)
 
 
-class BatchConsumer(driver.Consumer):  # type: ignore[misc]  # Faust ships no usable types
+class BatchConsumer(driver.Consumer):
     """Hands a `RecordBatch` per partition and fetch to the topic's channel.
 
     Guarantees: batches of a partition come in order and fit together until a rebalance; after
@@ -41,7 +43,7 @@ class BatchConsumer(driver.Consumer):  # type: ignore[misc]  # Faust ships no us
         self._delivered: defaultdict[TP, deque[int]] = defaultdict(deque)
         self.fetches = 0
 
-    async def seek_to_committed(self) -> Mapping[TP, int | None]:
+    async def seek_to_committed(self) -> Mapping[TP, int]:
         """Start where the sink ended; where it has nothing, at the beginning of the log."""
         offsets = dict(await super().seek_to_committed())
         stored = self.stored_offsets()
@@ -50,7 +52,7 @@ class BatchConsumer(driver.Consumer):  # type: ignore[misc]  # Faust ships no us
             start = stored.get((tp.topic, tp.partition))
             if start is None:
                 fresh.append(tp)
-                offsets[tp] = None
+                offsets[tp] = _NO_OFFSET
             else:
                 await self._seek(tp, start)
                 offsets[tp] = start
@@ -98,7 +100,7 @@ class BatchConsumer(driver.Consumer):  # type: ignore[misc]  # Faust ships no us
                     continue
                 self.fetches += 1
                 await self._hand_over(records or {}, active)
-        except (*self.consumer_stopped_errors, asyncio.CancelledError):
+        except (ConsumerStoppedError, asyncio.CancelledError):
             if not self.transport.app.should_stop:
                 raise
 
@@ -139,9 +141,9 @@ class BatchConsumer(driver.Consumer):  # type: ignore[misc]  # Faust ships no us
             last.offset,
             last.timestamp / 1000,
             last.timestamp_type,
-            (),
+            [],
             None,
-            batch,
+            batch,  # type: ignore[arg-type]  # the point of this transport
             None,
             0,
             0,
@@ -161,7 +163,7 @@ def batch_transport(app: Any, stored_offsets: Offsets) -> Any:
     class Consumer(BatchConsumer):
         pass
 
-    class Transport(driver.Transport):  # type: ignore[misc]  # Faust ships no usable types
+    class Transport(driver.Transport):
         pass
 
     Consumer.stored_offsets = staticmethod(stored_offsets)

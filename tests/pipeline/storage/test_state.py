@@ -47,7 +47,7 @@ def flush(
         "duplicates": 0,
         "watermark_ms": 0,
     }
-    decoded = DecodedBatch(Delivery(batch, lambda: None), [], [], [], rejected)
+    decoded = DecodedBatch(Delivery(batch, lambda: None), rejected=rejected)
     return Flush([decoded], Deltas(**(empty | deltas)))
 
 

@@ -1,0 +1,153 @@
+"""The worker as a process on a real broker: killed at any moment, its totals stay exact."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+from aiokafka import AIOKafkaConsumer
+
+from pipeline.join.cohorts import VECTOR
+from pipeline.join.engine import JoinEngine
+from runtime.kafka import KafkaPublisher, headers_of
+from runtime.process import ExitCode
+from schemas.events import ConnectionReported, Event, SubjectEvent
+from smslab.kafka.apache import ApacheKafka
+from tests.support.worker import WorkerProcess, campaign_events, definition
+
+KEY = ("campaign_id", "variant_id", "cohort_start_ms", "cohort_width_ms", "dimension", "value")
+RECEIPTS = "sms.message.receipt.v1"
+GARBAGE = (b"", b"not json", b'{"type":"receipt_received"}', b"\xff\xfe", b"[1]")
+
+
+def expected_cohorts(events: Sequence[SubjectEvent]) -> dict[tuple[Any, ...], list[int]]:
+    """What one engine says that sees every distinct event once."""
+    engine = JoinEngine()
+    engine.define(definition())
+    engine.apply(events)
+    return engine.take().cohorts
+
+
+def served_cohorts(data: Path) -> dict[tuple[Any, ...], list[int]]:
+    """The same from the published file."""
+    with duckdb.connect(data / "serve.duckdb", read_only=True) as connection:
+        columns = [duckdb.ColumnExpression(name) for name in (*KEY, *VECTOR)]
+        rows = connection.table("cohorts").select(*columns).fetchall()
+    return {tuple(row[:6]): [int(n) for n in row[6:]] for row in rows if any(row[6:])}
+
+
+async def publish_slowly(
+    publisher: KafkaPublisher, events: Sequence[Event], per_second: int
+) -> None:
+    """Publish in small steps, so that kills fall into the stream."""
+    failures: list[BaseException | None] = []
+    for start in range(0, len(events), per_second // 20):
+        for event in events[start : start + per_second // 20]:
+            publisher.put_event(event, failures.append)
+        await asyncio.sleep(0.05)
+    await publisher.flush()
+    assert failures == [None] * len(events)
+
+
+def connection_report() -> ConnectionReported:
+    """A report of an SMPP connection."""
+    counts = dict.fromkeys(
+        ("submits", "accepted", "rejected", "receipts", "inbound", "unknown", "reconnects"), 1
+    )
+    return ConnectionReported(
+        event_id="r1",
+        occurred_at_ms=5,
+        connection="op",
+        instance="i",
+        state="BOUND_TRX",
+        binds=1,
+        bound=1,
+        window=10,
+        window_in_use=0,
+        **counts,
+    )
+
+
+async def dead_letter_reasons(bootstrap: str, count: int) -> list[str]:
+    """Reasons of the first `count` records on the dead-letter topic."""
+    consumer = AIOKafkaConsumer(
+        f"{RECEIPTS}.dlq", bootstrap_servers=bootstrap, auto_offset_reset="earliest"
+    )
+    await consumer.start()
+    try:
+        async with asyncio.timeout(20):
+            return [headers_of((await consumer.getone()).headers)["reason"] for _ in range(count)]
+    finally:
+        await consumer.stop()
+
+
+@pytest.mark.kafka
+@pytest.mark.crash
+@pytest.mark.slow
+async def test_killed_again_and_again_the_totals_are_exact(
+    own_kafka: ApacheKafka, tmp_path: Path
+) -> None:
+    """SIGKILLs in mid-stream, duplicates and garbage: each distinct event counts exactly once."""
+    events = campaign_events(recipients=4000, seed=7)
+    rng = random.Random(3)
+    stream = [e for event in events for e in [event] * (2 if rng.random() < 0.05 else 1)]
+    data = tmp_path / "data"
+    settings = {"FLUSH_RECORDS": 300, "FLUSH_MS": 20, "SNAPSHOT_MS": 200}
+    async with KafkaPublisher(own_kafka.bootstrap) as publisher:
+        first = [definition(), connection_report()]
+        publishing = asyncio.create_task(
+            publish_slowly(publisher, [*stream[:3000], *first, *stream[3000:]], 800)
+        )
+        for number, garbage in enumerate(GARBAGE):
+            publisher.put(RECEIPTS, number, None, garbage, lambda _: None)
+        for _ in range(3):
+            with WorkerProcess(own_kafka.bootstrap, data, **settings) as worker:
+                await worker.until(lambda status: status["flushes"] >= 8)
+                worker.kill()
+        await publishing
+        with WorkerProcess(own_kafka.bootstrap, data, **settings) as worker:
+            total = len({event.event_id for event in events})
+            await worker.until(lambda s: s["lag"] == 0 and s["events_applied"] >= total)
+            started = time.monotonic()
+            assert worker.stop() == ExitCode.DONE, worker.log
+            assert time.monotonic() - started < 3.0
+    assert served_cohorts(data) == expected_cohorts(events)
+    assert Counter(await dead_letter_reasons(own_kafka.bootstrap, len(GARBAGE))).total() == 5
+    with duckdb.connect(data / "serve.duckdb", read_only=True) as served:
+        rejected = served.execute("SELECT record_offset FROM dead_letters").fetchall()
+        assert len(rejected) == len(GARBAGE)
+        info = served.execute("SELECT events_applied, duplicates_ignored FROM snapshot_info")
+        assert info.fetchall() == [(total, len(stream) - total)]
+        assert served.execute("SELECT state FROM connections").fetchall() == [("BOUND_TRX",)]
+        lags = served.execute("SELECT sum(end_offset - next_offset) FROM lags").fetchall()
+        assert lags == [(0,)]
+        assert served.execute("SELECT count(*) > 0 FROM verdicts").fetchall() == [(True,)]
+
+
+@pytest.mark.kafka
+@pytest.mark.crash
+async def test_a_second_worker_on_the_same_folder_ends(kafka: str, tmp_path: Path) -> None:
+    """It ends with one sentence that names the setting; the first goes on."""
+    with WorkerProcess(kafka, tmp_path) as first:
+        await first.until(lambda status: bool(status["ready"]))
+        with WorkerProcess(kafka, tmp_path) as second:
+            assert await asyncio.to_thread(second.process.wait, 30) == ExitCode.WRONG_USE
+            assert second.log.splitlines()[-1].startswith("error: SMS_WORKER_DATA == ")
+            assert "Traceback" not in second.log
+        assert first.process.poll() is None
+        assert first.stop() == ExitCode.DONE
+
+
+async def test_without_a_broker_it_says_so(tmp_path: Path) -> None:
+    """One sentence with the setting, and the exit code for a dependency."""
+    with WorkerProcess("127.0.0.1:1", tmp_path) as worker:
+        assert await asyncio.to_thread(worker.process.wait, 30) == ExitCode.DEPENDENCY_UNREACHABLE
+        assert "error: Kafka is not reachable at 127.0.0.1:1." in worker.log
+        assert "Traceback" not in worker.log
