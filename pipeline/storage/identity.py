@@ -40,7 +40,9 @@ def claim(
         _refuse(folder, _difference(stored_cluster, cluster_id, stored_topics, topic_ids))
         _refuse(folder, _shortened(offsets, ends))
     with state.transaction():
-        state.connection.execute("UPDATE progress SET cluster_id = ?", [cluster_id])
+        state.connection.execute(
+            "UPDATE progress SET cluster_id = ?", [cluster_id or stored_cluster]
+        )
         state.connection.execute("DELETE FROM topics")
         for name, topic_id in (stored_topics | dict(topic_ids)).items():
             state.connection.execute("INSERT INTO topics VALUES (?, ?)", [name, topic_id])

@@ -30,7 +30,7 @@ PRIVATE_NAMES: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     ),
     ("aiokafka.consumer.fetcher", "Fetcher", ("fetched_records",)),
 )
-_CONSUMER_FIELDS = (
+CONSUMER_FIELDS = (
     "_read_offset",
     "_acked",
     "_acked_index",
@@ -60,7 +60,7 @@ def check_private_names() -> None:
     ]
     consumer = importlib.import_module("faust.transport.consumer").Consumer
     source = inspect.getsource(consumer)
-    missing += [f"Consumer.{name}" for name in _CONSUMER_FIELDS if name not in source]
+    missing += [f"Consumer.{name}" for name in CONSUMER_FIELDS if name not in source]
     if missing:
         raise TransportError(
             f"faust-streaming {version('faust-streaming')} with aiokafka {version('aiokafka')} "

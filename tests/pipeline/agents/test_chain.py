@@ -1,0 +1,151 @@
+"""decode → join → commit without Faust: order of effects, and no record vanishes."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
+
+import pytest
+
+from pipeline.agents.commit import commit
+from pipeline.agents.decode import decode, decode_batch
+from pipeline.agents.join import join
+from pipeline.agents.limits import AMOUNT_MINOR, LATEST_MS
+from pipeline.batch import Delivery, RecordBatch
+from pipeline.flush import Flush, RejectedRecord
+from pipeline.join.engine import JoinEngine
+from schemas.codec import encode
+from schemas.events import Event
+from schemas.topics import CAMPAIGN_DEFINITION, topic_of
+from tests.support.worker import FakeRecord, campaign_events, definition
+
+EVENTS = campaign_events(recipients=20, seed=1)
+
+
+def delivery(topic: str, values: Sequence[bytes | None], acks: list[str] | None = None) -> Delivery:
+    """Those values as one batch."""
+    records = [FakeRecord(offset, value) for offset, value in enumerate(values)]
+    batch = RecordBatch(topic, 0, 0, len(records), records)
+    return Delivery(batch, lambda: None if acks is None else acks.append("ack"))
+
+
+def delivery_of(events: Sequence[Event], acks: list[str] | None = None) -> Delivery:
+    """Events of one type as a batch of their topic."""
+    return delivery(topic_of(events[0]).name, [encode(event) for event in events], acks)
+
+
+def by_topic() -> list[list[Event]]:
+    """`EVENTS`, one list per topic."""
+    names = dict.fromkeys(topic_of(event).name for event in EVENTS)
+    return [[e for e in EVENTS if topic_of(e).name == name] for name in names]
+
+
+async def groups(*each: list[Delivery]) -> AsyncIterator[list[Delivery]]:
+    """Groups as `gather` yields them."""
+    for group in each:
+        yield group
+
+
+async def no_sink(_: Sequence[RejectedRecord]) -> None:
+    """Fail: nothing was to be rejected."""
+    raise AssertionError("nothing was to be rejected")
+
+
+async def test_the_chain_equals_the_engine() -> None:
+    """Batches of all topics give the deltas of one engine that sees every event."""
+    direct = JoinEngine()
+    direct.define(definition())
+    direct.apply(EVENTS)
+    stored: list[Flush] = []
+
+    async def store(flush: Flush) -> None:
+        stored.append(flush)
+
+    group = [delivery_of([definition()]), *(delivery_of(events) for events in by_topic())]
+    chain = commit(join(decode(groups(group), no_sink, lambda: 0), JoinEngine()), store)
+    (flush,) = [each async for each in chain]
+    assert stored == [flush]
+    expected = direct.take()
+    assert flush.deltas.states.keys() == expected.states.keys()  # bytes keep the order of arrival
+    assert replace(flush.deltas, states={}) == replace(expected, states={})
+    assert [batch.topic for batch in flush.ranges] == [d.batch.topic for d in group]
+
+
+async def test_dead_letters_are_safe_before_anything_is_stored() -> None:
+    """First the dead letter is in Kafka, then the flush in the database, then the ack."""
+    done: list[str] = []
+
+    async def sink(rejected: Sequence[RejectedRecord]) -> None:
+        assert [(r.row.record_offset, r.data) for r in rejected] == [(1, b"garbage")]
+        done.append("dead letter")
+
+    async def store(flush: Flush) -> None:
+        assert len(flush.dead_letters) == 1
+        done.append("store")
+
+    receipts = next(events for events in by_topic() if "receipt" in topic_of(events[0]).name)
+    values = [encode(receipts[0]), b"garbage"]
+    group = [delivery(topic_of(receipts[0]).name, values, done)]
+    chain = commit(join(decode(groups(group), sink, lambda: 0), JoinEngine()), store)
+    assert len([flush async for flush in chain]) == 1
+    assert done == ["dead letter", "store", "ack"]
+
+
+async def test_nothing_is_acknowledged_when_the_store_fails() -> None:
+    """A failed transaction breaks the chain before the acknowledgement."""
+    acks: list[str] = []
+
+    async def store(_: Flush) -> None:
+        raise OSError("disk full")
+
+    group = [delivery_of(by_topic()[0], acks)]
+    chain = commit(join(decode(groups(group), no_sink, lambda: 0), JoinEngine()), store)
+    with pytest.raises(OSError, match="disk full"):
+        await anext(chain)
+    assert acks == []
+
+
+@pytest.mark.parametrize(
+    "value",
+    [None, b"", b"{", b'{"type":"campaign_defined"}', b'"\\ud800"', b"\xff", b"[" * 5000, b"1e999"],
+)
+def test_what_is_no_event_is_rejected_with_a_reason(value: bytes | None) -> None:
+    """Any bytes are either an event of the topic or a dead letter, never an exception."""
+    decoded = decode_batch(delivery("sms.message.receipt.v1", [value]), 77)
+    (rejected,) = decoded.rejected
+    assert rejected.row.reason
+    assert rejected.row.seen_at_ms == 77
+    assert not decoded.subject_events
+
+
+def test_a_reason_holds_no_phone_number() -> None:
+    """What a decoder quotes from a record must not carry a number into a table."""
+    value = b'{"type":"receipt_received","subject":"s","state":"4917012345678"}'
+    (rejected,) = decode_batch(delivery("sms.message.receipt.v1", [value]), 0).rejected
+    assert "4917012345678" not in rejected.row.reason
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("occurred_at_ms", -1),
+        ("occurred_at_ms", LATEST_MS),
+        ("value_minor", -1),
+        ("value_minor", AMOUNT_MINOR + 1),
+        ("value_minor", 10**30),
+    ],
+)
+def test_wild_numbers_are_rejected(field: str, value: int) -> None:
+    """A number that would overflow an exact sum is a dead letter, not a crash for ever."""
+    conversion = next(e for e in EVENTS if hasattr(e, "value_minor"))
+    fields = {name: getattr(conversion, name) for name in conversion.__struct_fields__}
+    wild = type(conversion)(**(fields | {field: value}))
+    (rejected,) = decode_batch(delivery_of([wild]), 0).rejected
+    assert field in rejected.row.reason
+
+
+def test_tombstones_of_compacted_topics_are_nothing() -> None:
+    """A removed key is no event and no fault."""
+    decoded = decode_batch(delivery(CAMPAIGN_DEFINITION.name, [None]), 0)
+    assert not decoded.rejected
+    assert not decoded.definitions
