@@ -1,0 +1,56 @@
+"""A campaign file → the event that puts it into force."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+
+import msgspec
+
+from campaigns.campaign_file import Campaign
+from schemas.events import CampaignDefined
+
+
+def definition_of(
+    campaign: Campaign, *, now_ms: int, audience_size: int | None, plan_version: int = 1
+) -> CampaignDefined:
+    """The definition; `plan_hash` covers everything that decides, so a later change shows."""
+    return CampaignDefined(
+        event_id=f"{campaign.campaign_id}/{plan_version}",
+        occurred_at_ms=now_ms,
+        campaign_id=campaign.campaign_id,
+        plan_version=plan_version,
+        plan_hash=plan_hash(campaign),
+        salt=campaign.campaign_id,
+        purpose=campaign.purpose,
+        language=campaign.language,
+        connection=campaign.connection,
+        source_addr=campaign.source_addr,
+        variants=campaign.variants,
+        control=campaign.control,
+        holdout=campaign.holdout,
+        goal=campaign.goal,
+        costs=campaign.costs,
+        plan=campaign.plan,
+        guardrails=campaign.guardrails,
+        analyse_by=campaign.analyse_by,
+        audience_size=audience_size,
+    )
+
+
+def plan_hash(campaign: Campaign) -> str:
+    """SHA-256 over the canonical JSON of what decides, first 16 hexadecimal digits."""
+    deciding = msgspec.to_builtins(
+        {
+            "variants": campaign.variants,
+            "control": campaign.control,
+            "holdout": campaign.holdout,
+            "goal": campaign.goal,
+            "costs": campaign.costs,
+            "plan": campaign.plan,
+            "guardrails": campaign.guardrails,
+            "salt": campaign.campaign_id,
+        }
+    )
+    canonical = json.dumps(deciding, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+    return hashlib.sha256(canonical.encode()).hexdigest()[:16]

@@ -1,0 +1,1 @@
+"""The dispatcher: campaign file and audience to assignments, links and requests."""
