@@ -9,7 +9,7 @@ Constructors do not check types (msgspec); mypy does, and `schemas.codec` does o
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
 
@@ -35,6 +35,12 @@ ReceiptState = Literal[
 ]
 """SMPP 5.0 §4.7.15 message_state, by name."""
 
+TimeMs = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
+"""Milliseconds since the Unix epoch; bounded, so that one wrong record cannot overflow a sum."""
+MoneyMinor = Annotated[int, msgspec.Meta(ge=0, le=10**12)]
+"""Minor units; squares of it, summed over 10^9 people, still fit 128 bits."""
+Small = Annotated[int, msgspec.Meta(ge=0, le=2**31 - 1)]
+
 HOLDOUT = "holdout"
 """`variant_id` of a recipient who is assigned to receive nothing."""
 
@@ -43,7 +49,7 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", gc=Fals
     """What every event carries."""
 
     event_id: str
-    occurred_at_ms: int
+    occurred_at_ms: TimeMs
 
 
 class SubjectEvent(Event, frozen=True, kw_only=True, gc=False):
@@ -64,7 +70,7 @@ class Goal(msgspec.Struct, frozen=True, kw_only=True):
     """What decides. `minimum_effect` is absolute, in the metric's unit (rates: 0.01 = 1 point)."""
 
     metric: Metric
-    window_ms: int
+    window_ms: TimeMs
     minimum_effect: float
 
 
@@ -72,10 +78,10 @@ class Costs(msgspec.Struct, frozen=True, kw_only=True):
     """Money rules. `margin` is the part of revenue that is kept before SMS costs."""
 
     currency: str
-    price_per_segment_micro: int
+    price_per_segment_micro: MoneyMinor
     billed_on: Literal["submitted", "accepted", "delivered"] = "accepted"
     margin: float = 1.0
-    opt_out_cost_minor: int = 0
+    opt_out_cost_minor: MoneyMinor = 0
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
@@ -133,11 +139,11 @@ class RecipientAssigned(SubjectEvent, frozen=True, kw_only=True, tag="recipient_
 
     campaign_id: str
     variant_id: str
-    wave: int = 0
+    wave: Small = 0
     eligibility: Eligibility = "eligible"
     blocked_by: str | None = None
     attributes: dict[str, str] = {}
-    covariate: int | None = None
+    covariate: Annotated[int, msgspec.Meta(ge=-(10**12), le=10**12)] | None = None
 
 
 class MessageRequested(SubjectEvent, frozen=True, kw_only=True, tag="message_requested"):
@@ -152,7 +158,7 @@ class MessageRequested(SubjectEvent, frozen=True, kw_only=True, tag="message_req
     purpose: Purpose
     campaign_id: str | None = None
     variant_id: str | None = None
-    expires_at_ms: int | None = None
+    expires_at_ms: TimeMs | None = None
     """After this moment the request becomes an `expired` result, not a send."""
 
 
@@ -165,9 +171,9 @@ class MessageSubmitted(SubjectEvent, frozen=True, kw_only=True, tag="message_sub
     outcome: SubmitOutcome
     command_status: int | None = None
     smsc_message_id: str | None = None
-    part: int = 1
-    parts: int = 1
-    segments: int = 1
+    part: Small = 1
+    parts: Small = 1
+    segments: Small = 1
     """Billed segments of this PDU."""
     encoding: str = "gsm7"
     latency_ms: int | None = None
@@ -190,8 +196,8 @@ class ReceiptReceived(SubjectEvent, frozen=True, kw_only=True, tag="receipt_rece
     is_final: bool | None
     """`None`: disputed states (ACCEPTED, UNKNOWN) on a connection without a rule."""
     err: str | None = None
-    submitted_at_ms: int | None = None
-    done_at_ms: int | None = None
+    submitted_at_ms: TimeMs | None = None
+    done_at_ms: TimeMs | None = None
     """The operator's clock: ordering of contradicting receipts only, never latency."""
     source: Literal["text", "tlv", "data_sm"] = "text"
 
@@ -237,8 +243,8 @@ class ConversionRecorded(SubjectEvent, frozen=True, kw_only=True, tag="conversio
 
     conversion_id: str
     goal: str
-    value_minor: int
-    """Not negative; for a refund the amount given back."""
+    value_minor: MoneyMinor
+    """For a refund the amount given back."""
     currency: str
     refund_of: str | None = None
     campaign_id: str | None = None
