@@ -10,8 +10,8 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 
 from pipeline.rows import Lag, Verdict
-from pipeline.snapshot import SERVE_FILE, Picture, draw, publish_file, verdict_event
-from pipeline.storage.results import progress
+from pipeline.snapshot import SERVE_FILE, Picture, draw, read, verdict_event, write
+from pipeline.storage.results import progress, record_snapshot
 from pipeline.storage.state import State
 from schemas.events import VerdictReached
 
@@ -78,10 +78,12 @@ class ResultsPublisher:
             watermark = await self._watermark(asked_ms)
             if watermark is None:
                 return False
-            picture = await asyncio.to_thread(draw, self._state, watermark)
+            stored = await asyncio.to_thread(read, self._state)
+        picture = await asyncio.to_thread(draw, stored, watermark)
         await self._tell_all(picture.reached)
         async with self._database:
-            await asyncio.to_thread(self._publish, picture, lags)
+            await asyncio.to_thread(record_snapshot, self._state, picture.reached)
+        await asyncio.to_thread(self._write, picture, lags)
         self._sequence = picture.progress.sequence
         self._next_maturity_ms = picture.next_maturity_ms
         return True
@@ -105,9 +107,8 @@ class ResultsPublisher:
             fields = {"campaign": verdict.campaign_id, "verdict": verdict.verdict}
             _log.info("verdict", extra={"fields": fields})
 
-    def _publish(self, picture: Picture, lags: Sequence[Lag]) -> None:
-        publish_file(
-            self._state,
+    def _write(self, picture: Picture, lags: Sequence[Lag]) -> None:
+        write(
             self._folder,
             picture,
             lags,

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline.evaluate import Evaluation, campaign_rows, evaluate
+from pipeline.evaluate import campaign_rows, evaluate
 from pipeline.rows import (
     Campaign,
     Cohort,
@@ -32,47 +32,72 @@ SCHEMA_VERSION = 1
 
 
 @dataclass(frozen=True, slots=True)
+class Stored:
+    """What the database held at one moment."""
+
+    progress: results.Progress
+    definitions: Sequence[CampaignDefined]
+    cohorts: Sequence[Cohort]
+    healths: Sequence[JoinHealth]
+    plain: Mapping[type[Row], Sequence[Row]]
+    verdicts: Sequence[Verdict]
+
+
+@dataclass(frozen=True, slots=True)
 class Picture:
-    """Everything a snapshot shows, but for the history of verdicts."""
+    """Everything a snapshot shows."""
 
     rows: Mapping[type[Row], Sequence[Row]]
     progress: results.Progress
     reached: Sequence[Verdict]
     """Verdicts that differ from the last of their campaign."""
-    history: Sequence[Verdict]
     next_maturity_ms: int | None
     """When the next cohort matures; until then time alone changes nothing."""
 
 
-def draw(state: State, watermark_ms: int) -> Picture:
-    """Read the database and evaluate every campaign at `watermark_ms`."""
-    defined = definitions(state)
-    cohorts = results.cohorts(state)
-    plain = results.plain_rows(state)
-    history = results.verdicts(state)
-    campaigns, variants = _definition_rows(defined)
-    evaluations = _evaluate(campaigns, variants, cohorts, plain[JoinHealth], watermark_ms)
-    rows: dict[type[Row], Sequence[Row]] = {
-        **plain,
-        Cohort: cohorts,
-        Campaign: campaigns,
-        Variant: variants,
-        VariantResult: [row for e in evaluations for row in e.variant_results],
-        Comparison: [row for e in evaluations for row in e.comparisons],
-        HealthCheck: [row for e in evaluations for row in e.health_checks],
-    }
-    reached = changed([e.verdict for e in evaluations], history)
-    return Picture(
-        rows,
+def read(state: State) -> Stored:
+    """Read everything a snapshot needs; nothing else may use the database meanwhile."""
+    return Stored(
         results.progress(state),
-        reached,
-        history,
-        next_maturity_ms(campaigns, cohorts, watermark_ms),
+        definitions(state),
+        results.cohorts(state),
+        results.healths(state),
+        results.plain_rows(state),
+        results.verdicts(state),
     )
 
 
-def publish_file(
-    state: State,
+def draw(stored: Stored, watermark_ms: int) -> Picture:
+    """Evaluate every campaign at `watermark_ms`. Pure."""
+    pairs = [campaign_rows(definition) for definition in stored.definitions]
+    evaluations = [
+        evaluate(
+            campaign,
+            variants,
+            [row for row in stored.cohorts if row.campaign_id == campaign.campaign_id],
+            health_of(stored.healths, campaign.campaign_id),
+            watermark_ms,
+        )
+        for campaign, variants in pairs
+    ]
+    reached = changed([e.verdict for e in evaluations], stored.verdicts)
+    campaigns = [campaign for campaign, _ in pairs]
+    rows: dict[type[Row], Sequence[Row]] = dict(stored.plain)
+    rows |= {
+        JoinHealth: stored.healths,
+        Cohort: stored.cohorts,
+        Campaign: campaigns,
+        Variant: [variant for _, variants in pairs for variant in variants],
+        VariantResult: [row for e in evaluations for row in e.variant_results],
+        Comparison: [row for e in evaluations for row in e.comparisons],
+        HealthCheck: [row for e in evaluations for row in e.health_checks],
+        Verdict: [*stored.verdicts, *reached],
+    }
+    due = next_maturity_ms(campaigns, stored.cohorts, watermark_ms)
+    return Picture(rows, stored.progress, reached, due)
+
+
+def write(
     folder: Path,
     picture: Picture,
     lags: Sequence[Lag],
@@ -80,8 +105,7 @@ def publish_file(
     now_ms: int,
     is_broker_in_memory: bool,
 ) -> None:
-    """Record changed verdicts, then replace `serve.duckdb`."""
-    results.record_snapshot(state, picture.reached)
+    """Replace `serve.duckdb`."""
     progress = picture.progress
     info = SnapshotInfo(
         snapshot=progress.snapshot + 1,
@@ -92,9 +116,8 @@ def publish_file(
         kafka_cluster_id=progress.cluster_id,
         schema_version=SCHEMA_VERSION,
     )
-    verdicts = [*picture.history, *picture.reached]
     rows = dict(picture.rows)
-    rows |= {Verdict: verdicts, Lag: lags, SnapshotInfo: [info]}
+    rows |= {Lag: lags, SnapshotInfo: [info]}
     write_snapshot(folder / SERVE_FILE, rows)
 
 
@@ -134,38 +157,11 @@ def _meaning(verdict: Verdict) -> tuple[str, str | None, str, str]:
     return verdict.verdict, verdict.variant_id, verdict.reason, verdict.plan_hash
 
 
-def _definition_rows(
-    defined: Sequence[CampaignDefined],
-) -> tuple[list[Campaign], list[Variant]]:
-    pairs = [campaign_rows(definition) for definition in defined]
-    campaigns = [campaign for campaign, _ in pairs]
-    return campaigns, [variant for _, variants in pairs for variant in variants]
-
-
-def _evaluate(
-    campaigns: Sequence[Campaign],
-    variants: Sequence[Variant],
-    cohorts: Sequence[Cohort],
-    health: Sequence[Row],
-    watermark_ms: int,
-) -> list[Evaluation]:
-    healths = {row.campaign_id: row for row in health if isinstance(row, JoinHealth)}
-    return [
-        evaluate(
-            campaign,
-            [row for row in variants if row.campaign_id == campaign.campaign_id],
-            [row for row in cohorts if row.campaign_id == campaign.campaign_id],
-            _health_of(healths, campaign.campaign_id),
-            watermark_ms,
-        )
-        for campaign in campaigns
-    ]
-
-
-def _health_of(healths: Mapping[str, JoinHealth], campaign_id: str) -> JoinHealth:
+def health_of(healths: Sequence[JoinHealth], campaign_id: str) -> JoinHealth:
     """Double assignment is the campaign's; receipts match, or not, for the whole system."""
-    own = healths.get(campaign_id, JoinHealth(campaign_id=campaign_id))
-    whole = healths.get("", JoinHealth(campaign_id=""))
+    known = {row.campaign_id: row for row in healths}
+    own = known.get(campaign_id, JoinHealth(campaign_id=campaign_id))
+    whole = known.get("", JoinHealth(campaign_id=""))
     return JoinHealth(
         campaign_id=campaign_id,
         double_assigned=own.double_assigned,

@@ -11,7 +11,6 @@ import pyarrow as pa
 from pipeline.flush import Flush
 from pipeline.join.cohorts import VECTOR
 from pipeline.rows import DeadLetter, UnmatchedReceipt
-from pipeline.storage.statements import type_of
 from schemas.codec import encode
 from schemas.topics import TOPICS
 
@@ -46,23 +45,30 @@ def gaps_of(flush: Flush) -> list[tuple[str, int, int, int, int]]:
 
 
 def _table(columns: Mapping[str, pa.DataType], rows: Iterable[Sequence[Any]]) -> pa.Table:
-    listed = list(rows)
-    arrays = [
-        pa.array([row[place] for row in listed], type=kind)
-        for place, kind in enumerate(columns.values())
-    ]
-    return pa.table(dict(zip(columns, arrays, strict=True)))
+    values = list(zip(*rows, strict=True)) or [()] * len(columns)
+    kinds = columns.items()
+    return pa.table(
+        {name: pa.array(each, type=kind) for (name, kind), each in zip(kinds, values, strict=True)}
+    )
 
 
 def _cohorts(flush: Flush, _sequence: int, _now_ms: int) -> pa.Table:
-    columns = dict(_COHORT_KEY)
-    wide = [type_of(name) == "HUGEINT" for name in VECTOR]
-    columns |= {name: _TEXT if w else _INT for name, w in zip(VECTOR, wide, strict=True)}
-    rows = (
-        (*key, *(str(n) if w else n for n, w in zip(vector, wide, strict=True)))
-        for key, vector in flush.deltas.cohorts.items()
-    )
-    return _table(columns, rows)
+    keys = zip(*flush.deltas.cohorts, strict=True)
+    vectors = zip(*flush.deltas.cohorts.values(), strict=True)
+    columns = {
+        name: pa.array(values, type=kind)
+        for (name, kind), values in zip(_COHORT_KEY, keys, strict=False)
+    }
+    columns |= {name: _numbers(values) for name, values in zip(VECTOR, vectors, strict=False)}
+    return pa.table(columns)
+
+
+def _numbers(values: Sequence[int]) -> pa.Array:
+    """64-bit integers, or their digits where one does not fit; SQL casts both."""
+    try:
+        return pa.array(values, type=_INT)
+    except OverflowError:
+        return pa.array([str(value) for value in values], type=_TEXT)
 
 
 def _deliverability(flush: Flush, _sequence: int, _now_ms: int) -> pa.Table:

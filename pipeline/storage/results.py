@@ -82,13 +82,17 @@ def cohorts(state: State) -> list[Cohort]:
 def plain_rows(state: State) -> dict[type[Row], Sequence[Row]]:
     """The tables that a snapshot copies as they are."""
     return {
-        JoinHealth: _rows(state, "join_health", JoinHealth),
         Activity: _rows(state, "activity", Activity),
         Deliverability: _rows(state, "deliverability", Deliverability),
         UnmatchedReceipt: _rows(state, "unmatched_receipts", UnmatchedReceipt),
         DeadLetter: _rows(state, "dead_letters", DeadLetter),
         ConnectionState: connections(state),
     }
+
+
+def healths(state: State) -> list[JoinHealth]:
+    """Data faults per campaign; "" is the whole system."""
+    return _rows(state, "join_health", JoinHealth)
 
 
 def connections(state: State) -> list[ConnectionState]:

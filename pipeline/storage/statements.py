@@ -35,7 +35,7 @@ def named(script: str) -> Mapping[str, str]:
 
 
 def flush_statements() -> Mapping[str, str]:
-    """The statements of one flush, in order; `delta_cohorts` carries products as text."""
+    """The statements of one flush; large sums come as text and are cast."""
     statements = dict(named("flush"))
     values = {name: f"d.{name}::{type_of(name)}" for name in VECTOR}
     sums = ", ".join(f"{name} = cohorts.{name} + {value}" for name, value in values.items())

@@ -26,20 +26,29 @@ PRIVATE_NAMES: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     (
         "faust.transport.drivers.aiokafka",
         "AIOKafkaConsumerThread",
-        ("_fetch_records", "seek_to_beginning", "highwater"),
+        ("_create_worker_consumer", "_fetch_records", "seek_to_beginning", "highwater"),
     ),
+    ("faust.transport.drivers.aiokafka", "Consumer", ("_new_consumer_thread",)),
     ("aiokafka.consumer.fetcher", "Fetcher", ("fetched_records",)),
 )
-CONSUMER_FIELDS = (
-    "_read_offset",
-    "_acked",
-    "_acked_index",
-    "_buffered_partitions",
-    "_commit_every",
-    "_n_acked",
-    "suspend_flow",
-    "flow_active",
+PRIVATE_FIELDS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
+    (
+        "faust.transport.consumer",
+        "Consumer",
+        (
+            "_read_offset",
+            "_acked",
+            "_acked_index",
+            "_buffered_partitions",
+            "_commit_every",
+            "_n_acked",
+            "suspend_flow",
+            "flow_active",
+        ),
+    ),
+    ("aiokafka.consumer.consumer", "AIOKafkaConsumer", ("_fetch_max_wait_ms",)),
 )
+"""Set in `__init__`, so they are looked for in the source."""
 
 
 class TransportError(Exception):
@@ -53,16 +62,25 @@ def check_private_names() -> None:
         TransportError: One sentence with the names that are gone and the installed versions.
     """
     missing = [
-        f"{module}.{cls}.{name}"
+        f"{cls}.{name}"
         for module, cls, names in PRIVATE_NAMES
         for name in names
-        if not hasattr(getattr(importlib.import_module(module), cls, None), name)
+        if not hasattr(_class(module, cls), name)
     ]
-    consumer = importlib.import_module("faust.transport.consumer").Consumer
-    source = inspect.getsource(consumer)
-    missing += [f"Consumer.{name}" for name in CONSUMER_FIELDS if name not in source]
+    missing += [
+        f"{cls}.{name}"
+        for module, cls, names in PRIVATE_FIELDS
+        for name in names
+        if f"self.{name}" not in inspect.getsource(_class(module, cls))
+    ]
     if missing:
         raise TransportError(
             f"faust-streaming {version('faust-streaming')} with aiokafka {version('aiokafka')} "
             f"lacks {', '.join(missing)}: install the versions of requirements.lock."
         )
+
+
+def _class(module: str, cls: str) -> type:
+    found = getattr(importlib.import_module(module), cls, TransportError)
+    assert isinstance(found, type)
+    return found

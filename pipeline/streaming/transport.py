@@ -23,9 +23,23 @@ from pipeline.batch import RecordBatch
 Offsets = Callable[[], Mapping[tuple[str, int], int]]
 """(topic, partition) → next offset to read, as the sink has stored it."""
 
-_POLL_S = 1.0
+FETCH_WAIT_MS = 50
+_POLL_S = 0.05  # a poll does not notice that a partition became active again
 _NO_OFFSET = -1  # Kafka's sign for a group that has committed nothing
 _log = logging.getLogger(__name__)
+
+
+class FetchThread(driver.AIOKafkaConsumerThread):
+    """Faust's fetching thread with a short long poll.
+
+    aiokafka keeps one fetch in flight per broker, for the partitions that were drained when it
+    was sent. Faust lets the broker hold it for 1.5 s, and as long nobody asks for the others.
+    """
+
+    def _create_worker_consumer(self, transport: Any) -> Any:
+        consumer = super()._create_worker_consumer(transport)
+        consumer._fetch_max_wait_ms = FETCH_WAIT_MS  # noqa: SLF001 - guarded, see module
+        return consumer
 
 
 class BatchConsumer(driver.Consumer):
@@ -42,6 +56,9 @@ class BatchConsumer(driver.Consumer):
         super().__init__(*args, **kwargs)
         self._delivered: defaultdict[TP, deque[int]] = defaultdict(deque)
         self.fetches = 0
+
+    def _new_consumer_thread(self) -> FetchThread:
+        return FetchThread(self, loop=self.loop, beacon=self.beacon)
 
     async def seek_to_committed(self) -> Mapping[TP, int]:
         """Start where the sink ended; where it has nothing, at the beginning of the log."""

@@ -28,5 +28,5 @@ def test_every_private_name_in_use_is_guarded() -> None:
     used = set(re.findall(r"self\.(_[a-z]\w+)", inspect.getsource(transport)))
     own = {name for name in vars(transport.BatchConsumer) if name not in vars(Consumer)}
     own |= {"_delivered", "_thread", "_stopped", "_seek"}
-    known = {name for _, _, names in guard.PRIVATE_NAMES for name in names}
-    assert used - own <= known | set(guard.CONSUMER_FIELDS)
+    guarded = (*guard.PRIVATE_NAMES, *guard.PRIVATE_FIELDS)
+    assert used - own <= {name for _, _, names in guarded for name in names}
