@@ -61,7 +61,7 @@ class State:
             for name, table in changed.items():
                 self._run(name, table)
             change = flush.deltas
-            newest = max((bucket for bucket, _ in change.activity), default=0)
+            newest = min(now_ms, max((bucket for bucket, _ in change.activity), default=0))
             self.connection.execute(_FLUSH["activity_old"], [newest - ACTIVITY_KEPT_MS])
             self.connection.execute(
                 _FLUSH["progress"], [change.applied, change.duplicates, change.watermark_ms]
@@ -110,7 +110,13 @@ def open_state(folder: Path, *, wait_s: float = 2.0) -> State:
     Raises:
         CannotRun: If another worker has the folder, or the file is of another version.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise CannotRun(
+            f"SMS_WORKER_DATA == {str(folder)!r}: the folder cannot be made ({error.strerror}). "
+            "Set SMS_WORKER_DATA to a folder that this user may write."
+        ) from error
     path = folder / FILE
     deadline = time.monotonic() + wait_s
     while True:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import resource
 import time
 from collections import Counter
 from collections.abc import Sequence
@@ -151,3 +152,46 @@ async def test_without_a_broker_it_says_so(tmp_path: Path) -> None:
         assert await asyncio.to_thread(worker.process.wait, 30) == ExitCode.DEPENDENCY_UNREACHABLE
         assert "error: Kafka is not reachable at 127.0.0.1:1." in worker.log
         assert "Traceback" not in worker.log
+
+
+@pytest.mark.kafka
+@pytest.mark.crash
+@pytest.mark.slow
+async def test_partitions_that_leave_and_return_count_once(
+    own_kafka: ApacheKafka, tmp_path: Path
+) -> None:
+    """A stranger joins the group in mid-stream and dies: what it took is read again, once."""
+    events = campaign_events(recipients=3500, seed=8)
+    settings = {"FLUSH_RECORDS": 300, "FLUSH_MS": 20, "SNAPSHOT_MS": 200}
+    async with KafkaPublisher(own_kafka.bootstrap) as publisher:
+        stream = [definition(), *events]
+        with WorkerProcess(own_kafka.bootstrap, tmp_path / "one", **settings) as worker:
+            await worker.until(lambda status: bool(status["ready"]))
+            publishing = asyncio.create_task(publish_slowly(publisher, stream, 900))
+            await worker.until(lambda status: status["flushes"] >= 3)
+            with WorkerProcess(own_kafka.bootstrap, tmp_path / "two", **settings) as stranger:
+                await stranger.until(lambda status: status["flushes"] >= 3)
+                stranger.kill()
+            await publishing
+            await worker.until(lambda s: s["lag"] == 0 and s["events_applied"] >= len(events))
+            assert worker.stop() == ExitCode.DONE, worker.log
+    assert served_cohorts(tmp_path / "one") == expected_cohorts(events)
+
+
+@pytest.mark.kafka
+@pytest.mark.crash
+async def test_a_full_disk_ends_the_process(own_kafka: ApacheKafka, tmp_path: Path) -> None:
+    """It ends with an error instead of going on; with room again, nothing is missing."""
+    events = campaign_events(recipients=1500, seed=9)
+    async with KafkaPublisher(own_kafka.bootstrap) as publisher:
+        with WorkerProcess(own_kafka.bootstrap, tmp_path) as worker:
+            await worker.until(lambda status: bool(status["ready"]))
+            size = (tmp_path / "state.duckdb").stat().st_size
+            resource.prlimit(worker.process.pid, resource.RLIMIT_FSIZE, (size, size))
+            await publish_slowly(publisher, [definition(), *events], 20_000)
+            code = await asyncio.to_thread(worker.process.wait, 30)
+            assert code not in (0, *ExitCode), worker.log
+        with WorkerProcess(own_kafka.bootstrap, tmp_path) as worker:
+            await worker.until(lambda s: s["lag"] == 0 and s["events_applied"] >= len(events))
+            assert worker.stop() == ExitCode.DONE, worker.log
+    assert served_cohorts(tmp_path) == expected_cohorts(events)

@@ -5,17 +5,24 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 
+import msgspec
 import pytest
 
 from pipeline.agents.commit import commit
 from pipeline.agents.decode import decode, decode_batch
 from pipeline.agents.join import join
-from pipeline.agents.limits import AMOUNT_MINOR, LATEST_MS
+from pipeline.agents.limits import LATEST_MS, MAX_WINDOW_MS
 from pipeline.batch import Delivery, RecordBatch
 from pipeline.flush import Flush, RejectedRecord
 from pipeline.join.engine import JoinEngine
 from schemas.codec import encode
-from schemas.events import Event
+from schemas.events import (
+    ConversionRecorded,
+    Event,
+    Goal,
+    MessageSubmitted,
+    RecipientAssigned,
+)
 from schemas.topics import CAMPAIGN_DEFINITION, topic_of
 from tests.support.worker import FakeRecord, campaign_events, definition
 
@@ -126,22 +133,31 @@ def test_a_reason_holds_no_phone_number() -> None:
 
 
 @pytest.mark.parametrize(
-    ("field", "value"),
+    ("kind", "field", "value"),
     [
-        ("occurred_at_ms", -1),
-        ("occurred_at_ms", LATEST_MS),
-        ("value_minor", -1),
-        ("value_minor", AMOUNT_MINOR + 1),
-        ("value_minor", 10**30),
+        (ConversionRecorded, "occurred_at_ms", -1),
+        (ConversionRecorded, "occurred_at_ms", LATEST_MS),
+        (ConversionRecorded, "value_minor", 10**30),
+        (RecipientAssigned, "covariate", -(10**30)),
+        (MessageSubmitted, "segments", 256),
+        (MessageSubmitted, "subject", ""),
     ],
 )
-def test_wild_numbers_are_rejected(field: str, value: int) -> None:
+def test_wild_values_are_rejected(kind: type[Event], field: str, value: object) -> None:
     """A number that would overflow an exact sum is a dead letter, not a crash for ever."""
-    conversion = next(e for e in EVENTS if hasattr(e, "value_minor"))
-    fields = {name: getattr(conversion, name) for name in conversion.__struct_fields__}
-    wild = type(conversion)(**(fields | {field: value}))
-    (rejected,) = decode_batch(delivery_of([wild]), 0).rejected
+    event = next(each for each in EVENTS if type(each) is kind)
+    (rejected,) = decode_batch(
+        delivery_of([msgspec.structs.replace(event, **{field: value})]), 0
+    ).rejected
     assert field in rejected.row.reason
+
+
+@pytest.mark.parametrize("window_ms", [0, MAX_WINDOW_MS + 1])
+def test_a_wild_definition_is_rejected(window_ms: int) -> None:
+    """A window of nothing, or of centuries, is refused before it cuts cohorts."""
+    goal = Goal(metric="click_rate", window_ms=window_ms, minimum_effect=0.1)
+    (rejected,) = decode_batch(delivery_of([definition(goal=goal)]), 0).rejected
+    assert "window_ms" in rejected.row.reason
 
 
 def test_tombstones_of_compacted_topics_are_nothing() -> None:

@@ -125,7 +125,7 @@ def test_dead_letters_and_old_activity(tmp_path: Path) -> None:
     state = open_state(tmp_path)
     row = DeadLetter(topic=TOPIC, partition=0, record_offset=3, reason="r", seen_at_ms=9)
     state.commit(flush(rejected=(RejectedRecord(row, b"x"),), activity={(0, TOPIC): 4}), 1)
-    state.commit(flush(10, 20, activity={(9_000_000, TOPIC): 2}), 1)
+    state.commit(flush(10, 20, activity={(9_000_000, TOPIC): 2}), 9_000_000)
     assert state.connection.execute("FROM dead_letters").fetchall() == [(TOPIC, 0, 3, "r", 9)]
     assert state.connection.execute("FROM activity").fetchall() == [(9_000_000, TOPIC, 2)]
 
@@ -167,3 +167,10 @@ def test_a_second_worker_is_refused(tmp_path: Path) -> None:
         with pytest.raises(CannotRun, match="SMS_WORKER_DATA"):
             open_state(tmp_path, wait_s=0.1)
         holder.kill()
+
+
+def test_a_folder_that_cannot_be_made_is_said(tmp_path: Path) -> None:
+    """One sentence that names the setting."""
+    (tmp_path / "file").write_text("")
+    with pytest.raises(CannotRun, match="SMS_WORKER_DATA"):
+        open_state(tmp_path / "file" / "data")
