@@ -195,3 +195,26 @@ async def test_a_full_disk_ends_the_process(own_kafka: ApacheKafka, tmp_path: Pa
             await worker.until(lambda s: s["lag"] == 0 and s["events_applied"] >= len(events))
             assert worker.stop() == ExitCode.DONE, worker.log
     assert served_cohorts(tmp_path) == expected_cohorts(events)
+
+
+@pytest.mark.kafka
+@pytest.mark.crash
+@pytest.mark.slow
+async def test_a_broker_that_dies_and_returns_is_waited_for(
+    own_kafka: ApacheKafka, tmp_path: Path
+) -> None:
+    """The worker outlives a restart of the broker and goes on with what is new."""
+    events = campaign_events(recipients=600, seed=10)
+    half = len(events) // 2
+    with WorkerProcess(own_kafka.bootstrap, tmp_path, SNAPSHOT_MS=200) as worker:
+        async with KafkaPublisher(own_kafka.bootstrap) as publisher:
+            await publish_slowly(publisher, [definition(), *events[:half]], 20_000)
+        await worker.until(lambda status: status["events_applied"] >= half)
+        await asyncio.to_thread(own_kafka.kill)
+        await worker.until(lambda status: status["lag"] is None)
+        await asyncio.to_thread(own_kafka.start)
+        async with KafkaPublisher(own_kafka.bootstrap) as publisher:
+            await publish_slowly(publisher, events[half:], 20_000)
+        await worker.until(lambda s: s["lag"] == 0 and s["events_applied"] >= len(events))
+        assert worker.stop() == ExitCode.DONE, worker.log
+    assert served_cohorts(tmp_path) == expected_cohorts(events)
