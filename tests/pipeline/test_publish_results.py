@@ -1,0 +1,167 @@
+"""When a snapshot is published, what time may change, and how a verdict is told."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from pipeline import publish_results
+from pipeline.batch import Delivery, RecordBatch
+from pipeline.flush import DecodedBatch, Flush
+from pipeline.join.engine import JoinEngine
+from pipeline.publish_results import ResultsPublisher, lags_of
+from pipeline.rows import JoinHealth, Verdict
+from pipeline.snapshot import changed, health_of, verdict_event
+from pipeline.storage.state import State, open_state
+from schemas.events import SubjectEvent, VerdictReached
+from tests.support.worker import START_MS, FakeRecord, campaign_events, definition
+
+TOPIC = "sms.recipient.assigned.v1"
+WINDOW_MS = 600_000
+EVENTS = campaign_events(recipients=30, seed=2)
+FIRST_COHORT_MS = START_MS // 10_000 * 10_000 + 10_000
+"""End of the first slice of ten seconds; the 30 recipients come within 0.6 s."""
+
+
+class Stage:
+    """A results publisher on a real database, with broker and clock in the test's hands."""
+
+    def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.folder = folder
+        self.state: State = open_state(folder)
+        self.ends: Mapping[tuple[str, int], int] | None = {(TOPIC, 0): 0}
+        self.now_ms = START_MS
+        self.told: list[VerdictReached] = []
+        self.stored: dict[tuple[str, int], int] = {}
+        self.engine = JoinEngine()
+        monkeypatch.setattr(publish_results, "now_ms", lambda: self.now_ms)
+        self.publisher = ResultsPublisher(
+            self.state,
+            folder,
+            database=asyncio.Lock(),
+            stored=self.stored,
+            ends=self._ends,
+            tell=self._tell,
+            is_broker_in_memory=False,
+        )
+
+    async def _ends(self) -> Mapping[tuple[str, int], int] | None:
+        return self.ends
+
+    async def _tell(self, event: VerdictReached) -> None:
+        self.told.append(event)
+
+    def commit(self, events: list[SubjectEvent]) -> None:
+        """Join and store events as one flush that starts with the definition."""
+        self.engine.define(definition())
+        self.engine.apply(events)
+        first = self.stored.get((TOPIC, 0), 0)
+        end = self.stored[TOPIC, 0] = first + len(events)
+        records = [FakeRecord(offset, b"") for offset in range(first, end)]
+        delivery = Delivery(RecordBatch(TOPIC, 0, first, end, records), lambda: None)
+        batch = DecodedBatch(delivery, definitions=[definition()])
+        self.state.commit(Flush([batch], self.engine.take()), self.now_ms)
+        self.ends = {(TOPIC, 0): end}
+
+    def served(self, query: str) -> list[tuple[object, ...]]:
+        """Rows of the published file."""
+        with duckdb.connect(self.folder / "serve.duckdb", read_only=True) as connection:
+            return connection.execute(query).fetchall()
+
+
+@pytest.fixture
+def stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Stage:
+    """An empty stage at the start of the campaign."""
+    return Stage(tmp_path, monkeypatch)
+
+
+async def test_it_publishes_once_per_change(stage: Stage) -> None:
+    """The first look publishes, even an empty database; then only what changed."""
+    assert await stage.publisher.publish_if_changed()
+    assert not await stage.publisher.publish_if_changed()
+    stage.commit(EVENTS)
+    assert await stage.publisher.publish_if_changed()
+    assert not await stage.publisher.publish_if_changed()
+    assert stage.served("SELECT snapshot, events_applied FROM snapshot_info") == [(2, len(EVENTS))]
+
+
+async def test_cohorts_mature_in_silence(stage: Stage) -> None:
+    """With nothing left to read, the passing of the window alone brings a new snapshot."""
+    stage.commit(EVENTS)
+    await stage.publisher.publish_if_changed()
+    stage.now_ms = FIRST_COHORT_MS + WINDOW_MS - 1
+    assert not await stage.publisher.publish_if_changed()
+    stage.now_ms += 1
+    assert await stage.publisher.publish_if_changed()
+    assert not await stage.publisher.publish_if_changed()
+
+
+@pytest.mark.parametrize("ends", [None, {(TOPIC, 0): 10**6}])
+async def test_time_does_not_pass_while_records_wait(
+    stage: Stage, ends: Mapping[tuple[str, int], int] | None
+) -> None:
+    """With lag, or without an answer about it, only event time may make a cohort mature."""
+    stage.commit([event for event in EVENTS if event.occurred_at_ms < START_MS + WINDOW_MS])
+    await stage.publisher.publish_if_changed()
+    stage.ends = ends
+    stage.now_ms += 10 * WINDOW_MS
+    assert not await stage.publisher.publish_if_changed()
+
+
+async def test_a_verdict_is_told_once(stage: Stage) -> None:
+    """It is told when it is reached and when it changes, and kept with its history."""
+    stage.commit(EVENTS[:20])
+    await stage.publisher.publish_if_changed()
+    assert [event.verdict for event in stage.told] == ["collecting"]
+    stage.commit(EVENTS[20:])
+    await stage.publisher.publish_if_changed()
+    told = [(event.verdict, event.variant_id, event.reason) for event in stage.told]
+    assert len(told) == len(set(told))
+    kept = stage.served("SELECT verdict, variant_id, reason FROM verdicts ORDER BY decided_at_ms")
+    assert kept == told
+
+
+def test_lags_name_every_partition() -> None:
+    """Unread partitions count from the beginning; lag is never negative."""
+    lags = lags_of({("t", 0): 5, ("t", 1): 9}, {("t", 2): 3, ("t", 0): 7, ("t", 1): 8})
+    assert [(lag.partition, lag.next_offset, lag.end_offset) for lag in lags] == [
+        (0, 5, 7),
+        (1, 9, 9),
+        (2, 0, 3),
+    ]
+
+
+def verdict(**changes: object) -> Verdict:
+    """A verdict of one campaign."""
+    fields: dict[str, object] = {
+        "campaign_id": "c",
+        "decided_at_ms": 1,
+        "verdict": "collecting",
+        "variant_id": None,
+        "reason": "r",
+        "evidence": {},
+        "plan_hash": "h",
+    }
+    return Verdict(**(fields | changes))  # type: ignore[arg-type]  # fields by name
+
+
+def test_only_another_meaning_is_a_change() -> None:
+    """Time and evidence move all the while; verdict, arm, reason and plan do not."""
+    history = [verdict(verdict="ship", variant_id="B"), verdict()]
+    assert changed([verdict(decided_at_ms=9, evidence={"n": 2})], history) == []
+    ship = verdict(verdict="ship", variant_id="A")
+    assert changed([ship], history) == [ship]
+    assert verdict_event(ship).variant_id == "A"
+
+
+def test_receipts_are_judged_for_the_whole_system() -> None:
+    """A campaign's health holds its own double assignments and everybody's receipts."""
+    own = JoinHealth(campaign_id="c", double_assigned=2)
+    whole = JoinHealth(campaign_id="", receipts=10, unmatched_receipts=3)
+    assert health_of([own, whole], "c") == JoinHealth(
+        campaign_id="c", double_assigned=2, receipts=10, unmatched_receipts=3
+    )
