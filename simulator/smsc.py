@@ -1,0 +1,198 @@
+"""The operator: an SMSC over TCP on the protocol core. Keeps every deliver_sm until it is acked."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from typing import Final
+
+from smpp_bridge.protocol import pdu
+from smpp_bridge.protocol.constants import CommandStatus
+from smpp_bridge.protocol.session import Session
+from smpp_bridge.protocol.session_events import Answered, BindRequested, Closed, Received
+from smpp_bridge.protocol.states import SessionState
+
+DELIVER_WINDOW: Final = 200
+"""Unanswered deliver_sm per session, as a generous operator allows."""
+_RETRY_S: Final = 1.0
+_RECEIVES: Final = (SessionState.BOUND_RX, SessionState.BOUND_TRX)
+OnSubmit = Callable[["Peer", pdu.SubmitSm], None]
+Delivered = Callable[[], None]
+
+
+class Smsc:
+    """The listener and the queue of what is to be delivered."""
+
+    def __init__(self, *, system_id: str, password: str, on_submit: OnSubmit) -> None:
+        self._credentials = (system_id.encode(), password.encode())
+        self.on_submit = on_submit
+        self._peers: set[Peer] = set()
+        self._outbox: deque[tuple[pdu.DeliverSm, Delivered]] = deque()
+        self.in_flight = 0
+        self._server: asyncio.Server | None = None
+
+    @property
+    def undelivered(self) -> int:
+        """deliver_sm that no ESME has acknowledged."""
+        return len(self._outbox) + self.in_flight
+
+    async def start(self, host: str, port: int) -> int:
+        """Listen; returns the real port.
+
+        Raises:
+            OSError: If the port is in use.
+        """
+        loop = asyncio.get_running_loop()
+        self._server = await loop.create_server(lambda: Peer(self), host, port)
+        return int(self._server.sockets[0].getsockname()[1])
+
+    async def stop(self) -> None:
+        """Close the listener and every session."""
+        if self._server is not None:
+            self._server.close()
+        for peer in list(self._peers):
+            peer.close()
+
+    def deliver(self, request: pdu.DeliverSm, delivered: Delivered) -> None:
+        """Deliver once an ESME acknowledges; until then again and again."""
+        self._outbox.append((request, delivered))
+        self.pump()
+
+    def pump(self) -> None:
+        """Send what the sessions' windows allow."""
+        ready = [peer for peer in self._peers if peer.can_deliver()]
+        while self._outbox and ready:
+            for peer in ready:
+                if not self._outbox:
+                    break
+                item = self._outbox.popleft()
+                self.in_flight += 1
+                peer.send(item)
+            ready = [peer for peer in ready if peer.can_deliver()]
+        for peer in list(self._peers):
+            peer.flush()
+
+    def acknowledged(self, item: tuple[pdu.DeliverSm, Delivered], status: int) -> None:
+        """An ESME answered a deliver_sm."""
+        self.in_flight -= 1
+        if status == CommandStatus.ROK:
+            item[1]()
+        else:
+            asyncio.get_running_loop().call_later(_RETRY_S, self._again, item)
+
+    def unacknowledged(self, items: list[tuple[pdu.DeliverSm, Delivered]]) -> None:
+        """A session has died with deliver_sm in flight: they are sent again."""
+        self.in_flight -= len(items)
+        self._outbox.extendleft(reversed(items))
+
+    def is_right(self, request: pdu.Bind) -> bool:
+        """Whether the credentials are right."""
+        return (request.system_id, request.password) == self._credentials
+
+    def joined(self, peer: Peer) -> None:
+        """A connection came."""
+        self._peers.add(peer)
+
+    def left(self, peer: Peer) -> None:
+        """A connection went."""
+        self._peers.discard(peer)
+        self.pump()
+
+    def tick(self) -> None:
+        """Let time pass in every session."""
+        for peer in list(self._peers):
+            peer.tick()
+
+    def _again(self, item: tuple[pdu.DeliverSm, Delivered]) -> None:
+        self._outbox.append(item)
+        self.pump()
+
+
+class Peer(asyncio.Protocol):
+    """The shell of one session in the SMSC role."""
+
+    def __init__(self, smsc: Smsc) -> None:
+        self._smsc = smsc
+        self._loop = asyncio.get_running_loop()
+        self.session = Session("smsc", now=self._loop.time(), window=DELIVER_WINDOW)
+        self._transport: asyncio.Transport | None = None
+        self._is_writable = True
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """An ESME connected."""
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+        self._smsc.joined(self)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """It is gone; what it had not acknowledged goes back."""
+        self.session.disconnected(str(exc or "closed"))
+        self._report()
+        self._smsc.left(self)
+
+    def data_received(self, data: bytes) -> None:
+        """Octets from the ESME."""
+        self.session.receive_data(data, self._loop.time())
+        self._report()
+        self._smsc.pump()
+
+    def pause_writing(self) -> None:
+        """The ESME reads too slowly."""
+        self._is_writable = False
+
+    def resume_writing(self) -> None:
+        """It has caught up."""
+        self._is_writable = True
+        self._smsc.pump()
+
+    def can_deliver(self) -> bool:
+        """Whether another deliver_sm may go out."""
+        session = self.session
+        return session.state in _RECEIVES and self._is_writable and session.window.free > 0
+
+    def send(self, item: tuple[pdu.DeliverSm, Delivered]) -> None:
+        """Send a deliver_sm."""
+        self.session.send(item[0], item, self._loop.time())
+
+    def answer(self, request: pdu.SubmitSm, status: int, message_id: bytes = b"") -> None:
+        """Answer a submit_sm."""
+        self.session.respond(request, status, message_id)
+
+    def flush(self) -> None:
+        """Write what the session wants to send."""
+        assert self._transport is not None
+        data = self.session.data_to_send()
+        if data and not self._transport.is_closing():
+            self._transport.write(data)
+        if self.session.is_closed:
+            self._transport.close()
+
+    def tick(self) -> None:
+        """Let time pass."""
+        self.session.tick(self._loop.time())
+        self._report()
+
+    def close(self) -> None:
+        """Drop the connection."""
+        if self._transport is not None:
+            self._transport.abort()
+
+    def _report(self) -> None:
+        for event in self.session.events():
+            match event:
+                case BindRequested(request):
+                    is_right = self._smsc.is_right(request)
+                    status = CommandStatus.ROK if is_right else CommandStatus.RINVPASWD
+                    self.session.answer_bind(request, status, b"smslab")
+                case Received(pdu.SubmitSm() as request):
+                    self._smsc.on_submit(self, request)
+                case Received(request):
+                    self.session.respond(request, CommandStatus.RINVCMDID)
+                case Answered(context, response):
+                    self._smsc.acknowledged(context, response.command_status)
+                case Closed(_, unanswered):
+                    self._smsc.unacknowledged(list(unanswered))
+                case _:
+                    pass  # Expired deliver_sm stay in the window's late list until the link ends
+        self.flush()
