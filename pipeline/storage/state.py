@@ -117,21 +117,7 @@ def open_state(folder: Path, *, wait_s: float = 2.0) -> State:
             f"SMS_WORKER_DATA == {str(folder)!r}: the folder cannot be made ({error.strerror}). "
             "Set SMS_WORKER_DATA to a folder that this user may write."
         ) from error
-    path = folder / FILE
-    deadline = time.monotonic() + wait_s
-    while True:
-        try:
-            connection = duckdb.connect(path, config={"threads": 2})
-            break
-        except duckdb.IOException as error:
-            if "lock" not in str(error):
-                raise
-            if time.monotonic() > deadline:
-                raise CannotRun(
-                    f"SMS_WORKER_DATA == {str(folder)!r}: another worker already works in this "
-                    "folder. Stop it or set SMS_WORKER_DATA to another folder."
-                ) from error
-            time.sleep(0.1)
+    connection = _connect(folder, wait_s)
     connection.execute(statements.tables())
     state = State(connection)
     (layout,) = state._one("SELECT layout FROM progress")  # noqa: SLF001 - the class's own module
@@ -141,6 +127,22 @@ def open_state(folder: Path, *, wait_s: float = 2.0) -> State:
             f"{statements.LAYOUT}. Set SMS_WORKER_DATA to an empty folder; Kafka is read again."
         )
     return state
+
+
+def _connect(folder: Path, wait_s: float) -> duckdb.DuckDBPyConnection:
+    deadline = time.monotonic() + wait_s
+    while True:
+        try:
+            return duckdb.connect(folder / FILE, config={"threads": 2})
+        except duckdb.IOException as error:
+            if "lock" not in str(error):
+                raise
+            if time.monotonic() > deadline:
+                raise CannotRun(
+                    f"SMS_WORKER_DATA == {str(folder)!r}: another worker already works in this "
+                    "folder. Stop it or set SMS_WORKER_DATA to another folder."
+                ) from error
+            time.sleep(0.1)
 
 
 def _check_ranges(offsets: Mapping[tuple[str, int], int], ranges: list[RecordBatch]) -> None:
