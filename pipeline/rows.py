@@ -166,8 +166,8 @@ class VariantResult(Row, frozen=True, kw_only=True, gc=False):
     """Margin gained over the holdout per unit of SMS cost; `nan` without a holdout."""
     roi_incremental_lower: float
     roi_incremental_upper: float
-    roi_attributed: float
-    """The same by last click, the figure that flatters."""
+    roi_gross: float
+    """Margin on all revenue of the arm per unit of SMS cost, nothing subtracted: it flatters."""
 
 
 class Comparison(Row, frozen=True, kw_only=True, gc=False):

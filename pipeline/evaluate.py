@@ -1,0 +1,118 @@
+"""From cohorts to results, comparisons, trust lights and a verdict. Pure."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import chain
+
+from pipeline.arms import add_up
+from pipeline.comparisons import compare_arms
+from pipeline.health import Examined, check_health
+from pipeline.rows import (
+    Campaign,
+    Cohort,
+    Comparison,
+    HealthCheck,
+    JoinHealth,
+    Variant,
+    VariantResult,
+    Verdict,
+)
+from pipeline.variant_results import variant_result
+from pipeline.verdict import reach_verdict
+from schemas.events import HOLDOUT, CampaignDefined
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """Everything that is said about one campaign."""
+
+    variant_results: tuple[VariantResult, ...]
+    comparisons: tuple[Comparison, ...]
+    health_checks: tuple[HealthCheck, ...]
+    verdict: Verdict
+
+
+def evaluate(
+    campaign: Campaign,
+    variants: Sequence[Variant],
+    cohorts: Sequence[Cohort],
+    health: JoinHealth,
+    watermark_ms: int,
+) -> Evaluation:
+    """Evaluate a campaign at a moment of event time.
+
+    Args:
+        campaign: The definition in force.
+        variants: Its arms, without the holdout.
+        cohorts: Rows of this campaign.
+        health: What the join knows about data faults.
+        watermark_ms: Event time up to which everything has been seen.
+
+    Returns: The same for the same arguments, in whatever order the cohorts stand.
+    """
+    mature = [row for row in cohorts if _end_ms(row, campaign) <= watermark_ms]
+    names = [variant.variant_id for variant in variants]
+    if campaign.holdout or any(row.variant_id == HOLDOUT for row in cohorts):
+        names.append(HOLDOUT)
+    live_arms = [add_up(name, cohorts) for name in names]
+    mature_arms = [add_up(name, mature) for name in names]
+    last = max((_end_ms(row, campaign) for row in cohorts), default=None)
+    left = None if last is None else max(0, math.ceil((last - watermark_ms) / 1000))
+    examined = Examined(campaign, variants, live_arms, mature_arms, health, left)
+    results = []
+    for maturity, arms in (("mature", mature_arms), ("live", live_arms)):
+        holdout = next((arm for arm in arms if arm.variant_id == HOLDOUT), None)
+        results += [variant_result(campaign, arm, holdout, maturity) for arm in arms]  # type: ignore[arg-type] # the two literals above
+    comparisons = tuple(
+        chain(
+            compare_arms(campaign, mature_arms, "mature"), compare_arms(campaign, live_arms, "live")
+        )
+    )
+    checks = tuple(check_health(examined))
+    verdict = reach_verdict(examined, comparisons, checks, watermark_ms)
+    return Evaluation(tuple(results), comparisons, checks, verdict)
+
+
+def campaign_rows(definition: CampaignDefined) -> tuple[Campaign, tuple[Variant, ...]]:
+    """The rows of a definition."""
+    campaign = Campaign(
+        campaign_id=definition.campaign_id,
+        plan_version=definition.plan_version,
+        plan_hash=definition.plan_hash,
+        defined_at_ms=definition.occurred_at_ms,
+        purpose=definition.purpose,
+        language=definition.language,
+        metric=definition.goal.metric,
+        window_ms=definition.goal.window_ms,
+        minimum_effect=definition.goal.minimum_effect,
+        control=definition.control,
+        holdout=definition.holdout,
+        currency=definition.costs.currency,
+        price_per_segment_micro=definition.costs.price_per_segment_micro,
+        billed_on=definition.costs.billed_on,
+        margin=definition.costs.margin,
+        opt_out_cost_minor=definition.costs.opt_out_cost_minor,
+        method=definition.plan.method,
+        alpha=definition.plan.alpha,
+        opt_out_margin=definition.guardrails.get("opt_out_rate", math.nan),
+        audience_size=definition.audience_size,
+    )
+    variants = tuple(
+        Variant(
+            campaign_id=definition.campaign_id,
+            variant_id=variant.variant_id,
+            share=variant.share,
+            template=variant.template,
+            is_control=variant.variant_id == definition.control,
+        )
+        for variant in definition.variants
+    )
+    return campaign, variants
+
+
+def _end_ms(cohort: Cohort, campaign: Campaign) -> int:
+    """When the last recipient of a cohort has had the whole window."""
+    return cohort.cohort_start_ms + cohort.cohort_width_ms + campaign.window_ms

@@ -1,0 +1,158 @@
+"""The trust lights: may these numbers be believed? Pure."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from pipeline.arms import Arm
+from pipeline.rows import Campaign, HealthCheck, JoinHealth, LightStatus, Variant
+from pipeline.stats.proportions import compare_proportions
+from pipeline.stats.srm import equal_rates, sample_ratio_mismatch
+from schemas.events import HOLDOUT
+
+SRM_ALPHA: Final = 0.001
+"""Fabijan et al. (2019): one false alarm in a thousand campaigns."""
+DELIVERY_ALPHA: Final = 0.001
+MAX_DOUBLE_SHARE: Final = 0.001
+UNMATCHED_SHARES: Final = (0.02, 0.10)
+Evidence = dict[str, float | int | str]
+Light = tuple[LightStatus, Evidence]
+
+
+@dataclass(frozen=True, slots=True)
+class Examined:
+    """What the checks look at. `live` and `mature` hold the same arms in the same order."""
+
+    campaign: Campaign
+    variants: Sequence[Variant]
+    live: Sequence[Arm]
+    mature: Sequence[Arm]
+    join: JoinHealth
+    seconds_left: int | None
+
+    @property
+    def assigned(self) -> int:
+        """Everybody assigned so far."""
+        return sum(arm.n for arm in self.live)
+
+    @property
+    def matured(self) -> int:
+        """Those whose window has passed."""
+        return sum(arm.n for arm in self.mature)
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether everybody of the audience is assigned and has had the whole window."""
+        expected = self.campaign.audience_size
+        everybody = expected is None or self.assigned >= expected
+        return self.assigned > 0 and everybody and self.matured == self.assigned
+
+
+def check_health(examined: Examined) -> list[HealthCheck]:
+    """One light per check."""
+    return [
+        HealthCheck(
+            campaign_id=examined.campaign.campaign_id, check=name, status=status, evidence=evidence
+        )
+        for name, (status, evidence) in ((name, check(examined)) for name, check in _CHECKS.items())
+    ]
+
+
+def _split_as_planned(examined: Examined) -> Light:
+    campaign = examined.campaign
+    shares = {v.variant_id: v.share * (1 - campaign.holdout) for v in examined.variants}
+    if campaign.holdout:
+        shares[HOLDOUT] = campaign.holdout
+    counts = {arm.variant_id: arm.n for arm in examined.live if arm.variant_id in shares}
+    pvalue = sample_ratio_mismatch(counts, shares)
+    evidence: Evidence = {"pvalue": pvalue, **counts}
+    if math.isnan(pvalue):
+        return "pending", evidence
+    return ("bad" if pvalue < SRM_ALPHA else "ok"), evidence
+
+
+def _delivery_equal(examined: Examined) -> Light:
+    arms = [arm for arm in examined.mature if arm.variant_id != HOLDOUT]
+    hits = {arm.variant_id: arm.counters.delivered for arm in arms}
+    trials = {arm.variant_id: arm.counters.accepted for arm in arms}
+    pvalue = equal_rates(hits, trials)
+    rates = {arm: hits[arm] / trials[arm] for arm in hits if trials[arm]}
+    evidence: Evidence = {"pvalue": pvalue, **rates}
+    if math.isnan(pvalue):
+        return "pending", evidence
+    return ("warn" if pvalue < DELIVERY_ALPHA else "ok"), evidence
+
+
+def _outcomes_mature(examined: Examined) -> Light:
+    evidence: Evidence = {
+        "assigned": examined.assigned,
+        "mature": examined.matured,
+        "audience": examined.campaign.audience_size or examined.assigned,
+    }
+    if examined.seconds_left is not None:
+        evidence["seconds_left"] = examined.seconds_left
+    return ("ok" if examined.is_complete else "pending"), evidence
+
+
+def _nobody_in_two_arms(examined: Examined) -> Light:
+    double = examined.join.double_assigned
+    evidence: Evidence = {"double_assigned": double, "assigned": examined.assigned}
+    if double == 0:
+        return ("ok" if examined.assigned else "pending"), evidence
+    return ("warn" if double <= MAX_DOUBLE_SHARE * examined.assigned else "bad"), evidence
+
+
+def _opt_outs_in_limit(examined: Examined) -> Light:
+    margin = examined.campaign.opt_out_margin
+    if math.isnan(margin):
+        return "ok", {"margin": "none"}
+    worst: Light = ("ok", {"margin": margin})
+    control = next(arm for arm in examined.mature if arm.variant_id == examined.campaign.control)
+    for arm in examined.mature:
+        if arm is control or arm.variant_id == HOLDOUT:
+            continue
+        light = _opt_out_light(control, arm, margin)
+        worst = max(worst, light, key=lambda found: _SEVERITY.index(found[0]))
+    return worst
+
+
+def _opt_out_light(control: Arm, arm: Arm, margin: float) -> Light:
+    found = compare_proportions(
+        (control.counters.opted_out, control.n), (arm.counters.opted_out, arm.n)
+    )
+    evidence: Evidence = {
+        "variant_id": arm.variant_id,
+        "effect_size": found.effect_size,
+        "ci_lower": found.ci_lower,
+        "ci_upper": found.ci_upper,
+        "margin": margin,
+    }
+    if math.isnan(found.effect_size):
+        return "pending", evidence
+    if found.ci_lower > margin:
+        return "bad", evidence
+    return ("ok" if found.ci_upper <= margin else "warn"), evidence
+
+
+def _receipts_matched(examined: Examined) -> Light:
+    join = examined.join
+    evidence: Evidence = {"receipts": join.receipts, "unmatched": join.unmatched_receipts}
+    if join.receipts == 0:
+        return "pending", evidence
+    share = join.unmatched_receipts / join.receipts
+    warn, bad = UNMATCHED_SHARES
+    return ("bad" if share > bad else "warn" if share > warn else "ok"), evidence
+
+
+_SEVERITY: Final = ("ok", "pending", "warn", "bad")
+_CHECKS: Final[dict[str, Callable[[Examined], Light]]] = {
+    "split_as_planned": _split_as_planned,
+    "delivery_equal": _delivery_equal,
+    "outcomes_mature": _outcomes_mature,
+    "nobody_in_two_arms": _nobody_in_two_arms,
+    "opt_outs_in_limit": _opt_outs_in_limit,
+    "receipts_matched": _receipts_matched,
+}

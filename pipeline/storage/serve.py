@@ -1,0 +1,162 @@
+"""Writes `serve.duckdb`: every result table, replaced as one file, so readers never see a mix."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import math
+import os
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final, get_type_hints
+
+import duckdb
+import pyarrow as pa
+
+from pipeline import rows as row_types
+from pipeline.rows import Counters, Moments, Row
+
+TABLES: Final[dict[type[Row], str]] = {
+    row_types.Campaign: "campaigns",
+    row_types.Variant: "variants",
+    row_types.Cohort: "cohorts",
+    row_types.VariantResult: "variant_results",
+    row_types.Comparison: "comparisons",
+    row_types.HealthCheck: "health_checks",
+    row_types.Verdict: "verdicts",
+    row_types.JoinHealth: "join_health",
+    row_types.ConnectionState: "connections",
+    row_types.Activity: "activity",
+    row_types.Lag: "lags",
+    row_types.Deliverability: "deliverability",
+    row_types.UnmatchedReceipt: "unmatched_receipts",
+    row_types.DeadLetter: "dead_letters",
+    row_types.SnapshotInfo: "snapshot_info",
+}
+"""Row type → table."""
+
+_HUGE: Final = pa.decimal128(38, 0)
+_SQL_TYPES: Final = {
+    "str": "VARCHAR",
+    "int": "BIGINT",
+    "float": "DOUBLE",
+    "bool": "BOOLEAN",
+    "json": "JSON",
+    "huge": "HUGEINT",
+}
+_ARROW_TYPES: Final = {
+    "str": pa.string(),
+    "int": pa.int64(),
+    "float": pa.float64(),
+    "bool": pa.bool_(),
+    "json": pa.string(),
+    "huge": _HUGE,
+}
+
+
+class Column:
+    """One column: name, kind, and the nested Struct that it belongs to, if any."""
+
+    __slots__ = ("inside", "kind", "name")
+
+    def __init__(self, name: str, kind: str, inside: str | None = None) -> None:
+        self.name = name
+        self.kind = kind
+        self.inside = inside
+
+    def value(self, row: Row) -> Any:
+        """The column's value of a row; `nan` becomes NULL."""
+        value = getattr(row if self.inside is None else getattr(row, self.inside), self.name)
+        if self.kind == "float" and value is not None and math.isnan(value):
+            return None
+        if self.kind == "json":
+            return json.dumps(value, ensure_ascii=False, default=str)
+        return value
+
+
+def columns_of(row_type: type[Row]) -> list[Column]:
+    """The columns of a row type, nested Structs flattened, in order."""
+    hints = get_type_hints(row_type)
+    columns: list[Column] = []
+    for name in row_type.__struct_fields__:
+        nested = hints[name]
+        if nested is Counters:
+            columns += [Column(n, "int", name) for n in Counters.__struct_fields__]
+        elif nested is Moments:
+            columns += [Column(n, "huge", name) for n in Moments.__struct_fields__]
+        else:
+            columns.append(Column(name, _kind(nested)))
+    return columns
+
+
+def write_snapshot(path: Path, rows: Mapping[type[Row], Sequence[Row]]) -> None:
+    """Write every table into a new file beside `path` and put it in its place.
+
+    Raises:
+        duckdb.Error, OSError: If the disk is full or gone; the old snapshot stays.
+    """
+    fresh = path.with_name(f".{path.name}.{os.getpid()}")
+    fresh.unlink(missing_ok=True)
+    try:
+        with contextlib.closing(duckdb.connect(fresh)) as database:
+            for row_type, table in TABLES.items():
+                _write_table(database, table, row_type, rows.get(row_type, ()))
+        os.replace(fresh, path)  # noqa: PTH105 - the point is the atomic replace of rename(2)
+    finally:
+        fresh.unlink(missing_ok=True)
+
+
+def _write_table(
+    database: duckdb.DuckDBPyConnection, table: str, row_type: type[Row], rows: Sequence[Row]
+) -> None:
+    columns = columns_of(row_type)
+    body = ", ".join(f'"{column.name}" {_SQL_TYPES[column.kind]}' for column in columns)
+    database.execute(f"CREATE TABLE {table} ({body})")
+    _comment(database, table, row_type, columns)
+    if rows:
+        batch = pa.table(
+            {c.name: pa.array([c.value(r) for r in rows], _ARROW_TYPES[c.kind]) for c in columns}
+        )
+        database.register("batch", batch)
+        database.execute(f"INSERT INTO {table} SELECT * FROM batch")  # noqa: S608 - names are ours
+        database.unregister("batch")
+
+
+def _comment(
+    database: duckdb.DuckDBPyConnection, table: str, row_type: type[Row], columns: list[Column]
+) -> None:
+    database.execute(f"COMMENT ON TABLE {table} IS {_quoted(row_type.__doc__ or table)}")
+    for column in columns:
+        text = _DESCRIPTIONS.get((row_type.__name__, column.name)) or column.name.replace("_", " ")
+        database.execute(f'COMMENT ON COLUMN {table}."{column.name}" IS {_quoted(text)}')
+
+
+def _quoted(text: str) -> str:
+    return "'" + " ".join(text.split()).replace("'", "''") + "'"
+
+
+def _kind(hint: Any) -> str:
+    text = str(hint)
+    if text.startswith("dict"):
+        return "json"
+    for kind in ("bool", "float", "int", "str"):
+        if hint is {"bool": bool, "float": float, "int": int, "str": str}[kind]:
+            return kind
+    return "int" if "int" in text else "float" if "float" in text else "str"
+
+
+def _descriptions() -> dict[tuple[str, str], str]:
+    """(row type, field) → the text that stands under the field in `pipeline.rows`."""
+    source = Path(row_types.__file__).read_text(encoding="utf-8")
+    found: dict[tuple[str, str], str] = {}
+    for body in re.split(r"\nclass ", source)[1:]:
+        name = body.split("(")[0]
+        pattern = r'\n    (\w+): [^\n]+\n    """(.*?)"""'
+        found |= {(name, m[1]): m[2] for m in re.finditer(pattern, body, re.DOTALL)}
+    for name in ("Cohort", "VariantResult"):
+        found |= {(name, field): text for (n, field), text in found.items() if n == "Counters"}
+    return found
+
+
+_DESCRIPTIONS: Final = _descriptions()
