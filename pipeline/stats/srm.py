@@ -3,19 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Final
 
 from scipy import stats
 
 from pipeline.stats.proportions import NAN
 
+MIN_EXPECTED: Final = 5
+"""Cochran (1954): below this expected count Pearson's chi-square does not hold its level. One
+person in a planned share of 1 % would already be an alarm."""
+
 
 def sample_ratio_mismatch(counts: Mapping[str, int], shares: Mapping[str, float]) -> float:
     """p-value of Pearson's chi-square that `counts` follow `shares`.
 
-    Returns: `nan` with fewer than two arms or nobody.
+    Arms with a share of 0 do not count as a degree of freedom; anybody in one is a mismatch.
+
+    Returns: 0.0 when somebody is in an arm without a share; `nan` with fewer than two arms or
+        while fewer than `MIN_EXPECTED` people are expected in the smallest.
 
     Raises:
-        ValueError: If the shares do not add up to 1 over the counted arms.
+        ValueError: If a share is negative or they do not add up to 1 over the counted arms.
 
     References: Fabijan et al. (2019); alert below 0.001.
 
@@ -24,13 +32,18 @@ def sample_ratio_mismatch(counts: Mapping[str, int], shares: Mapping[str, float]
         >>> f"{p:.1e}"  # Kohavi, Tang and Xu (2020), chapter 3: 1.8E-6
         '1.8e-06'
     """
-    if abs(sum(shares[arm] for arm in counts) - 1) > 1e-6:
-        raise ValueError(f"shares == {dict(shares)}, must add up to 1.")
-    total = sum(counts.values())
-    if len(counts) < 2 or total == 0:
+    whole = sum(shares[arm] for arm in counts)
+    if abs(whole - 1) > 1e-6 or any(shares[arm] < 0 for arm in counts):
+        raise ValueError(f"shares == {dict(shares)}, must be 0 or more and add up to 1.")
+    if any(count and not shares[arm] for arm, count in counts.items()):
+        return 0.0
+    planned = {arm: count for arm, count in counts.items() if shares[arm]}
+    total = sum(planned.values())
+    # the exact total: scipy compares the sums to eight digits, people write 0.3333333
+    expected = [total * shares[arm] / whole for arm in planned]
+    if len(planned) < 2 or min(expected) < MIN_EXPECTED:
         return NAN
-    expected = [total * shares[arm] for arm in counts]
-    return float(stats.chisquare(list(counts.values()), expected).pvalue)
+    return float(stats.chisquare(list(planned.values()), expected).pvalue)
 
 
 def equal_rates(hits: Mapping[str, int], trials: Mapping[str, int]) -> float:

@@ -6,12 +6,13 @@ import math
 from fractions import Fraction
 
 import numpy as np
+import pyarrow as pa
 import pytest
 import tea_tasting as tt
 from hypothesis import assume, given
 from hypothesis import strategies as st
 from scipy import stats
-from statsmodels.stats import proportion
+from statsmodels.stats import proportion, weightstats
 
 from pipeline.stats.means import MeanSummary, compare_means, mean_interval
 from pipeline.stats.proportions import compare_proportions, wilson_interval
@@ -59,8 +60,6 @@ def test_the_pooled_z_test_equals_tea_tasting() -> None:
     found = compare_proportions((400, 1000), (450, 1000))
     experiment = tt.Experiment(metric=tt.Proportion("hit", method="norm", correction=False))
     hits = [1] * 400 + [0] * 600 + [1] * 450 + [0] * 550
-    import pyarrow as pa  # noqa: PLC0415 - the one test that builds a table
-
     data = pa.table({"variant": [0] * 1000 + [1] * 1000, "hit": hits})
     assert found.pvalue == pytest.approx(experiment.analyze(data)["metric"].pvalue, rel=1e-9)
 
@@ -74,6 +73,25 @@ def test_welch_equals_scipy(control: list[int], treatment: list[int]) -> None:
     interval = expected.confidence_interval()
     assert found.pvalue == pytest.approx(expected.pvalue, rel=1e-6, abs=1e-12)
     assert (found.ci_lower, found.ci_upper) == pytest.approx(tuple(interval), rel=1e-6)
+
+
+def test_welch_equals_statsmodels_and_tea_tasting() -> None:
+    """Two further implementations agree on skewed values with unequal spread and size."""
+    draw = np.random.default_rng(4)
+    control = [int(value) for value in draw.lognormal(6, 1.0, 300)]
+    treatment = [int(value) for value in draw.lognormal(6.2, 1.3, 170)]
+    found = compare_means(summary_of(control), summary_of(treatment))
+    compared = weightstats.CompareMeans.from_data(treatment, control)
+    interval = compared.tconfint_diff(usevar="unequal")
+    _, pvalue, _ = compared.ttest_ind(usevar="unequal")
+    assert (found.ci_lower, found.ci_upper) == pytest.approx(interval, rel=1e-9)
+    assert found.pvalue == pytest.approx(pvalue, rel=1e-9)
+    arms = [0] * len(control) + [1] * len(treatment)
+    data = pa.table({"variant": arms, "spent": control + treatment})
+    other = tt.Experiment(spent=tt.Mean("spent", equal_var=False)).analyze(data)["spent"]
+    assert found.pvalue == pytest.approx(other.pvalue, rel=1e-9)
+    bounds = (other.effect_size_ci_lower, other.effect_size_ci_upper)
+    assert (found.ci_lower, found.ci_upper) == pytest.approx(bounds, rel=1e-9)
 
 
 @given(VALUES)
@@ -135,6 +153,42 @@ def test_chi_squares_equal_scipy() -> None:
     assert found == pytest.approx(stats.chi2_contingency(table, correction=False).pvalue)
 
 
+def test_shares_written_with_seven_digits_are_usable() -> None:
+    """Three thirds that a campaign file accepts must not raise in the test of the split."""
+    thirds = dict.fromkeys("ABC", 0.3333333)
+    assert sample_ratio_mismatch({"A": 300, "B": 300, "C": 300}, thirds) == pytest.approx(1.0)
+
+
+def test_an_arm_without_a_share_is_no_degree_of_freedom() -> None:
+    """An empty one changes nothing; a person in it is a mismatch whatever the other counts say."""
+    two, shares = {"A": 480, "B": 520}, {"A": 0.5, "B": 0.5, "C": 0.0}
+    assert sample_ratio_mismatch(two | {"C": 0}, shares) == sample_ratio_mismatch(two, shares)
+    assert sample_ratio_mismatch(two | {"C": 1}, shares) == 0.0
+
+
+def test_fair_splits_rarely_raise_the_alarm() -> None:
+    """Of 20,000 fair splits, small ones and a 1 % holdout included, about 0.1 % are alarms."""
+    draw = np.random.default_rng(8)
+    shares = {"A": 0.495, "B": 0.495, "holdout": 0.01}
+    for people, allowed in ((2_000, 0.006), (100_000, 0.002)):
+        splits = draw.multinomial(people, list(shares.values()), 10_000)
+        alarms = sum(
+            sample_ratio_mismatch(dict(zip(shares, map(int, split), strict=True)), shares) < 0.001
+            for split in splits
+        )
+        assert alarms / 10_000 < allowed
+
+
+def test_an_unfair_split_raises_the_alarm() -> None:
+    """A split of 50.2 to 49.8 among 1.6 million people is found in about 96 % of cases."""
+    draw = np.random.default_rng(9)
+    found = [
+        sample_ratio_mismatch({"A": int(a), "B": 1_600_000 - int(a)}, {"A": 0.5, "B": 0.5}) < 0.001
+        for a in draw.binomial(1_600_000, 0.502, 1000)
+    ]
+    assert 0.93 < sum(found) / 1000 < 0.99
+
+
 @pytest.mark.parametrize(
     "call",
     [
@@ -147,6 +201,8 @@ def test_chi_squares_equal_scipy() -> None:
         lambda: relative_lift(0.0, 1.0, 0.1, 0.1)[0],
         lambda: fieller_interval(1, 0, 1, 1, 0).lower,
         lambda: sample_ratio_mismatch({"A": 0, "B": 0}, {"A": 0.5, "B": 0.5}),
+        lambda: sample_ratio_mismatch({"A": 0, "B": 1}, {"A": 0.99, "B": 0.01}),
+        lambda: sample_ratio_mismatch({"A": 9, "B": 0}, {"A": 1.0, "B": 0.0}),
         lambda: equal_rates({"A": 1}, {"A": 2}),
     ],
 )
@@ -160,7 +216,8 @@ def test_what_is_undefined_is_nan(call: object) -> None:
     [
         (lambda: wilson_interval(3, 2), "must be 0 to 2"),
         (lambda: wilson_interval(1, 2, confidence_level=1.0), r"must be in \(0, 1\)"),
-        (lambda: sample_ratio_mismatch({"A": 1}, {"A": 0.5}), "must add up to 1"),
+        (lambda: sample_ratio_mismatch({"A": 1}, {"A": 0.5}), "add up to 1"),
+        (lambda: sample_ratio_mismatch({"A": 1, "B": 1}, {"A": 1.5, "B": -0.5}), "0 or more"),
     ],
 )
 def test_a_mistake_of_the_caller_is_told(call: object, rule: str) -> None:
