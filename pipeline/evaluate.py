@@ -10,6 +10,7 @@ from itertools import chain
 from pipeline.arms import add_up
 from pipeline.comparisons import compare_arms
 from pipeline.health import Examined, check_health
+from pipeline.plan_faults import plan_fault
 from pipeline.rows import (
     Campaign,
     Cohort,
@@ -21,7 +22,7 @@ from pipeline.rows import (
     Verdict,
 )
 from pipeline.variant_results import variant_result
-from pipeline.verdict import reach_verdict
+from pipeline.verdict import reach_verdict, refuse_plan
 from schemas.events import HOLDOUT, CampaignDefined
 
 
@@ -51,8 +52,12 @@ def evaluate(
         health: What the join knows about data faults.
         watermark_ms: Event time up to which everything has been seen.
 
-    Returns: The same for the same arguments, in whatever order the cohorts stand.
+    Returns: The same for the same arguments, in whatever order the cohorts stand. For a
+        definition that cannot be evaluated nothing but a verdict that says so.
     """
+    fault = plan_fault(campaign, variants)
+    if fault is not None:
+        return Evaluation((), (), (), refuse_plan(campaign, fault, watermark_ms))
     mature = [row for row in cohorts if _end_ms(row, campaign) <= watermark_ms]
     names = [variant.variant_id for variant in variants]
     if campaign.holdout or any(row.variant_id == HOLDOUT for row in cohorts):

@@ -64,9 +64,8 @@ def check_health(examined: Examined) -> list[HealthCheck]:
 def _split_as_planned(examined: Examined) -> Light:
     campaign = examined.campaign
     shares = {v.variant_id: v.share * (1 - campaign.holdout) for v in examined.variants}
-    if campaign.holdout:
-        shares[HOLDOUT] = campaign.holdout
-    counts = {arm.variant_id: arm.n for arm in examined.live if arm.variant_id in shares}
+    shares[HOLDOUT] = campaign.holdout
+    counts = {arm.variant_id: arm.n for arm in examined.live}
     pvalue = sample_ratio_mismatch(counts, shares)
     evidence: Evidence = {"pvalue": pvalue, **counts}
     if math.isnan(pvalue):
@@ -106,22 +105,42 @@ def _nobody_in_two_arms(examined: Examined) -> Light:
 
 
 def _opt_outs_in_limit(examined: Examined) -> Light:
+    lights = opt_out_lights(examined)
+    if not lights:
+        margin = examined.campaign.opt_out_margin
+        return "ok", {"margin": "none" if math.isnan(margin) else margin}
+    return max(lights.values(), key=_harm)
+
+
+def opt_out_lights(examined: Examined) -> dict[str, Light]:
+    """Treatment → whether it makes more people opt out than the plan accepts; mature results.
+
+    `bad`: the rise is surely above the margin. `ok`: it is surely not. `warn`: not known yet.
+    """
     margin = examined.campaign.opt_out_margin
     if math.isnan(margin):
-        return "ok", {"margin": "none"}
-    worst: Light = ("ok", {"margin": margin})
+        return {}
     control = next(arm for arm in examined.mature if arm.variant_id == examined.campaign.control)
-    for arm in examined.mature:
-        if arm is control or arm.variant_id == HOLDOUT:
-            continue
-        light = _opt_out_light(control, arm, margin)
-        worst = max(worst, light, key=lambda found: _SEVERITY.index(found[0]))
-    return worst
+    return {
+        arm.variant_id: _opt_out_light(control, arm, examined.campaign)
+        for arm in examined.mature
+        if arm is not control and arm.variant_id != HOLDOUT
+    }
 
 
-def _opt_out_light(control: Arm, arm: Arm, margin: float) -> Light:
+def _harm(light: Light) -> tuple[int, float]:
+    """Orders lights by what they say, then by how much."""
+    status, evidence = light
+    effect = float(evidence["effect_size"])
+    return _SEVERITY.index(status), -math.inf if math.isnan(effect) else effect
+
+
+def _opt_out_light(control: Arm, arm: Arm, campaign: Campaign) -> Light:
+    margin = campaign.opt_out_margin
     found = compare_proportions(
-        (control.counters.opted_out, control.n), (arm.counters.opted_out, arm.n)
+        (control.counters.opted_out, control.n),
+        (arm.counters.opted_out, arm.n),
+        confidence_level=1 - campaign.alpha,
     )
     evidence: Evidence = {
         "variant_id": arm.variant_id,

@@ -1,19 +1,23 @@
 """The verdict: one of six, with its reason and the numbers behind it. Pure.
 
 Fixed horizon, honestly: until every assigned recipient is mature no winner is named, however
-small a p-value looks meanwhile. Looking does not cost anything, deciding early would.
+small a p-value looks meanwhile. Looking does not cost anything, deciding early would. The same
+holds for data faults: their lights are shown at once, but the split test looked at a hundred
+times would break its promise of one false alarm in a thousand.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from typing import Final
 
-from pipeline.health import Evidence, Examined
+from pipeline.health import Evidence, Examined, Light, opt_out_lights
 from pipeline.rows import Campaign, Comparison, HealthCheck, Verdict, VerdictKind
 
 BLOCKING: Final = ("split_as_planned", "nobody_in_two_arms", "receipts_matched")
 """A bad light here means that the numbers cannot be believed."""
+OK: Final[Light] = ("ok", {})
 Decision = tuple[VerdictKind, str | None, str, Evidence]
 
 
@@ -25,58 +29,94 @@ def reach_verdict(
 ) -> Verdict:
     """The verdict on mature results."""
     deciding = [c for c in comparisons if c.decides and c.maturity == "mature"]
-    kind, variant_id, reason, evidence = _decide(examined, deciding, checks)
+    lights = {check.check: check for check in checks}
+    kind, variant_id, reason, evidence = _decide(examined, deciding, lights)
     return Verdict(
         campaign_id=examined.campaign.campaign_id,
         decided_at_ms=decided_at_ms,
         verdict=kind,
         variant_id=variant_id,
         reason=reason,
-        evidence=evidence,
+        evidence={**lights["outcomes_mature"].evidence, **evidence},
         plan_hash=examined.campaign.plan_hash,
     )
 
 
+def refuse_plan(campaign: Campaign, fault: str, decided_at_ms: int) -> Verdict:
+    """The verdict on a definition that cannot be evaluated."""
+    return Verdict(
+        campaign_id=campaign.campaign_id,
+        decided_at_ms=decided_at_ms,
+        verdict="do_not_trust",
+        variant_id=None,
+        reason="plan_unusable",
+        evidence={"fault": fault},
+        plan_hash=campaign.plan_hash,
+    )
+
+
 def _decide(
-    examined: Examined, deciding: Sequence[Comparison], checks: Sequence[HealthCheck]
+    examined: Examined, deciding: Sequence[Comparison], lights: Mapping[str, HealthCheck]
 ) -> Decision:
-    lights = {check.check: check for check in checks}
-    progress = lights["outcomes_mature"].evidence
+    if not examined.is_complete:
+        reason = "nobody_assigned" if examined.assigned == 0 else "outcomes_not_mature"
+        return "collecting", None, reason, {}
     broken = next((lights[name] for name in BLOCKING if lights[name].status == "bad"), None)
     if broken is not None:
         return "do_not_trust", None, broken.check, broken.evidence
-    if not examined.is_complete:
-        reason = "nobody_assigned" if examined.assigned == 0 else "outcomes_not_mature"
-        return "collecting", None, reason, progress
     breach = lights["opt_outs_in_limit"]
     if breach.status == "bad":
         return "stop", str(breach.evidence["variant_id"]), "opt_outs_in_limit", breach.evidence
     if not deciding:
-        return "your_call", None, "one_variant", progress
-    return _winner(examined.campaign, deciding)
+        return "your_call", None, "one_variant", {}
+    return _winner(examined, deciding)
 
 
-def _winner(campaign: Campaign, deciding: Sequence[Comparison]) -> Decision:
-    """The best treatment that surely beats the control, else the control when all surely lose."""
-    better = [c for c in deciding if c.ci_lower > 0]
+def _winner(examined: Examined, deciding: Sequence[Comparison]) -> Decision:
+    """The best harmless treatment that surely beats the control, or what else can be said."""
+    limit = examined.campaign.minimum_effect
+    better = [c for c in deciding if c.ci_lower > 0 and not _is_inside(c, limit)]
     if better:
-        best = max(better, key=lambda c: c.effect_size)
-        small = best.ci_upper < campaign.minimum_effect
-        if small:
-            return "no_meaningful_difference", None, "smaller_than_it_matters", _numbers(best)
-        return "ship", best.treatment, "treatment_earns_more", _numbers(best)
-    if all(c.ci_upper < 0 for c in deciding):
-        closest = max(deciding, key=lambda c: c.effect_size)
-        return "ship", campaign.control, "control_earns_more", _numbers(closest)
-    largest = max(deciding, key=lambda c: abs(c.effect_size))
-    limit = campaign.minimum_effect
-    if all(-limit < c.ci_lower and c.ci_upper < limit for c in deciding):
-        return "no_meaningful_difference", None, "inside_minimum_effect", _numbers(largest)
-    return "your_call", None, "interval_includes_zero", _numbers(largest)
+        return _ship_harmless(better, opt_out_lights(examined))
+    equal = [c for c in deciding if _is_inside(c, limit)]
+    worse = [c for c in deciding if c.ci_upper < 0 and c not in equal]
+    if len(worse) == len(deciding):
+        closest = _largest(deciding)
+        return "ship", closest.control, "control_earns_more", _numbers(closest, wins=False)
+    if len(equal) + len(worse) == len(deciding):
+        includes_zero = all(c.ci_lower <= 0 <= c.ci_upper for c in equal)
+        reason = "inside_minimum_effect" if includes_zero else "smaller_than_it_matters"
+        return "no_meaningful_difference", None, reason, _numbers(_largest(equal))
+    undecided = [c for c in deciding if c not in equal and c not in worse]
+    undefined = [c for c in undecided if math.isnan(c.ci_lower)]
+    if undefined:
+        return "your_call", None, "interval_undefined", _numbers(undefined[0])
+    return "your_call", None, "interval_includes_zero", _numbers(_largest(undecided))
 
 
-def _numbers(comparison: Comparison) -> Evidence:
-    return {
+def _ship_harmless(better: Sequence[Comparison], opt_outs: Mapping[str, Light]) -> Decision:
+    """Non-inferiority: a winner must have been shown not to breach the margin (Schuirmann 1987)."""
+    harmless = [c for c in better if opt_outs.get(c.treatment, OK)[0] == "ok"]
+    if harmless:
+        best = _largest(harmless)
+        return "ship", best.treatment, "treatment_earns_more", _numbers(best, wins=True)
+    best = _largest(better)
+    evidence = {f"opt_out_{name}": value for name, value in opt_outs[best.treatment][1].items()}
+    return "your_call", None, "opt_outs_not_ruled_out", {**_numbers(best), **evidence}
+
+
+def _is_inside(comparison: Comparison, limit: float) -> bool:
+    """Whether the whole interval is too small to matter."""
+    return -limit < comparison.ci_lower and comparison.ci_upper < limit
+
+
+def _largest(comparisons: Sequence[Comparison]) -> Comparison:
+    return max(comparisons, key=lambda c: c.effect_size)
+
+
+def _numbers(comparison: Comparison, *, wins: bool | None = None) -> Evidence:
+    """The evidence of a comparison; `wins` tells whether the treatment or the control won."""
+    evidence: Evidence = {
         "metric": comparison.metric,
         "control": comparison.control,
         "treatment": comparison.treatment,
@@ -90,3 +130,7 @@ def _numbers(comparison: Comparison) -> Evidence:
         "pvalue": comparison.pvalue,
         "confidence_level": comparison.confidence_level,
     }
+    if wins is not None:
+        values = comparison.treatment_value, comparison.control_value
+        evidence["winner_value"], evidence["loser_value"] = values if wins else values[::-1]
+    return evidence

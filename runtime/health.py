@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 
 from aiohttp import web
@@ -25,14 +25,16 @@ def health_routes(probe: Probe) -> list[web.RouteDef]:
 
 
 @asynccontextmanager
-async def serve_health(host: str, port: int, probe: Probe) -> AsyncIterator[int]:
-    """Serve the endpoint while the block runs; yields the real port (for `port` 0).
+async def serve_health(
+    host: str, port: int, probe: Probe, *, routes: Iterable[web.RouteDef] = ()
+) -> AsyncIterator[int]:
+    """Serve the endpoint, and more `routes`, while the block runs; yields the real port.
 
     Raises:
         OSError: If the port is in use.
     """
     app = web.Application()
-    app.add_routes(health_routes(probe))
+    app.add_routes([*health_routes(probe), *routes])
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
     try:

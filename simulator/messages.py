@@ -34,17 +34,14 @@ class Assembler:
 
 
 def receipt_sm(
-    request: SubmitSm, number: int, *, now_s: float, is_delivered: bool, err: str
+    request: SubmitSm, message_id: str, *, now_s: float, is_delivered: bool, err: str
 ) -> DeliverSm:
-    """The receipt as in SMPP 3.4 Appendix B.
-
-    The id is decimal here and hexadecimal in the response, as some operators do.
-    """
+    """The receipt as in SMPP 3.4 Appendix B. `now_s`: Unix seconds."""
     day = time.strftime("%y%m%d%H%M%S", time.gmtime(now_s))
     state = "DELIVRD" if is_delivered else "UNDELIV"
     code = "000" if is_delivered else err
     text = (
-        f"id:{number} sub:001 dlvrd:{int(is_delivered):03d} submit date:{day} done date:{day} "
+        f"id:{message_id} sub:001 dlvrd:{int(is_delivered):03d} submit date:{day} done date:{day} "
         f"stat:{state} err:{code} text:"
     )
     return DeliverSm(

@@ -10,11 +10,15 @@ from simulator.effects import Effects, EveryoneEffects, Range, VariantEffects
 
 @dataclass(frozen=True, slots=True)
 class Purchase:
-    """`delay_s` after its cause; a refund gives everything back."""
+    """`delay_s` after its cause; a refund gives everything back.
+
+    `in_window` False: the person waits until the campaign's window has long ended.
+    """
 
     delay_s: float
     value_minor: int
     refund_delay_s: float | None
+    in_window: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +52,7 @@ def handling(msisdn: str, variant_id: str, effects: Effects, *, seed: int) -> Ha
     return Handling(
         is_rejected=draw.random() < operator.reject_rate,
         is_delivered=draw.random() < delivery_rate,
-        err=draw.choice(operator.failure_errors or ("001",)),
+        err=draw.choice(operator.failure_errors),
         receipt_delay_s=draw.uniform(*operator.receipt_delay),
         is_receipt_doubled=draw.random() < operator.duplicate_receipt_rate,
         is_receipt_early=draw.random() < operator.early_receipt_rate,
@@ -71,8 +75,8 @@ def reactions(msisdn: str, variant_id: str, effects: Effects, *, seed: int) -> R
     click = _maybe(draw, variant.click_rate, variant.click_delay)
     return Reactions(
         click_delay_s=click,
-        bot_delay_s=_maybe(draw, variant.bot_rate, (0.1, 1.0)),
-        bought_after_click=_bought(draw, variant, effects.everyone) if click else None,
+        bot_delay_s=_maybe(draw, variant.bot_rate, variant.bot_delay),
+        bought_after_click=(None if click is None else _bought(draw, variant, effects.everyone)),
         opt_out_delay_s=_maybe(draw, variant.opt_out_rate, variant.reply_delay),
         reply_delay_s=_maybe(draw, variant.reply_rate, variant.reply_delay),
     )
@@ -89,8 +93,9 @@ def _bought(
 def _purchase(draw: random.Random, everyone: EveryoneEffects, delay: Range) -> Purchase:
     return Purchase(
         delay_s=draw.uniform(*delay),
-        value_minor=round(draw.uniform(*everyone.revenue_minor)),
+        value_minor=everyone.revenue_minor.draw(draw),
         refund_delay_s=_maybe(draw, everyone.refund_rate, everyone.refund_delay),
+        in_window=draw.random() >= everyone.late_rate,
     )
 
 

@@ -24,9 +24,12 @@ class Recogniser:
         patterns = [(v.variant_id, _pattern(v.template)) for v in campaign.variants]
         self._patterns = sorted(patterns, key=lambda item: -len(item[1].pattern))
 
-    def recognise(self, text: str) -> Recognised | None:
-        """The variant of a text, or `None` for a foreign one."""
-        for variant_id, pattern in self._patterns:
+    def recognise(self, text: str, *, expected: str = "") -> Recognised | None:
+        """The variant of a text, or `None` for a foreign one.
+
+        `expected` is tried first: two variants may share a template (an A/A test).
+        """
+        for variant_id, pattern in sorted(self._patterns, key=lambda item: item[0] != expected):
             found = pattern.fullmatch(text)
             if found is not None:
                 return Recognised(variant_id, found.groupdict().get(LINK))

@@ -4,47 +4,57 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from typing import Final
 
 from smpp_bridge.protocol import pdu
 from smpp_bridge.protocol.constants import CommandStatus
 from smpp_bridge.protocol.session import Session
-from smpp_bridge.protocol.session_events import Answered, BindRequested, Closed, Received
+from smpp_bridge.protocol.session_events import Answered, BindRequested, Closed, Expired, Received
 from smpp_bridge.protocol.states import SessionState
+from smpp_bridge.protocol.timers import Timeouts
 
 DELIVER_WINDOW: Final = 200
 """Unanswered deliver_sm per session, as a generous operator allows."""
 _RETRY_S: Final = 1.0
 _RECEIVES: Final = (SessionState.BOUND_RX, SessionState.BOUND_TRX)
 OnSubmit = Callable[["Peer", pdu.SubmitSm], None]
-Delivered = Callable[[], None]
+
+
+@dataclass(slots=True, eq=False)
+class Delivery:
+    """A deliver_sm that is kept until an ESME has acknowledged it."""
+
+    request: pdu.DeliverSm
+    taken: Callable[[], None]
+    is_taken: bool = False
 
 
 class Smsc:
     """The listener and the queue of what is to be delivered."""
 
-    def __init__(self, *, system_id: str, password: str, on_submit: OnSubmit) -> None:
+    def __init__(self, *, system_id: str, password: str, timeouts: Timeouts | None = None) -> None:
         self._credentials = (system_id.encode(), password.encode())
-        self.on_submit = on_submit
+        self.timeouts = timeouts
         self._peers: set[Peer] = set()
-        self._outbox: deque[tuple[pdu.DeliverSm, Delivered]] = deque()
+        self._outbox: deque[Delivery] = deque()
         self.in_flight = 0
+        self.undelivered = 0
+        """deliver_sm that no ESME has acknowledged."""
+        self.taken = 0
+        """deliver_sm that one has acknowledged."""
+        self.resent = 0
         self._server: asyncio.Server | None = None
 
-    @property
-    def undelivered(self) -> int:
-        """deliver_sm that no ESME has acknowledged."""
-        return len(self._outbox) + self.in_flight
-
-    async def start(self, host: str, port: int) -> int:
-        """Listen; returns the real port.
+    async def start(self, host: str, port: int, on_submit: OnSubmit) -> int:
+        """Listen, and hand every submit_sm to `on_submit`; returns the real port.
 
         Raises:
             OSError: If the port is in use.
         """
         loop = asyncio.get_running_loop()
-        self._server = await loop.create_server(lambda: Peer(self), host, port)
+        self._server = await loop.create_server(lambda: Peer(self, on_submit), host, port)
         return int(self._server.sockets[0].getsockname()[1])
 
     async def stop(self) -> None:
@@ -54,9 +64,10 @@ class Smsc:
         for peer in list(self._peers):
             peer.close()
 
-    def deliver(self, request: pdu.DeliverSm, delivered: Delivered) -> None:
-        """Deliver once an ESME acknowledges; until then again and again."""
-        self._outbox.append((request, delivered))
+    def deliver(self, request: pdu.DeliverSm, taken: Callable[[], None]) -> None:
+        """Deliver again and again until an ESME acknowledges; then call `taken`, once."""
+        self.undelivered += 1
+        self._outbox.append(Delivery(request, taken))
         self.pump()
 
     def pump(self) -> None:
@@ -64,27 +75,41 @@ class Smsc:
         ready = [peer for peer in self._peers if peer.can_deliver()]
         while self._outbox and ready:
             for peer in ready:
-                if not self._outbox:
-                    break
-                item = self._outbox.popleft()
-                self.in_flight += 1
-                peer.send(item)
+                self._send_next(peer)
             ready = [peer for peer in ready if peer.can_deliver()]
         for peer in list(self._peers):
             peer.flush()
 
-    def acknowledged(self, item: tuple[pdu.DeliverSm, Delivered], status: int) -> None:
-        """An ESME answered a deliver_sm."""
-        self.in_flight -= 1
-        if status == CommandStatus.ROK:
-            item[1]()
-        else:
-            asyncio.get_running_loop().call_later(_RETRY_S, self._again, item)
+    def _send_next(self, peer: Peer) -> None:
+        while self._outbox:
+            delivery = self._outbox.popleft()
+            if not delivery.is_taken:
+                self.in_flight += 1
+                peer.send(delivery)
+                return
 
-    def unacknowledged(self, items: list[tuple[pdu.DeliverSm, Delivered]]) -> None:
-        """A session has died with deliver_sm in flight: they are sent again."""
-        self.in_flight -= len(items)
-        self._outbox.extendleft(reversed(items))
+    def acknowledged(self, delivery: Delivery, status: int, *, is_late: bool) -> None:
+        """An ESME answered a deliver_sm; a late answer is to one that is already sent again."""
+        self.in_flight -= not is_late
+        if status == CommandStatus.ROK:
+            if not delivery.is_taken:
+                delivery.is_taken = True
+                self.undelivered -= 1
+                self.taken += 1
+                delivery.taken()
+        elif not is_late:
+            asyncio.get_running_loop().call_later(_RETRY_S, self._again, [delivery])
+
+    def expired(self, delivery: Delivery) -> None:
+        """No answer in time: it is sent again, as operators do."""
+        self.in_flight -= 1
+        self._again([delivery])
+
+    def unacknowledged(self, deliveries: list[Delivery]) -> None:
+        """A session has died with deliver_sm in flight: they are sent again, first."""
+        self.in_flight -= len(deliveries)
+        self.resent += len(deliveries)
+        self._outbox.extendleft(reversed(deliveries))
 
     def is_right(self, request: pdu.Bind) -> bool:
         """Whether the credentials are right."""
@@ -104,18 +129,23 @@ class Smsc:
         for peer in list(self._peers):
             peer.tick()
 
-    def _again(self, item: tuple[pdu.DeliverSm, Delivered]) -> None:
-        self._outbox.append(item)
+    def _again(self, deliveries: Iterable[Delivery]) -> None:
+        deliveries = [each for each in deliveries if not each.is_taken]
+        self.resent += len(deliveries)
+        self._outbox.extend(deliveries)
         self.pump()
 
 
 class Peer(asyncio.Protocol):
     """The shell of one session in the SMSC role."""
 
-    def __init__(self, smsc: Smsc) -> None:
+    def __init__(self, smsc: Smsc, on_submit: OnSubmit) -> None:
         self._smsc = smsc
+        self._on_submit = on_submit
         self._loop = asyncio.get_running_loop()
-        self.session = Session("smsc", now=self._loop.time(), window=DELIVER_WINDOW)
+        self.session = Session(
+            "smsc", now=self._loop.time(), window=DELIVER_WINDOW, timeouts=smsc.timeouts
+        )
         self._transport: asyncio.Transport | None = None
         self._is_writable = True
 
@@ -151,9 +181,9 @@ class Peer(asyncio.Protocol):
         session = self.session
         return session.state in _RECEIVES and self._is_writable and session.window.free > 0
 
-    def send(self, item: tuple[pdu.DeliverSm, Delivered]) -> None:
+    def send(self, delivery: Delivery) -> None:
         """Send a deliver_sm."""
-        self.session.send(item[0], item, self._loop.time())
+        self.session.send(delivery.request, delivery, self._loop.time())
 
     def answer(self, request: pdu.SubmitSm, status: int, message_id: bytes = b"") -> None:
         """Answer a submit_sm."""
@@ -186,13 +216,15 @@ class Peer(asyncio.Protocol):
                     status = CommandStatus.ROK if is_right else CommandStatus.RINVPASWD
                     self.session.answer_bind(request, status, b"smslab")
                 case Received(pdu.SubmitSm() as request):
-                    self._smsc.on_submit(self, request)
+                    self._on_submit(self, request)
                 case Received(request):
                     self.session.respond(request, CommandStatus.RINVCMDID)
-                case Answered(context, response):
-                    self._smsc.acknowledged(context, response.command_status)
+                case Answered(delivery, response, _, is_late):
+                    self._smsc.acknowledged(delivery, response.command_status, is_late=is_late)
+                case Expired(delivery):
+                    self._smsc.expired(delivery)
                 case Closed(_, unanswered):
                     self._smsc.unacknowledged(list(unanswered))
                 case _:
-                    pass  # Expired deliver_sm stay in the window's late list until the link ends
+                    pass  # Unparsed and Unexpected: the session has answered them
         self.flush()

@@ -1,0 +1,35 @@
+"""What makes a definition impossible to evaluate. Pure.
+
+Campaign files are checked when they are read, but a definition is an event that anybody may
+write. One that cannot be evaluated becomes a verdict that says so: as an exception it would
+stop the worker, again after every restart, and with it all other campaigns.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+from pipeline.rows import Campaign, Variant
+from schemas.events import HOLDOUT
+
+MAX_SHARE_ERROR = 1e-6
+
+
+def plan_fault(campaign: Campaign, variants: Sequence[Variant]) -> str | None:
+    """The first rule the definition breaks, as a sentence, or `None`."""
+    names = Counter(variant.variant_id for variant in variants)
+    shares = [variant.share for variant in variants]
+    faults = (
+        (not variants, "variants == (), must be at least one."),
+        (HOLDOUT in names, f"variants.{HOLDOUT}: the name is taken by those who get nothing."),
+        (any(count > 1 for count in names.values()), "variants: must have different names."),
+        (campaign.control not in names, f"control == {campaign.control!r}, must be a variant."),
+        (
+            any(share < 0 for share in shares) or not abs(sum(shares) - 1) <= MAX_SHARE_ERROR,
+            f"shares == {shares}, must be 0 or more and add up to 1.",
+        ),
+        (not 0 <= campaign.holdout < 1, f"holdout == {campaign.holdout}, must be in [0, 1)."),
+        (not 0 < campaign.alpha < 1, f"alpha == {campaign.alpha}, must be in (0, 1)."),
+    )
+    return next((sentence for is_broken, sentence in faults if is_broken), None)
