@@ -1,0 +1,143 @@
+"""The `smslab` command without a stack: help, campaigns, SQL, and mistakes as sentences."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import click
+import pytest
+from click.testing import CliRunner, Result
+
+from pipeline.storage.serve import write_snapshot
+from simulator.people import write_audience
+from smslab.cli import main
+from smslab.demo.world import EXAMPLE
+
+KEY = {"SMS_KAFKA": "127.0.0.1:1", "SMS_SUBJECT_KEY": "00" * 32}
+
+
+def run(*arguments: str, **environment: str) -> Result:
+    """One call, without the settings of this shell."""
+    unset = dict.fromkeys(("SMS_KAFKA", "SMS_SUBJECT_KEY"))
+    return CliRunner(env=unset | environment).invoke(main, arguments)
+
+
+@pytest.fixture
+def campaign(tmp_path: Path) -> Path:
+    """The example with an audience of 50 good and 3 bad rows."""
+    shutil.copy(EXAMPLE / "campaign.yaml", tmp_path)
+    write_audience(tmp_path / "audience.csv", 50, seed=1, bad_rows=3)
+    return tmp_path / "campaign.yaml"
+
+
+def commands(group: click.Group, path: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
+    """Every command of a group."""
+    found = [path]
+    for name, command in group.commands.items():
+        inner = (*path, name)
+        found += commands(command, inner) if isinstance(command, click.Group) else [inner]
+    return found
+
+
+@pytest.mark.parametrize("path", commands(main), ids=" ".join)
+def test_every_command_has_help(path: tuple[str, ...]) -> None:
+    """Help needs no settings, and tells more than the name."""
+    result = run(*path, "--help")
+    assert result.exit_code == 0
+    assert len(result.output.splitlines()) > 5
+
+
+@pytest.mark.parametrize("name", ["bridge", "worker", "tracking", "dashboard", "simulate"])
+def test_the_help_of_a_process_names_its_settings(name: str) -> None:
+    """Nobody has to look into the code for a variable."""
+    assert "SMS_" in run(name, "--help").output
+
+
+def test_the_example_is_valid() -> None:
+    """The file that we tell people to copy."""
+    assert run("campaign", "validate", str(EXAMPLE / "campaign.yaml")).exit_code == 0
+
+
+def test_a_broken_campaign_tells_every_problem_at_once(campaign: Path) -> None:
+    """Each with its path and rule, exit code 1, no traceback."""
+    text = campaign.read_text("utf-8")
+    campaign.write_text(text.replace("holdout: 0.10", "holdout: 7").replace("goal:", "gaol:"))
+    result = run("campaign", "validate", str(campaign))
+    assert result.exit_code == 1
+    assert "holdout: 7 must be a number from 0 to 0.9" in result.output
+    assert "gaol: is not a known key; did you mean goal?" in result.output
+
+
+def test_preview_shows_texts_cost_and_rejected_rows(campaign: Path) -> None:
+    """Without Kafka and without the key."""
+    result = run("campaign", "preview", str(campaign))
+    assert result.exit_code == 0, result.output
+    assert "亲爱的<用户名>" in result.output
+    assert "ucs2" in result.output
+    assert "50 recipients" in result.output
+    assert "3 rows cannot be used" in result.output
+    rejected = campaign.with_name("audience.rejected.csv").read_text("utf-8")
+    assert len(rejected.splitlines()) == 4
+
+
+def test_a_dry_run_publishes_nothing(campaign: Path) -> None:
+    """It works although no broker is there."""
+    result = run("campaign", "apply", str(campaign), "--dry-run", **KEY)
+    assert result.exit_code == 0, result.output
+    assert "nothing was published" in result.output
+
+
+@pytest.mark.kafka
+def test_a_broker_that_is_not_there_is_a_sentence(campaign: Path) -> None:
+    """It names the address and the setting; exit code 3."""
+    result = run("campaign", "apply", str(campaign), **KEY)
+    assert result.exit_code == 3
+    assert "Kafka is not reachable at 127.0.0.1:1" in result.output
+    assert "SMS_KAFKA" in result.output
+
+
+def test_a_missing_setting_is_named(campaign: Path) -> None:
+    """Exit code 2."""
+    result = run("campaign", "apply", str(campaign))
+    assert result.exit_code == 2
+    assert "SMS_KAFKA is not set" in result.output
+
+
+def test_a_missing_file_is_a_sentence(tmp_path: Path) -> None:
+    """Campaign file and audience alike."""
+    result = run("campaign", "validate", str(tmp_path / "none.yaml"))
+    assert (result.exit_code, "No such file" in result.output) == (2, True)
+    shutil.copy(EXAMPLE / "campaign.yaml", tmp_path)
+    result = run("campaign", "preview", str(tmp_path / "campaign.yaml"))
+    assert (result.exit_code, "audience.file" in result.output) == (2, True)
+
+
+def test_sql_answers_from_the_snapshot(tmp_path: Path) -> None:
+    """As JSON on stdout; a wrong query or a missing file is a sentence."""
+    missing = run("sql", "--data", str(tmp_path))
+    assert (missing.exit_code, "no serve.duckdb yet" in missing.output) == (2, True)
+    write_snapshot(tmp_path / "serve.duckdb", {})
+    good = run("sql", "SELECT 1 AS one", "--json", "--data", str(tmp_path))
+    assert json.loads(good.output) == [{"one": 1}]
+    wrong = run("sql", "SELEC", "--data", str(tmp_path))
+    assert (wrong.exit_code, "Traceback" in wrong.output) == (2, False)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (("demo", "--json"), "--json needs --exit"),
+        (("demo", "--messages", "1"), "is not in the range"),
+        (("demo", "--kafka", "nonsense"), "must be auto, apache, memory or HOST:PORT"),
+        (("demo", "--kafka", "127.0.0.1:1"), "Kafka is not reachable at 127.0.0.1:1"),
+    ],
+)
+def test_a_demo_that_cannot_run_says_why(
+    tmp_path: Path, arguments: tuple[str, ...], sentence: str
+) -> None:
+    """One sentence, an exit code that is not 0, and nothing was started."""
+    result = run(*arguments, "--data", str(tmp_path / "demo"))
+    assert result.exit_code in {2, 3}
+    assert sentence in result.output
