@@ -109,9 +109,7 @@ CASES: Mapping[str, Callable[[], Case]] = {
     "unusable": lambda: Case(
         msgspec.structs.replace(definition(), control="<b>nobody</b>"), arms(EVEN, BETTER)
     ),
-    "stop": lambda: Case(
-        definition(audience_size=20_000), arms(EVEN, BETTER, {"A": 20, "B": 400})
-    ),
+    "stop": lambda: Case(definition(audience_size=20_000), arms(EVEN, BETTER, {"A": 20, "B": 400})),
     "risky": lambda: Case(
         definition(audience_size=20_000, opt_out_margin=0.002),
         arms(EVEN, BETTER, {"A": 20, "B": 34}),
