@@ -109,9 +109,7 @@ CASES: Mapping[str, Callable[[], Case]] = {
     "unusable": lambda: Case(
         msgspec.structs.replace(definition(), control="<b>nobody</b>"), arms(EVEN, BETTER)
     ),
-    "stop": lambda: Case(
-        definition(audience_size=20_000), arms(EVEN, BETTER, {"A": 20, "B": 400})
-    ),
+    "stop": lambda: Case(definition(audience_size=20_000), arms(EVEN, BETTER, {"A": 20, "B": 400})),
     "risky": lambda: Case(
         definition(audience_size=20_000, opt_out_margin=0.002),
         arms(EVEN, BETTER, {"A": 20, "B": 34}),
@@ -163,7 +161,7 @@ def write_cases(
     in_memory: bool = False,
     rename: Mapping[str, str] | None = None,
 ) -> None:
-    """Write `serve.duckdb` with these cases, the newest first; campaigns are called as the cases."""
+    """Write `serve.duckdb` with these cases, newest first; a campaign is called as its case."""
     now_ms = time.time_ns() // 1_000_000
     found: dict[type[Row], list[Row]] = {}
     for age, name in enumerate(names):
