@@ -14,7 +14,7 @@ from dashboards.settings import DashboardSettings
 from runtime.process import CannotRun, ExitCode, port_in_use
 from runtime.settings import SettingsError, read_settings
 
-APP: Final = Path(__file__).with_name("app.py")
+APP: Final = Path(__file__).parent / "router" / "app.py"
 OPTIONS: Final = {
     "server.headless": "true",
     "server.fileWatcherType": "none",

@@ -28,12 +28,12 @@ class Axis:
 
 
 def axis_for(main: Sequence[float], others: Sequence[float], margin: float = 0.0) -> Axis:
-    """An axis that holds 0, all `main` values, and `others` as far as three times that.
+    """An axis that holds 0, all `main` values, and `others` as far as twice that.
 
     Undefined values are left out. `margin` widens it beyond the largest value, relative.
     """
     wanted = [abs(v) for v in main if math.isfinite(v)]
-    limit = 3 * max([*wanted, SMALLEST]) if wanted else math.inf
+    limit = 2 * max([*wanted, SMALLEST]) if wanted else math.inf
     values = [v for v in main if math.isfinite(v)]
     values += [min(max(v, -limit), limit) for v in others if math.isfinite(v)]
     low = min([*values, -SMALLEST / 2]) * (1 + margin)

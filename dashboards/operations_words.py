@@ -55,10 +55,13 @@ def status(words: Words, operations: Operations, now_ms: int) -> Banner:
     down = [c.connection for c in all_of_them if not is_up(c)]
     if down:
         say = words("ops.down", n=len(down), total=total)
-        return Banner("bad", say, words("ops.down.why", names=words("list").join(down)))
+        tone = "warn" if all(c.bound for c in all_of_them) else "bad"
+        why = words("ops.down.why", names=words("list").join(down))
+        return Banner(tone, say, why, mark="!")
     lag = lag_of(operations)
     if lag > BEHIND:
-        return Banner("warn", words("ops.behind", n=count(lag)), words("ops.behind.why"))
+        say = words("ops.behind", n=count(lag))
+        return Banner("warn", say, words("ops.behind.why"), mark="!")
     return Banner("good", words("ops.good"), words("ops.good.why", n=total))
 
 

@@ -57,15 +57,17 @@ def top(visit: Visit, head: str = "", campaign_id: str | None = None) -> None:
     if visit.overview is not None and visit.overview.info.is_broker_in_memory:
         body = f"<b>{esc(words('memory.title'))}</b> {esc(words('memory.body'))}"
         st.html(section(words, "memory", body))
+    has_choice = visit.overview is not None and len(visit.overview.campaigns) > 1
     row = st.container(
         key="top",
         horizontal=True,
+        wrap=has_choice and campaign_id is not None,
         vertical_alignment="center",
         horizontal_alignment="distribute",
     )
     row.html(head or "<i></i>")
     with row.container(key="picks", horizontal=True, width="content"):
-        if visit.overview is not None and campaign_id and len(visit.overview.campaigns) > 1:
+        if visit.overview is not None and campaign_id and has_choice:
             _pick_campaign(words, visit.overview, campaign_id)
         _pick_language(words)
 

@@ -37,6 +37,8 @@ class Banner:
     lead: str = ""
     details: tuple[str, ...] = field(default=())
     progress: float | None = None
+    mark: str = ""
+    """Instead of the mark of the tone."""
 
 
 def banner(words: Words, decision: Decision, now_ms: int) -> Banner:
@@ -65,14 +67,14 @@ def _collecting(words: Words, decision: Decision, now_ms: int) -> Banner:
         "window": words.duration(decision.campaign.window_ms / 1000),
     }
     reason = "outcomes_not_mature" if decision.assigned else "nobody_assigned"
-    lines = [words("progress.mature", **numbers)] if decision.assigned else []
-    if 0 < decision.assigned < decision.audience:
-        lines.append(words("progress.assigned", **numbers))
+    is_sending = 0 < decision.assigned < decision.audience
+    lines = (words("progress.assigned", **numbers),) if is_sending else ()
     left = decision.seconds_left
     lead = ""
     if left is not None and decision.assigned:
         rest = left - (now_ms - decision.info.snapshot_at_ms) / 1000
-        lead = words("progress.left", left=words.duration(rest))
+        key = "progress.left.more" if is_sending else "progress.left"
+        lead = words(key, left=words.duration(rest))
         lead = lead if rest > 0 else words("progress.done")
     return Banner(
         tone="wait",
@@ -80,7 +82,7 @@ def _collecting(words: Words, decision: Decision, now_ms: int) -> Banner:
         why=words(f"why.{reason}", **numbers),
         big=percent(math.floor(share * 100) / 100) if decision.assigned else "",
         lead=lead,
-        details=tuple(lines),
+        details=lines,
         progress=share if decision.assigned else None,
     )
 

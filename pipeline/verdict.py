@@ -17,6 +17,20 @@ from pipeline.rows import Campaign, Comparison, HealthCheck, Verdict, VerdictKin
 
 BLOCKING: Final = ("split_as_planned", "nobody_in_two_arms", "receipts_matched")
 """A bad light here means that the numbers cannot be believed."""
+REASONS: Final[Mapping[VerdictKind, tuple[str, ...]]] = {
+    "collecting": ("nobody_assigned", "outcomes_not_mature"),
+    "ship": ("treatment_earns_more", "control_earns_more"),
+    "stop": ("opt_outs_in_limit",),
+    "no_meaningful_difference": ("inside_minimum_effect", "smaller_than_it_matters"),
+    "your_call": (
+        "one_variant",
+        "opt_outs_not_ruled_out",
+        "interval_includes_zero",
+        "interval_undefined",
+    ),
+    "do_not_trust": (*BLOCKING, "plan_unusable"),
+}
+"""Verdict → its reasons: codes that pages and programs may rely on."""
 OK: Final[Light] = ("ok", {})
 Decision = tuple[VerdictKind, str | None, str, Evidence]
 

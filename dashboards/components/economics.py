@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Final
 
 from dashboards import metrics
@@ -67,7 +66,7 @@ def _cost(words: Words, decision: Decision) -> str:
     lines = [
         (
             arm,
-            words("eco.cost.value", money=money(arm.cost_per_1000_minor, currency)),
+            money(arm.cost_per_1000_minor, currency),
             words("eco.cost.segments", n=decimal(arm.segments_per_message)),
         )
         for arm in decision.sent
@@ -102,15 +101,15 @@ def _opt_outs(words: Words, decision: Decision) -> str:
 
 def _return(words: Words, decision: Decision) -> str:
     has_holdout = decision.holdout is not None
-    lines = [(arm, *_returns(words, arm)) for arm in decision.sent]
+    lines = [(arm, *_returns(words, arm, has_holdout)) for arm in decision.sent]
     note = words("eco.roi.note" if has_holdout else "eco.roi.none")
     return _card(words, words("eco.roi", unit=unit(decision.campaign.currency)), lines, note)
 
 
-def _returns(words: Words, arm: VariantResult) -> tuple[str, str]:
+def _returns(words: Words, arm: VariantResult, has_holdout: bool) -> tuple[str, str]:  # noqa: FBT001
     gross = words("eco.roi.gross", v=ratio(arm.roi_gross))
-    if math.isnan(arm.roi_incremental):
-        return ratio(arm.roi_incremental), gross
+    if not has_holdout:
+        return ratio(arm.roi_incremental), f"{words('eco.roi.need')} · {gross}"
     between = _between(words, ratio(arm.roi_incremental_lower), ratio(arm.roi_incremental_upper))
     return ratio(arm.roi_incremental), f"{between} · {gross}"
 

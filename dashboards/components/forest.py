@@ -21,6 +21,8 @@ METRICS: Final = (
     "reply_rate",
 )
 """Shown in this order, the deciding one first; opt-outs have a scale of their own."""
+_OF_MANY: Final = ("profit_per_recipient", "conversion_rate", "click_rate")
+"""With several treatments only these, and what decides."""
 GUARDED: Final = "opt_out_rate"
 
 
@@ -46,13 +48,19 @@ def forest_html(words: Words, decision: Decision, chip: str) -> str:
 
 def _shown(decision: Decision) -> list[Comparison]:
     order = {metric: i for i, metric in enumerate(METRICS)}
-    found = [c for c in decision.against_control if c.metric in order and _is_known(c)]
+    is_one = len(decision.variants) <= 2
+    chosen = METRICS if is_one else _OF_MANY
+    found = [
+        c
+        for c in decision.against_control
+        if c.metric in order and (c.decides or (c.metric in chosen and _is_known(c)))
+    ]
     return sorted(found, key=lambda c: (not c.decides, order[c.metric], c.treatment))
 
 
 def _is_known(row: Comparison) -> bool:
-    """Replies and clicks that nobody can make are left out; what decides always stands there."""
-    return row.decides or row.control_value > 0 or row.treatment_value > 0
+    """Clicks and replies that nobody could make are left out."""
+    return row.control_value > 0 or row.treatment_value > 0
 
 
 def _axis(rows: list[Comparison]) -> Axis:
@@ -70,12 +78,12 @@ def _group(words: Words, row: Comparison) -> str:
 
 def _name(words: Words, row: Comparison) -> str:
     star = f' <span class="sub">★ {esc(words("forest.decides"))}</span>' if row.decides else ""
-    return f"<b>{esc(metrics.name(words, row.metric))}</b>{star}"
+    return f'<b class="m">{esc(metrics.name(words, row.metric))}</b>{star}'
 
 
 def _row(words: Words, decision: Decision, row: Comparison, axis: Axis, label: str) -> str:
     name = f"<b>{esc(label)}</b>" if label else _name(words, row)
-    tone = _tone(row, decision.campaign.minimum_effect)
+    tone = _tone(row, decision.campaign.minimum_effect) if row.maturity == "mature" else "mute"
     if math.isnan(row.relative_lift):
         return _absolute(words, decision, row, name)
     low, high = row.relative_lift_lower, row.relative_lift_upper
@@ -137,7 +145,8 @@ def _range(
     if math.isfinite(low) and math.isfinite(high):
         left, right = axis.at(low) * 100, axis.at(high) * 100
         style = f"left:{left:.2f}%;width:{max(0.8, right - left):.2f}%;background:var(--{tone})"
-        parts = f'<div class="ci" style="{style}"></div>'
+        cut = (" cut-low" if low < axis.low else "") + (" cut-high" if high > axis.high else "")
+        parts = f'<div class="ci{cut}" style="{style}"></div>'
     size = " big" if is_big else ""
     style = f"left:{axis.at(middle) * 100:.2f}%;background:var(--{tone})"
     return f'{parts}<div class="pt{size}" style="{style}"></div>'
@@ -174,12 +183,13 @@ def _guardrail(words: Words, decision: Decision) -> str:
         mark = f'<span class="limit" style="left:{axis.at(limit) * 100:.2f}%">{esc(text)}</span>'
     ticks = f'<div class="ax wide" aria-hidden="true">{zero}{mark}</div>'
     missing = "" if has_limit else f'<div class="g sub">{esc(words("forest.no_limit"))}</div>'
-    name = f'<div class="g"><b>{esc(metrics.name(words, GUARDED))}</b></div>'
+    name = f'<div class="g"><b class="m">{esc(metrics.name(words, GUARDED))}</b></div>'
     return f'<div class="hr"></div>{name if len(rows) > 1 else ""}{body}{ticks}{missing}'
 
 
 def _guarded(words: Words, row: Comparison, axis: Axis, limit: float, is_one_of_many: bool) -> str:  # noqa: FBT001
     name = row.treatment if is_one_of_many else metrics.name(words, GUARDED)
+    kind = "" if is_one_of_many else ' class="m"'
     tone = "mute"
     if math.isfinite(limit):
         tone = "good" if row.ci_upper <= limit else "bad" if row.ci_lower > limit else "warn"
@@ -190,4 +200,4 @@ def _guarded(words: Words, row: Comparison, axis: Axis, limit: float, is_one_of_
         track += f'<div class="lim" style="left:{axis.at(limit) * 100:.2f}%"></div>'
     track += _range(axis, row.ci_lower, row.effect_size, row.ci_upper, tone)
     value = f"<b>{esc(told)}</b><em>{esc(between)}</em>"
-    return _line(f"<b>{esc(name)}</b>", f"{name} {told}, {between}", track, value)
+    return _line(f"<b{kind}>{esc(name)}</b>", f"{name} {told}, {between}", track, value)

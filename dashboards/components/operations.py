@@ -21,6 +21,7 @@ from dashboards.operations_words import (
     status,
     unmatched_by_reason,
 )
+from dashboards.rates import rate_lines
 from dashboards.texts import Words
 from pipeline.rows import ConnectionState
 
@@ -62,6 +63,17 @@ def connections(words: Words, operations: Operations, now_ms: int) -> str:
         return section(words, "card", heading + body)
     cards = "".join(_connection(words, c, now_ms) for c in operations.connections)
     return section(words, "conns", f'{heading}<div class="grid">{cards}</div>')
+
+
+def rates(words: Words, operations: Operations) -> str:
+    """Heading and legend above the chart: in HTML they keep their size on a phone."""
+    heading = title(words("rates.title"), words("rates.sub"))
+    names = "".join(
+        f"<span>{dot(colour)}{esc(name)}</span>"
+        for _, name, colour in rate_lines(words, operations.activity)
+    )
+    body = f'<div class="legend">{names}</div>' if names else note(words("rates.none"))
+    return section(words, "plain", heading + body)
 
 
 def tables(words: Words, operations: Operations, zone: tzinfo) -> str:
@@ -118,7 +130,11 @@ def _counter(words: Words, name: str, value: int) -> str:
 
 def _lags(words: Words, operations: Operations) -> str:
     rows = [
-        (_topic(words, topic), _bar(behind, worst_of_all), words("lag.worst", n=count(worst)))
+        (
+            _topic(words, topic),
+            _bar(behind, worst_of_all),
+            esc(words("lag.worst", n=count(worst))) if worst else "",
+        )
         for found in [lag_by_topic(operations)]
         for worst_of_all in [max((row[1] for row in found), default=0)]
         for topic, behind, worst in found
@@ -180,8 +196,10 @@ def _state(state: str) -> str:
 
 
 def _bar(value: int, total: int) -> str:
-    share = width(value / total if total else 0)
-    return f'<b>{count(value)}</b><span class="bar"><u style="width:{share}"></u></span>'
+    number = f"<b>{count(value)}</b>"
+    if not value:
+        return number
+    return f'{number}<span class="bar"><u style="width:{width(value / total)}"></u></span>'
 
 
 _STATES: Final = {

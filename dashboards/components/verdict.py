@@ -13,7 +13,7 @@ _MARKS: Final = {"good": "✓", "bad": "✕", "warn": "?", "calm": "=", "wait": 
 
 def banner_html(words: Words, banner: Banner) -> str:
     """The first thing on the page."""
-    mark = f'<div class="ic" aria-hidden="true">{_MARKS.get(banner.tone, "?")}</div>'
+    mark = f'<div class="ic" aria-hidden="true">{esc(banner.mark or _MARKS[banner.tone])}</div>'
     say = f'<div class="say" role="heading" aria-level="2">{esc(banner.say)}</div>'
     body = f'<div class="what">{say}<p class="why">{esc(banner.why)}</p></div>'
     money = _money(banner)

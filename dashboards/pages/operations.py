@@ -6,7 +6,6 @@ import streamlit as st
 
 from dashboards import data, shell
 from dashboards.components import operations as parts
-from dashboards.components.html import note, section, title
 from dashboards.facts import Operations
 from dashboards.rates import rates_chart
 
@@ -34,9 +33,8 @@ def _now(visit: shell.Visit, found: Operations) -> None:
 def _rates(visit: shell.Visit, found: Operations) -> None:
     words, at_ms = visit.words, found.info.snapshot_at_ms
     chart = rates_chart(words, found.activity, at_ms, visit.settings.time_zone)
-    heading = title(words("rates.title"), words("rates.sub"))
     with st.container(key="rates", border=True):
-        st.html(section(words, "plain", heading + note("" if chart else words("rates.none"))))
+        st.html(parts.rates(words, found))
         if chart is not None:
             st.vega_lite_chart(chart, alt=words("rates.title"))
 

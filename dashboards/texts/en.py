@@ -23,7 +23,6 @@ TEXTS: Final[dict[str, str]] = {
     "head.against": "{control} against {others}",
     "head.one": "only {control}",
     "list": ", ",
-    "fresh": "Data up to {time} · {age} old",
     "memory.title": "Try-out mode: nothing here is kept.",
     "memory.body": "Kafka runs in memory, so all data end with this process. "
     "Fine for a look, not for a real campaign.",
@@ -112,8 +111,8 @@ TEXTS: Final[dict[str, str]] = {
     "money.opt_outs": "more opt-outs than with {control}",
     "money.opt_outs.limit": "your limit: {margin}",
     "progress.left": "about {left} left",
+    "progress.left.more": "at least {left} left",
     "progress.done": "any moment now",
-    "progress.mature": "{mature} of {audience} people have had their time",
     "progress.assigned": "{assigned} of {audience} assigned so far",
     # how it was decided
     "rule.title": "How is this decided?",
@@ -176,8 +175,7 @@ TEXTS: Final[dict[str, str]] = {
     "eco.profit": "Profit per recipient",
     "eco.profit.note": "After SMS cost and opt-outs, for everybody assigned.",
     "eco.cost": "Cost of 1,000 messages",
-    "eco.cost.value": "{money}",
-    "eco.cost.segments": "{n} segments each",
+    "eco.cost.segments": "segments each: {n}",
     "eco.cost.note": "Operators bill segments; already taken off the profit.",
     "eco.cost.dearer": "{arm} costs {times} times as much as {other}: its text needs more "
     "segments. Already taken off the profit.",
@@ -210,7 +208,6 @@ TEXTS: Final[dict[str, str]] = {
     "ops.behind.why": "The numbers on the decision page are late, not wrong. "
     "It catches up by itself.",
     "ops.rate": "events a second",
-    "ops.rate.note": "last full minute",
     "ops.lag": "events behind",
     "ops.unmatched": "receipts unmatched",
     "ops.dead": "dead letters",

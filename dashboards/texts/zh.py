@@ -23,7 +23,6 @@ TEXTS: Final[dict[str, str]] = {
     "head.against": "{control} 对比 {others}",
     "head.one": "只有 {control}",
     "list": "、",
-    "fresh": "数据截至 {time} · {age}前",
     "memory.title": "试用模式：这里的数据不会保留。",
     "memory.body": "Kafka 在内存中运行，进程结束后全部数据随之消失。"
     "可以用来体验，不能用于正式活动。",
@@ -103,8 +102,8 @@ TEXTS: Final[dict[str, str]] = {
     "money.opt_outs": "退订多于 {control}",
     "money.opt_outs.limit": "您的上限：{margin}",
     "progress.left": "约剩 {left}",
+    "progress.left.more": "至少还需 {left}",
     "progress.done": "即将完成",
-    "progress.mature": "{audience} 人中 {mature} 人已期满",
     "progress.assigned": "目前已分配 {assigned} 人，共 {audience} 人",
     "rule.title": "结论是怎么得出的？",
     "rule.fixed": "规则在 {time} 随计划一起固定：看每位被分配者的{metric}，"
@@ -163,7 +162,6 @@ TEXTS: Final[dict[str, str]] = {
     "eco.profit": "人均利润",
     "eco.profit.note": "已扣除短信与退订成本，按全部分配人数计算。",
     "eco.cost": "每千条短信成本",
-    "eco.cost.value": "{money}",
     "eco.cost.segments": "每条 {n} 段",
     "eco.cost.note": "运营商按段计费；利润中已扣除。",
     "eco.cost.dearer": "{arm} 的成本是 {other} 的 {times} 倍：文案需要更多段。利润中已扣除。",
@@ -193,7 +191,6 @@ TEXTS: Final[dict[str, str]] = {
     "ops.behind": "处理程序积压 {n} 个事件",
     "ops.behind.why": "决策页的数字会晚一些，但不会错。积压会自动消化。",
     "ops.rate": "每秒事件数",
-    "ops.rate.note": "最近一整分钟",
     "ops.lag": "积压事件",
     "ops.unmatched": "未匹配回执",
     "ops.dead": "死信",

@@ -161,7 +161,7 @@ def write_cases(
     in_memory: bool = False,
     rename: Mapping[str, str] | None = None,
 ) -> None:
-    """Write `serve.duckdb` with these cases, the newest first; campaigns are called as the cases."""
+    """Write `serve.duckdb` with these cases, newest first; a campaign is called as its case."""
     now_ms = time.time_ns() // 1_000_000
     found: dict[type[Row], list[Row]] = {}
     for age, name in enumerate(names):

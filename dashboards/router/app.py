@@ -1,4 +1,8 @@
-"""Router: frame, style and the pages."""
+"""Router: frame, style and the pages.
+
+Stands in a folder of its own: with a folder `pages` beside the script, Streamlit would run the
+file of a page by itself for whoever is the first to open its address.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +13,7 @@ import streamlit as st
 from dashboards import shell
 from dashboards.texts import Words
 
-HERE = Path(__file__).parent
+HERE = Path(__file__).parents[1]
 PAGES = (("decision", ":material/gavel:"), ("operations", ":material/bolt:"))
 
 
