@@ -1,0 +1,138 @@
+"""The benchmarks run to their end on tiny sizes. No figure is judged: only that totals are right."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import math
+import os
+import sys
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from benchmarks.__main__ import BENCHMARKS, main
+from benchmarks.corpus import CAMPAIGN, Corpus, definition
+from benchmarks.figures import Figure, Measured, WrongTotalError, must_equal
+from benchmarks.progress import Look, Progress
+from benchmarks.report import shown, table
+from benchmarks.worker import totals
+from pipeline.join.cohorts import VECTOR
+from pipeline.join.engine import JoinEngine
+from pipeline.rows import Counters
+from runtime.process import ExitCode
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.mark.kafka
+@pytest.mark.parametrize("name", BENCHMARKS)
+async def test_every_benchmark_gives_its_figures(name: str, tmp_path: Path) -> None:
+    """As a command: all figures in the table and in the file, with the machine they come from."""
+    arguments = ["--only", name, "--runs", "1", "--scale", "0.002", "--out", str(tmp_path)]
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "benchmarks",
+        *arguments,
+        cwd=ROOT,
+        env={**os.environ, "COLUMNS": "200"},
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    output, errors = await process.communicate()
+    assert process.returncode == ExitCode.DONE, errors.decode()
+    (path,) = tmp_path.iterdir()
+    written = json.loads(path.read_text("utf-8"))
+    figures = [figure["figure"] for figure in written["benchmarks"][name]]
+    assert figures == [figure.name for figure in BENCHMARKS[name].figures]
+    assert all(figure in output.decode() for figure in figures)
+    assert all(len(figure["values"]) == 1 for figure in written["benchmarks"][name])
+    assert written["machine"]["cores"] > 0
+    assert (written["runs"], written["scale"]) == (1, 0.002)
+
+
+def test_the_list_names_every_benchmark(capsys: pytest.CaptureFixture[str]) -> None:
+    """`--list` says what there is."""
+    assert main(["--list"]) == ExitCode.DONE
+    assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == list(BENCHMARKS)
+
+
+@pytest.mark.parametrize("wrong", [["--runs", "0"], ["--scale", "0"], ["--only", "nothing"]])
+def test_wrong_arguments_are_refused(wrong: list[str]) -> None:
+    """Exit code 2 with the rule."""
+    with pytest.raises(SystemExit) as ended:
+        main(wrong)
+    assert ended.value.code == ExitCode.WRONG_USE
+
+
+def test_the_corpus_means_what_it_counts() -> None:
+    """The join, given every event, comes to the totals that the corpus counted by itself."""
+    corpus = Corpus(3000)
+    engine = JoinEngine()
+    engine.define(definition(corpus.recipients))
+    engine.apply(corpus.events())
+    deltas = engine.take()
+    assert (deltas.applied, deltas.duplicates) == (corpus.distinct, corpus.sent - corpus.distinct)
+    assert deltas.duplicates > 0
+    names = [name for name in VECTOR if name in Counters.__struct_fields__]
+    cohorts = (
+        (key[1], Counters(**dict(zip(names, vector[: len(names)], strict=True))))
+        for key, vector in deltas.cohorts.items()
+        if key[0] == CAMPAIGN and key[4] == ""
+    )
+    assert totals(cohorts) == +corpus.totals
+    assert {counter for _, counter in corpus.totals} == {c for _, c in totals_of_every_kind()}
+
+
+def totals_of_every_kind() -> Counter[tuple[str, str]]:
+    """All counters that `totals` looks at."""
+    ones = Counters(**dict.fromkeys(Counters.__struct_fields__, 1))
+    return totals([("A", ones)])
+
+
+def test_a_corpus_is_the_same_every_time() -> None:
+    """Runs can be compared: same seed, same events."""
+    assert list(Corpus(300).events()) == list(Corpus(300).events())
+    assert list(Corpus(300, seed=12).events()) != list(Corpus(300).events())
+
+
+def test_a_wrong_total_ends_the_benchmark() -> None:
+    """No figure without its proof."""
+    must_equal("events", 3, 3)
+    with pytest.raises(WrongTotalError, match="events: 2, must be 3"):
+        must_equal("events", 2, 3)
+
+
+def progress(total: int, *looks: tuple[float, int, float]) -> Progress:
+    """A finished measurement."""
+    return Progress(total, [Look(*look) for look in looks])
+
+
+def test_rates_leave_the_warm_up_out() -> None:
+    """From the first look at a tenth or more to the first look at the total."""
+    rates = progress(100, (0, 0, 0), (5, 9, 1), (6, 20, 2), (7, 60, 2.5), (10, 100, 4)).rates()
+    assert rates.per_s == pytest.approx(80 / 4)
+    assert rates.per_cpu_s == pytest.approx(80 / 2)
+    assert rates.cores == pytest.approx(2 / 4)
+
+
+def test_rates_of_what_was_over_at_the_first_look() -> None:
+    """A tiny run is measured from the look before, and an unmeasured one is undefined."""
+    assert progress(10, (0, 0, 0), (2, 10, 1)).rates().per_s == pytest.approx(5)
+    assert math.isnan(progress(10, (0, 10, 0)).rates().per_s)
+
+
+def test_a_target_is_met_by_the_median() -> None:
+    """The table says whether."""
+    drawn = table({"b": [Measured(Figure("f", "×", at_least=25), (20.0, 26.0, 90.0))]})
+    assert [list(column.cells) for column in drawn.columns][-1] == ["≥ 25 met"]
+
+
+@pytest.mark.parametrize(
+    ("value", "text"), [(12.345, "12.3"), (0.5, "0.5"), (4567.0, "4,570"), (123456.0, "123,000")]
+)
+def test_numbers_are_shown_with_three_digits(value: float, text: str) -> None:
+    """More would claim a precision that is not there."""
+    assert shown(value) == text
