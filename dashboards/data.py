@@ -8,7 +8,7 @@ from typing import Final
 
 import streamlit as st
 
-from dashboards.facts import Decision, Operations, Overview
+from dashboards.facts import Decision, Operations, Overview, decision_of
 from pipeline.snapshot import SERVE_FILE
 from pipeline.storage.reader import Generation, ResultsReader, Snapshot
 
@@ -65,19 +65,7 @@ def _overview(folder: str, generation: Generation, _snapshot: Snapshot) -> Overv
 def _decision(
     folder: str, generation: Generation, campaign_id: str, _snapshot: Snapshot
 ) -> Decision | None:
-    info = _snapshot.snapshot_info()
-    found = {row.campaign_id: row for row in _snapshot.campaigns()}
-    if info is None or campaign_id not in found:
-        return None
-    return Decision(
-        info,
-        found[campaign_id],
-        _snapshot.variants(campaign_id),
-        _snapshot.variant_results(campaign_id),
-        _snapshot.comparisons(campaign_id),
-        _snapshot.health_checks(campaign_id),
-        _snapshot.verdict(campaign_id),
-    )
+    return decision_of(_snapshot, campaign_id)
 
 
 @st.cache_data(max_entries=KEPT, show_spinner=False)

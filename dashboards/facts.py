@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from pipeline import rows
+from pipeline.storage.reader import Questions
 from schemas.events import HOLDOUT
 
 MONEY = "profit_per_recipient"
@@ -112,6 +113,23 @@ class Decision:
     def is_blocked(self) -> bool:
         """Whether the numbers must not be believed."""
         return self.verdict is not None and self.verdict.verdict == "do_not_trust"
+
+
+def decision_of(asked: Questions, campaign_id: str) -> Decision | None:
+    """What a snapshot says about a campaign; `None` when it does not know it."""
+    info = asked.snapshot_info()
+    found = {row.campaign_id: row for row in asked.campaigns()}
+    if info is None or campaign_id not in found:
+        return None
+    return Decision(
+        info,
+        found[campaign_id],
+        asked.variants(campaign_id),
+        asked.variant_results(campaign_id),
+        asked.comparisons(campaign_id),
+        asked.health_checks(campaign_id),
+        asked.verdict(campaign_id),
+    )
 
 
 @dataclass(frozen=True)

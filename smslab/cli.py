@@ -14,19 +14,12 @@ from runtime.process import CannotRun, ExitCode
 from smslab.campaign import campaign
 from smslab.demo.command import demo
 from smslab.kafka.command import kafka
+from smslab.options import DATA, JSON
 from smslab.processes import process_commands
 from smslab.reconcile import reconcile_files
-from smslab.results import show_results
+from smslab.results import show_reconciliation
 from smslab.screen import Sentence, console
-
-_DATA = click.option(
-    "--data",
-    type=click.Path(path_type=Path, file_okay=False),
-    default=Path(".demo/worker"),
-    show_default=True,
-    help="The worker's folder, with serve.duckdb.",
-)
-_JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON to stdout.")
+from smslab.verdict import verdict
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -44,8 +37,8 @@ def main() -> None:
 @main.command()
 @click.argument("ledger", type=click.Path(path_type=Path))
 @click.option("--campaign", "campaign_id", help="Default: the newest.")
-@_DATA
-@_JSON
+@DATA
+@JSON
 def reconcile(ledger: Path, campaign_id: str | None, data: Path, *, as_json: bool) -> None:
     """Hold the counts against a simulator's ledger; exit code 1 when they differ.
 
@@ -60,17 +53,15 @@ def reconcile(ledger: Path, campaign_id: str | None, data: Path, *, as_json: boo
     if as_json:
         click.echo(json.dumps(found.as_json(), ensure_ascii=False, indent=2))
     else:
-        reader = ResultsReader(data / "serve.duckdb")
-        newest = campaign_id or reader.campaigns()[0].campaign_id
-        show_results(reader, newest, found)
+        show_reconciliation(found)
     if not found.agrees:
         raise SystemExit(ExitCode.ANSWER_IS_NO)
 
 
 @main.command()
 @click.argument("query", default="FROM variant_results")
-@_DATA
-@_JSON
+@DATA
+@JSON
 def sql(query: str, data: Path, *, as_json: bool) -> None:
     """Ask the published results in SQL (DuckDB), read-only.
 
@@ -97,5 +88,5 @@ def sql(query: str, data: Path, *, as_json: bool) -> None:
     console.print(table)
 
 
-for command in (demo, campaign, kafka, *process_commands()):
+for command in (demo, campaign, verdict, kafka, *process_commands()):
     main.add_command(command)

@@ -1,4 +1,4 @@
-"""The short table of results at the terminal."""
+"""Arms and ledger at the terminal."""
 
 from __future__ import annotations
 
@@ -7,36 +7,33 @@ from typing import Final
 
 from rich.table import Table
 
+from dashboards.facts import Decision
+from dashboards.format import count, money
 from pipeline.rows import VariantResult
-from pipeline.storage.reader import ResultsReader
 from smslab.reconcile import Reconciliation
 from smslab.screen import console, step, warn
 
 _COUNTS: Final = ("assigned", "accepted", "delivered", "clicked", "converted", "opted_out")
 
 
-def show_results(reader: ResultsReader, campaign_id: str, found: Reconciliation | None) -> None:
-    """What each arm did, the verdict, and whether the counts agree with the ledger."""
-    currencies = {c.campaign_id: c.currency for c in reader.campaigns()}
-    table = Table(box=None, padding=(0, 2, 0, 0), title_justify="left", title=campaign_id)
-    table.add_column("arm")
+def show_arms(decision: Decision) -> None:
+    """What each arm did: the mature people, or everybody while nobody is mature."""
+    table = Table(box=None, padding=(0, 2, 0, 0))
+    table.add_column("arm", no_wrap=True)
     for name in _COUNTS:
         table.add_column(name.replace("_", " "), justify="right", no_wrap=True)
-    table.add_column(f"{currencies[campaign_id]}/person", justify="right", no_wrap=True)
-    table.add_column("likely", no_wrap=True)
-    for row in reader.variant_results(campaign_id, "live"):
-        counts = (f"{getattr(row.counters, name):,}" for name in _COUNTS)
-        table.add_row(row.variant_id, *counts, *_profit(row))
+    table.add_column(f"{decision.campaign.currency}/person", justify="right", no_wrap=True)
+    table.add_column("likely")
+    for row in decision.shown:
+        counts = (count(getattr(row.counters, name)) for name in _COUNTS)
+        table.add_row(row.variant_id, *counts, *_profit(row, decision.campaign.currency))
     console.print()
     console.print(table)
-    verdict = reader.verdict(campaign_id)
-    if verdict is not None:
-        step(f"\nverdict: {verdict.verdict} {verdict.variant_id or ''} ({verdict.reason})")
-    if found is not None:
-        _show_reconciliation(found)
+    console.print()
 
 
-def _show_reconciliation(found: Reconciliation) -> None:
+def show_reconciliation(found: Reconciliation) -> None:
+    """Whether the counts agree with the ledger, and what does not."""
     unknown = found.unknown["total"]
     tell = step if found.agrees else warn
     tell(
@@ -50,13 +47,8 @@ def _show_reconciliation(found: Reconciliation) -> None:
         warn(f"  {each.variant_id} {each.key}: ledger {each.ledger}, counted {each.counted}")
 
 
-def _profit(row: VariantResult) -> tuple[str, str]:
-    """Profit per recipient in major units, and its likely range."""
-    mean, low, high = (
-        row.profit_per_recipient_minor,
-        row.profit_per_recipient_lower,
-        row.profit_per_recipient_upper,
-    )
-    if math.isnan(mean):
-        return "–", ""
-    return f"{mean / 100:.3f}", f"{low / 100:.3f} to {high / 100:.3f}"
+def _profit(row: VariantResult, currency: str) -> tuple[str, str]:
+    """Profit per recipient, and its likely range."""
+    low, high = row.profit_per_recipient_lower, row.profit_per_recipient_upper
+    likely = "" if math.isnan(low) else f"{money(low, currency)} to {money(high, currency)}"
+    return money(row.profit_per_recipient_minor, currency), likely

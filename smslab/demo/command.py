@@ -13,13 +13,11 @@ from typing import Final
 
 import click
 
-from pipeline.storage.reader import ResultsReader
 from runtime.process import CannotRun, ExitCode
-from smslab.demo.run import Interrupted, run
+from smslab.demo.run import Interrupted, run, tell
 from smslab.demo.world import make_world, own_folder
 from smslab.kafka import KafkaUnavailable, open_kafka
-from smslab.reconcile import Reconciliation, reconcile_files
-from smslab.results import show_results
+from smslab.reconcile import Reconciliation
 from smslab.screen import Sentence, step, warn
 
 MESSAGES: Final = 20_000
@@ -117,10 +115,7 @@ def _demo(
         raise CannotRun(str(error), ExitCode.DEPENDENCY_UNREACHABLE) from error
     if not leave:
         return None
-    found = reconcile_files(world.ledger, world.results, world.campaign.campaign_id)
-    reader = ResultsReader(world.results / "serve.duckdb")
-    show_results(reader, world.campaign.campaign_id, found)
-    return found
+    return tell(world)
 
 
 @contextmanager

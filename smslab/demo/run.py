@@ -10,14 +10,17 @@ from typing import Any, Final, TypeVar
 
 from rich.progress import Progress
 
+from dashboards.facts import decision_of
+from dashboards.texts import Words
 from pipeline.rows import Verdict
 from pipeline.storage.reader import ResultsReader
 from smslab.demo.world import World
 from smslab.dispatching import carry_out, order_of
 from smslab.reconcile import Reconciliation, reconcile_files
-from smslab.results import show_results
+from smslab.results import show_reconciliation
 from smslab.screen import progress, step, warn
 from smslab.stack import Stack
+from smslab.verdict import read_results, tell_verdict
 
 _LOOK_S: Final = 0.5
 _PATIENCE_S: Final = 60.0
@@ -68,7 +71,7 @@ async def run(world: World, *, messages: int, leave: bool) -> None:
         try:
             await _first(working, failing, stop)
             if not leave:
-                _tell(world, reconcile_files(world.ledger, world.results))
+                await asyncio.to_thread(tell, world)
                 step(f"\nThe pages stay up at {world.dashboard_url} until Ctrl-C.")
                 await _first(failing, failing, stop)
         except Interrupted:
@@ -133,8 +136,21 @@ def _read(world: World, status: dict[str, Any]) -> Moment:
     )
 
 
-def _tell(world: World, found: Reconciliation) -> None:
-    show_results(ResultsReader(world.results / "serve.duckdb"), world.campaign.campaign_id, found)
+def tell(world: World) -> Reconciliation:
+    """Show verdict and arms, and whether they agree with the ledger.
+
+    Raises:
+        CannotRun: If there are no results.
+    """
+    found = reconcile_files(world.ledger, world.results, world.campaign.campaign_id)
+    with read_results(world.results) as reader, reader.snapshot() as snapshot:
+        decision = None
+        if snapshot is not None:
+            decision = decision_of(snapshot, world.campaign.campaign_id)
+    if decision is not None:
+        tell_verdict(decision, Words("en"))
+    show_reconciliation(found)
+    return found
 
 
 def _stop_on_signals() -> asyncio.Event:

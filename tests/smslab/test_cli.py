@@ -14,6 +14,7 @@ from pipeline.storage.serve import write_snapshot
 from simulator.people import write_audience
 from smslab.cli import main
 from smslab.demo.world import EXAMPLE
+from tests.support.snapshots import write_cases
 
 KEY = {"SMS_KAFKA": "127.0.0.1:1", "SMS_SUBJECT_KEY": "00" * 32}
 
@@ -141,3 +142,35 @@ def test_a_demo_that_cannot_run_says_why(
     result = run(*arguments, "--data", str(tmp_path / "demo"))
     assert result.exit_code in {2, 3}
     assert sentence in result.output
+
+
+@pytest.fixture
+def results(tmp_path: Path) -> Path:
+    """A worker's folder in which B has won."""
+    write_cases(tmp_path, "ship")
+    return tmp_path
+
+
+@pytest.mark.parametrize(("lang", "sentence"), [("en", "Ship B"), ("zh", "采用 B")])
+def test_the_verdict_is_told_in_words(results: Path, lang: str, sentence: str) -> None:
+    """The same sentence as on the page, the arms, and every trust light."""
+    result = run("verdict", "--lang", lang, "--data", str(results))
+    assert result.exit_code == 0, result.output
+    assert sentence in result.output
+    assert "holdout" in result.output
+    assert result.output.count("✓") >= 4
+
+
+def test_the_verdict_as_json_rests_on_numbers(results: Path) -> None:
+    """Everything that a program needs, undefined numbers as null."""
+    result = run("verdict", "--json", "--data", str(results))
+    found = json.loads(result.stdout)
+    assert found["verdict"]["verdict"] == "ship"
+    assert {row["variant_id"] for row in found["variant_results"]} >= {"A", "B", "holdout"}
+    assert "NaN" not in result.stdout
+
+
+def test_an_unknown_campaign_is_told_which_ones_there_are(results: Path) -> None:
+    """Exit code 1: the question was right, the answer is no."""
+    result = run("verdict", "nope", "--data", str(results))
+    assert (result.exit_code, "is not known; known: " in result.output) == (1, True)
