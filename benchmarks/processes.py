@@ -121,7 +121,7 @@ class Process:
 
 
 def ready(port: int) -> Mapping[str, Any]:
-    """What `/readyz` of a process says, ready or not; empty while nobody listens."""
+    """What `/readyz` of a process says, ready or not; empty while nobody answers."""
     url = f"http://127.0.0.1:{port}/readyz"
     try:
         with urlopen(url, timeout=5) as answer:
@@ -129,7 +129,7 @@ def ready(port: int) -> Mapping[str, Any]:
     except HTTPError as error:
         with error:
             found = json.load(error)
-    except URLError:
+    except (URLError, TimeoutError):
         return {}
     return found
 

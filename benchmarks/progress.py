@@ -42,9 +42,14 @@ class Progress:
     _changed_s: float = field(default_factory=time.perf_counter)
 
     @property
+    def count(self) -> int:
+        """What was seen last."""
+        return self.looks[-1].count if self.looks else 0
+
+    @property
     def is_complete(self) -> bool:
         """Whether the total was seen."""
-        return bool(self.looks) and self.looks[-1].count >= self.total
+        return self.count >= self.total
 
     def see(self, count: int, cpu_s: float) -> None:
         """Note a count, unless everything was seen before.

@@ -96,7 +96,7 @@ def _run(kafka: ApacheKafka, data: Path, corpus: Corpus, cores: frozenset[int]) 
         while not progress.is_complete:
             worker.check()
             time.sleep(EVERY_S)
-            progress.see(int(ready(port).get("events_applied", 0)), worker.cpu_s())
+            progress.see(ready(port).get("events_applied", progress.count), worker.cpu_s())
         _wait_for_lag_0(worker, port)
         worker.stop()
     _check(data, corpus)
