@@ -105,7 +105,7 @@ def compare_means(
 
     Interval and p-value use the same variance and always agree. Valid for a **fixed horizon**
     only, and for arms large enough that means are near normal (hundreds of converters for
-    revenue with a long tail). While data arrive use `compare_means_sequentially`.
+    revenue with a long tail). While data arrive use `watch_means`.
 
     Returns: `nan` bounds and p-value below two values an arm or without any variance.
 

@@ -111,7 +111,7 @@ def compare_proportions(
     they always agree, at ten times the computing.
 
     Valid for independent recipients and a **fixed horizon**: look once, when the plan says so.
-    While data arrive use `compare_proportions_sequentially`, or `compare_rare_proportions`.
+    While data arrive use `watch_proportions`, for rare events `watch_rare_proportions`.
 
     Args:
         control: (successes, trials).
