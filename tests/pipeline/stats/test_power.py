@@ -58,7 +58,7 @@ def test_sizes_of_delivery_and_guardrail_equal_the_table() -> None:
 def test_sizes_equal_statsmodels(base: float, rise: float, power: float) -> None:
     """Pooled null and other powers, for equal arms."""
     expected = proportion.samplesize_proportions_2indep_onetail(
-        base * rise, base, power, alpha=0.025, value=0
+        base * rise, base, power, alpha=0.025, value=0, alternative="larger"
     )
     found = size_proportions(base, base * rise, power=power)
     assert found == pytest.approx(expected, rel=1e-6, abs=1)
