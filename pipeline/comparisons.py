@@ -8,9 +8,10 @@ from typing import Final
 
 from pipeline.arms import Arm
 from pipeline.rows import Campaign, Comparison, Maturity
+from pipeline.stats.lifts import estimate_lift
 from pipeline.stats.means import MeanSummary, compare_means
-from pipeline.stats.proportions import DifferenceResult, compare_proportions
-from pipeline.stats.ratios import relative_lift
+from pipeline.stats.proportions import compare_proportions
+from pipeline.stats.results import DifferenceResult
 from schemas.events import HOLDOUT
 
 PROPORTIONS: Final = {
@@ -63,7 +64,7 @@ def _compare(
     decides: bool,
 ) -> Comparison:
     found, errors, method = _difference(campaign, metric, control, treatment, level)
-    lift, bounds = relative_lift(found.control, found.treatment, *errors, confidence_level=level)
+    lift = estimate_lift(found.control, found.treatment, *errors, confidence_level=level)
     return Comparison(
         campaign_id=campaign.campaign_id,
         metric=metric,
@@ -78,9 +79,9 @@ def _compare(
         effect_size=found.effect_size,
         ci_lower=found.ci_lower,
         ci_upper=found.ci_upper,
-        relative_lift=lift,
-        relative_lift_lower=bounds.lower,
-        relative_lift_upper=bounds.upper,
+        relative_lift=lift.relative_lift,
+        relative_lift_lower=lift.relative_lift_lower,
+        relative_lift_upper=lift.relative_lift_upper,
         pvalue=found.pvalue,
         method=method,
         confidence_level=level,

@@ -10,7 +10,7 @@ from typing import Final
 from pipeline.arms import Arm
 from pipeline.rows import Campaign, HealthCheck, JoinHealth, LightStatus, Variant
 from pipeline.stats.proportions import compare_proportions
-from pipeline.stats.srm import equal_rates, sample_ratio_mismatch
+from pipeline.stats.srm import check_equal_rates, check_sample_ratio
 from schemas.events import HOLDOUT
 
 SRM_ALPHA: Final = 0.001
@@ -66,7 +66,7 @@ def _split_as_planned(examined: Examined) -> Light:
     shares = {v.variant_id: v.share * (1 - campaign.holdout) for v in examined.variants}
     shares[HOLDOUT] = campaign.holdout
     counts = {arm.variant_id: arm.n for arm in examined.live}
-    pvalue = sample_ratio_mismatch(counts, shares)
+    pvalue = check_sample_ratio(counts, shares)
     evidence: Evidence = {"pvalue": pvalue, **counts}
     if math.isnan(pvalue):
         return "pending", evidence
@@ -77,7 +77,7 @@ def _delivery_equal(examined: Examined) -> Light:
     arms = [arm for arm in examined.mature if arm.variant_id != HOLDOUT]
     hits = {arm.variant_id: arm.counters.delivered for arm in arms}
     trials = {arm.variant_id: arm.counters.accepted for arm in arms}
-    pvalue = equal_rates(hits, trials)
+    pvalue = check_equal_rates(hits, trials)
     rates = {arm: hits[arm] / trials[arm] for arm in hits if trials[arm]}
     evidence: Evidence = {"pvalue": pvalue, **rates}
     if math.isnan(pvalue):
