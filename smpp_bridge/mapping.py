@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final
 
 import phonenumbers
 
@@ -142,14 +142,14 @@ def received(
         subject=subject,
         connection=connection,
         smsc_message_id=receipt.message_id,
-        candidates=candidates_of(receipt.message_id) if receipt.message_id else (),
+        candidates=candidates_of(receipt.message_id, receipt.other_id),
         raw_state=receipt.raw_state,
         state=receipt.state,  # type: ignore[arg-type] # the parser's table holds only these
         is_final=receipt.is_final,
         err=receipt.err,
         submitted_at_ms=receipt.submitted_at_ms,
         done_at_ms=receipt.done_at_ms,
-        source=_source(request, is_tlv=receipt.from_tlv),
+        source=receipt.source,
     )
 
 
@@ -208,12 +208,6 @@ def _fingerprint(request: DeliverSm | DataSm, connection: str) -> str:
     for tag, value in request.tlvs:
         digest.update(tag.to_bytes(2, "big") + len(value).to_bytes(4, "big") + value)
     return digest.hexdigest()
-
-
-def _source(request: DeliverSm | DataSm, *, is_tlv: bool) -> Literal["text", "tlv", "data_sm"]:
-    if isinstance(request, DataSm):
-        return "data_sm"
-    return "tlv" if is_tlv else "text"
 
 
 def _sender_type(address: str) -> tuple[int, int]:

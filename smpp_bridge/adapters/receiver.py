@@ -50,7 +50,7 @@ class Receiver:
                 now_ms=now_ms(),
             )
         except ValueError as error:
-            self._dead_letter(encode(request), str(error), answer)
+            self._dead_letter(encode(request, is_strict=False), str(error), answer)
             return
         if isinstance(event, ReceiptReceived):
             self._counts.receipts += 1
