@@ -6,6 +6,7 @@ import hashlib
 from dataclasses import dataclass
 from typing import Final, Literal
 
+import msgspec
 import phonenumbers
 
 from schemas.events import (
@@ -16,11 +17,12 @@ from schemas.events import (
     SubmitOutcome,
 )
 from schemas.subject import Tokenizer
+from smpp_bridge.configuration import ReceiptRules
 from smpp_bridge.protocol import constants
 from smpp_bridge.protocol.constants import CommandStatus
 from smpp_bridge.protocol.keywords import classify_reply
 from smpp_bridge.protocol.pdu import DataSm, DeliverSm, SubmitSm
-from smpp_bridge.protocol.receipts import body_of, candidates_of, parse_receipt
+from smpp_bridge.protocol.receipts import Receipt, body_of, candidates_of, parse_receipt
 from smpp_bridge.protocol.text import UCS2_CODING, encode_text
 
 HOUR_MS: Final = 3_600_000
@@ -47,8 +49,15 @@ class Part:
         """Of its result; stable across retries, so that duplicates are recognised."""
         return f"{self.request.message_id}/{self.number}"
 
+    def submit_at(self, now_ms: int) -> SubmitSm:
+        """The PDU to send now: its relative validity shrinks while it waits."""
+        if self.request.expires_at_ms is None:
+            return self.submit_sm
+        validity = _validity(self.request.expires_at_ms, now_ms)
+        return msgspec.structs.replace(self.submit_sm, validity_period=validity)
 
-def parts_of(request: MessageRequested, *, now_ms: int) -> list[Part]:
+
+def parts_of(request: MessageRequested) -> list[Part]:
     """The submit_sm PDUs of a request.
 
     Raises:
@@ -69,7 +78,6 @@ def parts_of(request: MessageRequested, *, now_ms: int) -> list[Part]:
                 dest_addr_npi=constants.NPI_ISDN,
                 destination_addr=request.destination.encode("ascii"),
                 esm_class=constants.ESM_UDHI if encoded.has_udh else constants.ESM_DEFAULT,
-                validity_period=_validity(request.expires_at_ms, now_ms),
                 registered_delivery=1,
                 data_coding=encoded.data_coding,
                 short_message=body,
@@ -92,10 +100,14 @@ def submitted(
     command_status: int | None = None,
     latency_s: float | None = None,
     may_duplicate: bool = False,
+    is_first: bool = True,
 ) -> MessageSubmitted:
-    """The result of one part."""
+    """A result of one part. A later one (a late answer, a second copy's) is another fact."""
+    event_id = part.event_id
+    if not is_first:
+        event_id = f"{event_id}/{smsc_message_id or command_status}"
     return MessageSubmitted(
-        event_id=part.event_id,
+        event_id=event_id,
         occurred_at_ms=now_ms,
         subject=part.request.subject,
         message_id=part.request.message_id,
@@ -124,7 +136,7 @@ def received(
     *,
     connection: str,
     tokenizer: Tokenizer,
-    default_region: str,
+    rules: ReceiptRules,
     now_ms: int,
 ) -> ReceiptReceived | InboundReceived:
     """The event of a deliver_sm or data_sm.
@@ -132,9 +144,10 @@ def received(
     Raises:
         UnreadableAddress: If its source address is no phone number.
     """
-    subject = tokenizer.token(msisdn_of(request.source_addr, default_region))
+    subject = tokenizer.token(msisdn_of(request.source_addr, rules.default_region))
     receipt = parse_receipt(request)
-    if receipt is None:
+    is_marked = bool(request.esm_class & constants.ESM_TYPE_MASK)
+    if receipt is None or not (is_marked or rules.receipts_without_esm_class):
         return _inbound(request, connection=connection, subject=subject, now_ms=now_ms)
     return ReceiptReceived(
         event_id=_fingerprint(request, connection),
@@ -145,12 +158,20 @@ def received(
         candidates=candidates_of(receipt.message_id) if receipt.message_id else (),
         raw_state=receipt.raw_state,
         state=receipt.state,  # type: ignore[arg-type] # the parser's table holds only these
-        is_final=receipt.is_final,
+        is_final=_is_final(receipt, rules),
         err=receipt.err,
         submitted_at_ms=receipt.submitted_at_ms,
         done_at_ms=receipt.done_at_ms,
         source=_source(request, is_tlv=receipt.from_tlv),
     )
+
+
+def _is_final(receipt: Receipt, rules: ReceiptRules) -> bool | None:
+    """ACCEPTED and UNKNOWN are disputed: the connection's rule decides, `None` without one."""
+    if receipt.is_final is not None:
+        return receipt.is_final
+    ruled = {"ACCEPTED": rules.accepted_is_final, "UNKNOWN": rules.unknown_is_final}
+    return ruled.get(receipt.state)
 
 
 def msisdn_of(address: bytes, default_region: str = "") -> str:
@@ -222,10 +243,8 @@ def _sender_type(address: str) -> tuple[int, int]:
     return constants.TON_UNKNOWN, constants.NPI_ISDN
 
 
-def _validity(expires_at_ms: int | None, now_ms: int) -> bytes:
+def _validity(expires_at_ms: int, now_ms: int) -> bytes:
     """Relative time YYMMDDhhmmss000R (SMPP 3.4 §7.1.1.2), so no clocks need to agree."""
-    if expires_at_ms is None:
-        return b""
     seconds = min(max(1, (expires_at_ms - now_ms) // 1000), _MAX_VALIDITY_S)
     minutes, second = divmod(seconds, 60)
     hours, minute = divmod(minutes, 60)

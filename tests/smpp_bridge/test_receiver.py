@@ -11,6 +11,7 @@ from schemas.events import Event
 from schemas.subject import SubjectKey, Tokenizer
 from smpp_bridge.adapters.counts import Counts
 from smpp_bridge.adapters.receiver import Receiver
+from smpp_bridge.configuration import ConnectionConfig
 from smpp_bridge.protocol.constants import CommandStatus
 from smpp_bridge.protocol.pdu import DeliverSm, Pdu
 
@@ -41,15 +42,11 @@ class RecordingLink:
     """Stands for the link and its session."""
 
     def __init__(self) -> None:
-        self.session = self
         self.answers: list[int] = []
 
     def respond(self, request: Pdu, status: int) -> None:
         """Note the answer."""
         self.answers.append(status)
-
-    def flush_soon(self) -> None:
-        """Nothing to flush."""
 
 
 @pytest.fixture
@@ -62,10 +59,9 @@ def publisher() -> HeldPublisher:
 def receiver(publisher: HeldPublisher) -> Receiver:
     """A receiver in front of it."""
     return Receiver(
-        connection="c",
+        ConnectionConfig(name="c", system_id="shop", password="secret"),
         publisher=publisher,  # type: ignore[arg-type]
         tokenizer=Tokenizer(SubjectKey("k1", bytes(32))),
-        default_region="",
         counts=Counts(),
     )
 
