@@ -52,10 +52,11 @@ async def _run(
     async with AsyncExitStack() as stack:
         publisher = KafkaPublisher(settings.kafka, client_id="smslab-bridge")
         await stack.enter_async_context(publisher)
-        bridge = assemble(settings, config, publisher, journal)
+        bridge, metrics = assemble(settings, config, publisher, journal)
         host, port = settings.health_host, settings.health_port
+        endpoint = serve_health(host, port, bridge.probe, routes=[metrics])
         try:
-            await stack.enter_async_context(serve_health(host, port, bridge.probe))
+            await stack.enter_async_context(endpoint)
         except OSError as error:
             raise port_in_use("SMS_BRIDGE_HEALTH_PORT", host, port) from error
         await bridge.run(stop)

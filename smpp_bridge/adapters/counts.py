@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from schemas.events import SubmitOutcome
@@ -26,6 +27,8 @@ class Counts:
     unstored: int = 0
     """deliver_sm refused because Kafka did not take them; they come again."""
     receipt_states: Counter[str] = field(default_factory=Counter)
+    statuses: Counter[int] = field(default_factory=Counter)
+    """Answers to submit_sm by command_status."""
 
     def settle(self, outcome: SubmitOutcome) -> None:
         """A part has a result."""
@@ -35,3 +38,22 @@ class Counts:
         """A receipt came."""
         self.receipts += 1
         self.receipt_states[state] += 1
+
+
+def ignore(_seconds: float) -> None:
+    """Measure nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Meters:
+    """Where latencies of one connection go, in seconds."""
+
+    submit: Callable[[float], None] = ignore
+    """submit_sm to its answer."""
+    ack: Callable[[float], None] = ignore
+    """deliver_sm to our answer."""
+    publish: Callable[[float], None] = ignore
+    """A submit result to Kafka's confirmation."""
+
+
+NO_METERS = Meters()

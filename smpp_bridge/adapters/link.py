@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 from typing import Final, Protocol
 
+from smpp_bridge.adapters.tls import tls_sentence
 from smpp_bridge.configuration import ConnectionConfig
 from smpp_bridge.protocol import pdu
 from smpp_bridge.protocol.constants import CommandStatus
@@ -47,6 +48,7 @@ class Link(asyncio.Protocol):
         )
         self.session = Session("esme", now=self.now(), window=config.window, timeouts=timeouts)
         self.closed = asyncio.Event()
+        self.unacknowledged = 0
         self.unacknowledged_bytes = 0
         self._is_writable = True
         self._is_reading = True
@@ -69,6 +71,7 @@ class Link(asyncio.Protocol):
 
     def respond(self, request: pdu.Pdu, status: int, message_id: bytes = b"") -> None:
         """Answer a request of the SMSC; flushed with the other answers of this turn."""
+        self.unacknowledged -= 1
         self.unacknowledged_bytes -= size_of(request)
         self.session.respond(request, status, message_id)
         self.flush_soon()
@@ -131,6 +134,7 @@ class Link(asyncio.Protocol):
     def _report(self) -> None:
         for event in self.session.events():
             if isinstance(event, Received):
+                self.unacknowledged += 1
                 self.unacknowledged_bytes += size_of(event.request)
                 if self._is_full() and self._config.when_full == "refuse":
                     self.respond(event.request, CommandStatus.RMSGQFUL)
@@ -142,7 +146,7 @@ class Link(asyncio.Protocol):
     def _is_full(self, part: float = 1.0) -> bool:
         config = self._config
         return (
-            self.session.inbound_pending > part * config.max_unacknowledged
+            self.unacknowledged > part * config.max_unacknowledged
             or self.unacknowledged_bytes > part * config.max_unacknowledged_bytes
         )
 
@@ -166,4 +170,7 @@ def size_of(request: pdu.Pdu) -> int:
 
 def reason_of(error: Exception | None) -> str:
     """Why a connection ended, in a few words."""
+    sentence = tls_sentence(error)
+    if sentence is not None:
+        return sentence
     return f"connection lost: {error}" if error else "connection closed"

@@ -9,6 +9,7 @@ from typing import Any, Final
 from runtime.process import CannotRun
 from smpp_bridge.adapters.keeper import LinkKeeper
 from smpp_bridge.adapters.link import Link
+from smpp_bridge.adapters.tls import client_context
 from smpp_bridge.configuration import ConnectionConfig
 from smpp_bridge.protocol import pdu
 from smpp_bridge.protocol.constants import CommandStatus
@@ -37,6 +38,9 @@ class Links:
 
     `refused` is called with a sentence when the very first bind is refused for its
     credentials: a mistake of the settings, not of the network.
+
+    Raises:
+        CannotRun: If a TLS file cannot be used.
     """
 
     def __init__(
@@ -51,6 +55,9 @@ class Links:
         self._on_event = on_event
         self.on_link_ready = on_ready
         self._refused = refused
+        self._tls = None
+        if config.tls is not None:
+            self._tls = client_context(config.tls, f"connections.{config.name}.tls")
         self._keepers = list(self._make_keepers())
 
     def _make_keepers(self) -> Iterator[LinkKeeper]:
@@ -61,7 +68,7 @@ class Links:
                 password=config.password.encode(),
                 system_type=config.system_type.encode(),
             )
-            yield LinkKeeper(self, bind, config)
+            yield LinkKeeper(self, bind, config, self._tls)
 
     def runners(self) -> list[Coroutine[Any, Any, None]]:
         """What keeps them up, to be run until cancelled."""

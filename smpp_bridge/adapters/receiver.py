@@ -10,7 +10,7 @@ from schemas.subject import Tokenizer
 from schemas.topics import INBOUND_RECEIVED
 from smpp_bridge import mapping
 from smpp_bridge.adapters.clock import now_ms
-from smpp_bridge.adapters.counts import Counts
+from smpp_bridge.adapters.counts import NO_METERS, Counts, Meters
 from smpp_bridge.adapters.link import Link
 from smpp_bridge.configuration import ConnectionConfig
 from smpp_bridge.protocol.codec import encode
@@ -31,12 +31,14 @@ class Receiver:
         publisher: KafkaPublisher,
         tokenizer: Tokenizer,
         counts: Counts,
+        meters: Meters = NO_METERS,
         stored: Callable[[Link, Pdu], None] | None = None,
     ) -> None:
         self._config = config
         self._publisher = publisher
         self._tokenizer = tokenizer
         self._counts = counts
+        self._meters = meters
         self._stored = stored or _accept
 
     def received(self, link: Link, request: Pdu) -> None:
@@ -75,7 +77,10 @@ class Receiver:
         )
 
     def _answer(self, link: Link, request: Pdu) -> Callable[[BaseException | None], None]:
+        came_at = link.now()
+
         def answer(error: BaseException | None) -> None:
+            self._meters.ack(link.now() - came_at)
             if error is None:
                 self._stored(link, request)
                 return

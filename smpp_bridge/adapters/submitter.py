@@ -10,7 +10,7 @@ from runtime.kafka import KafkaPublisher
 from schemas.events import MessageRequested, MessageSubmitted, SubmitOutcome
 from smpp_bridge import mapping
 from smpp_bridge.adapters.clock import now_ms
-from smpp_bridge.adapters.counts import Counts
+from smpp_bridge.adapters.counts import NO_METERS, Counts, Meters
 from smpp_bridge.adapters.journal import Answer, Journal
 from smpp_bridge.adapters.link import Link
 from smpp_bridge.adapters.queue import Work, WorkQueue
@@ -38,8 +38,10 @@ class Submitter:
         publisher: KafkaPublisher,
         counts: Counts,
         fail: Callable[[BaseException], None],
+        meters: Meters = NO_METERS,
     ) -> None:
         self._config = config
+        self._meters = meters
         self._links = links
         self._journal = journal
         self._publisher = publisher
@@ -112,6 +114,8 @@ class Submitter:
     ) -> None:
         """The SMSC answered; late answers count, too: they hold the id that receipts name."""
         status = response.command_status
+        self._counts.statuses[status] += 1
+        self._meters.submit(latency_s)
         if status in THROTTLED and not (is_late and work.is_settled):
             self._throttled(work, is_late=is_late)
             return
@@ -231,7 +235,10 @@ class Submitter:
         self._publish(event, work, is_first=is_first)
 
     def _publish(self, event: MessageSubmitted, work: Work, *, is_first: bool) -> None:
+        put_at = self._loop.time()
+
         def durable(error: BaseException | None) -> None:
+            self._meters.publish(self._loop.time() - put_at)
             if error is not None:
                 self._fail(error)
             elif is_first:

@@ -44,6 +44,10 @@ class RecordingLink:
     def __init__(self) -> None:
         self.answers: list[int] = []
 
+    def now(self) -> float:
+        """No time passes."""
+        return 0.0
+
     def respond(self, request: Pdu, status: int) -> None:
         """Note the answer."""
         self.answers.append(status)
@@ -59,7 +63,12 @@ def publisher() -> HeldPublisher:
 def receiver(publisher: HeldPublisher) -> Receiver:
     """A receiver in front of it."""
     return Receiver(
-        ConnectionConfig(name="c", system_id="shop", password="secret"),
+        ConnectionConfig(
+            name="c",
+            system_id="shop",
+            password="secret",
+            failed_publish_status=CommandStatus.RSYSERR,
+        ),
         publisher=publisher,  # type: ignore[arg-type]
         tokenizer=Tokenizer(SubjectKey("k1", bytes(32))),
         counts=Counts(),
@@ -68,7 +77,7 @@ def receiver(publisher: HeldPublisher) -> Receiver:
 
 @pytest.mark.parametrize(
     ("error", "status"),
-    [(None, CommandStatus.ROK), (PublishError("down"), CommandStatus.RX_T_APPN)],
+    [(None, CommandStatus.ROK), (PublishError("down"), CommandStatus.RSYSERR)],
 )
 @pytest.mark.parametrize("source", [b"8613800000001", b"SHOP"])
 def test_the_answer_waits_for_kafka_and_tells_its_outcome(
@@ -78,7 +87,7 @@ def test_the_answer_waits_for_kafka_and_tells_its_outcome(
     status: CommandStatus,
     source: bytes,
 ) -> None:
-    """ROK only for what is stored, dead letters too; else a temporary error, so it comes again."""
+    """ROK only for what is stored, dead letters too; else an error, so that it comes again."""
     link = RecordingLink()
     request = DeliverSm(source_addr=source, short_message=b"STOP")
     receiver.received(link, request)  # type: ignore[arg-type]

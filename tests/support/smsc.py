@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -94,9 +95,11 @@ class Peer(asyncio.Protocol):
 
 
 @asynccontextmanager
-async def run_smsc(smsc: Smsc) -> AsyncIterator[Smsc]:
+async def run_smsc(smsc: Smsc, *, tls: ssl.SSLContext | None = None) -> AsyncIterator[Smsc]:
     """Listen on a free port while the block runs."""
-    server = await asyncio.get_running_loop().create_server(lambda: Peer(smsc), "127.0.0.1", 0)
+    server = await asyncio.get_running_loop().create_server(
+        lambda: Peer(smsc), "127.0.0.1", 0, ssl=tls
+    )
     smsc.port = server.sockets[0].getsockname()[1]
     try:
         yield smsc
