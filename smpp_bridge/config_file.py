@@ -21,10 +21,10 @@ from smpp_bridge.configuration import (
     ConnectionConfig,
     ContentTag,
     ProxyConfig,
-    ReceiptRules,
     Tls,
 )
 from smpp_bridge.protocol.constants import CommandStatus
+from smpp_bridge.protocol.receipts import ReceiptRules
 
 T = TypeVar("T")
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
@@ -139,7 +139,6 @@ _RECEIPTS: Final = {
     "receipts_without_esm_class": Key(yes_or_no, default=True),
     "accepted_is_final": Key(yes_or_no, None),
     "unknown_is_final": Key(yes_or_no, None),
-    "default_region": Key(country, ""),
 }
 _CREDENTIALS: Final = {
     "system_id": Key(octets(15)),
@@ -164,6 +163,7 @@ _CONNECTION: Final = {
     "when_full": Key(reading.one_of("pause", "refuse"), "pause"),
     "max_unacknowledged": Key(reading.whole(1, 1_000_000), MAX_UNACKNOWLEDGED),
     "max_unacknowledged_bytes": Key(reading.whole(1, 2**32), MAX_UNACKNOWLEDGED_BYTES),
+    "default_region": Key(country, ""),
     **_RECEIPTS,
 }
 _ACCOUNT: Final = {
@@ -244,7 +244,11 @@ class _Reader:
         found = self._section(value, path, _CONNECTION)
         if found is None:
             return None
-        rules = ReceiptRules(**{key: found.pop(key) for key in _RECEIPTS})
+        rules = ReceiptRules(
+            detects_unmarked=found.pop("receipts_without_esm_class"),
+            is_accepted_final=found.pop("accepted_is_final"),
+            is_unknown_final=found.pop("unknown_is_final"),
+        )
         variable = found.pop("password_env")
         return ConnectionConfig(
             name=name,

@@ -12,6 +12,7 @@ from typing import Final, Literal
 
 from schemas.events import Purpose
 from smpp_bridge.protocol.constants import CommandStatus
+from smpp_bridge.protocol.receipts import ReceiptRules
 
 BindMode = Literal["transceiver", "transmitter+receiver", "transmitter", "receiver"]
 Mode = Literal["gateway", "proxy"]
@@ -38,18 +39,6 @@ class Tls:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ReceiptRules:
-    """How one operator's receipts are read where operators differ."""
-
-    receipts_without_esm_class: bool = True
-    """Take a message of esm_class 0 for a receipt when its TLVs or text look like one."""
-    accepted_is_final: bool | None = None
-    unknown_is_final: bool | None = None
-    default_region: str = ""
-    """Country of numbers that come in national form."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class ConnectionConfig:
     """One account at one operator; `name` is its name in every event."""
 
@@ -66,7 +55,9 @@ class ConnectionConfig:
     response_timeout_s: float = 60.0
     enquire_link_s: float = 30.0
     tls: Tls | None = None
-    receipts: ReceiptRules = ReceiptRules()
+    receipts: ReceiptRules = field(default_factory=ReceiptRules)
+    default_region: str = ""
+    """Country of numbers that come in national form."""
     resend: frozenset[Purpose] = RESENT
     failed_publish_status: CommandStatus = CommandStatus.RX_T_APPN
     """Answer to a deliver_sm that Kafka has not taken; never ROK."""

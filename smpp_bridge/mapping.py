@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final
 
 import msgspec
 import phonenumbers
@@ -17,12 +17,11 @@ from schemas.events import (
     SubmitOutcome,
 )
 from schemas.subject import Tokenizer
-from smpp_bridge.configuration import ReceiptRules
 from smpp_bridge.protocol import constants
 from smpp_bridge.protocol.constants import CommandStatus
 from smpp_bridge.protocol.keywords import classify_reply
 from smpp_bridge.protocol.pdu import DataSm, DeliverSm, SubmitSm
-from smpp_bridge.protocol.receipts import Receipt, body_of, candidates_of, parse_receipt
+from smpp_bridge.protocol.receipts import ReceiptRules, body_of, candidates_of, parse_receipt
 from smpp_bridge.protocol.text import UCS2_CODING, encode_text
 
 HOUR_MS: Final = 3_600_000
@@ -137,6 +136,7 @@ def received(
     connection: str,
     tokenizer: Tokenizer,
     rules: ReceiptRules,
+    default_region: str,
     now_ms: int,
 ) -> ReceiptReceived | InboundReceived:
     """The event of a deliver_sm or data_sm.
@@ -144,10 +144,9 @@ def received(
     Raises:
         UnreadableAddress: If its source address is no phone number.
     """
-    subject = tokenizer.token(msisdn_of(request.source_addr, rules.default_region))
-    receipt = parse_receipt(request)
-    is_marked = bool(request.esm_class & constants.ESM_TYPE_MASK)
-    if receipt is None or not (is_marked or rules.receipts_without_esm_class):
+    subject = tokenizer.token(msisdn_of(request.source_addr, default_region))
+    receipt = parse_receipt(request, rules)
+    if receipt is None:
         return _inbound(request, connection=connection, subject=subject, now_ms=now_ms)
     return ReceiptReceived(
         event_id=_fingerprint(request, connection),
@@ -155,23 +154,15 @@ def received(
         subject=subject,
         connection=connection,
         smsc_message_id=receipt.message_id,
-        candidates=candidates_of(receipt.message_id) if receipt.message_id else (),
+        candidates=candidates_of(receipt.message_id, receipt.other_id),
         raw_state=receipt.raw_state,
         state=receipt.state,  # type: ignore[arg-type] # the parser's table holds only these
-        is_final=_is_final(receipt, rules),
+        is_final=receipt.is_final,
         err=receipt.err,
         submitted_at_ms=receipt.submitted_at_ms,
         done_at_ms=receipt.done_at_ms,
-        source=_source(request, is_tlv=receipt.from_tlv),
+        source=receipt.source,
     )
-
-
-def _is_final(receipt: Receipt, rules: ReceiptRules) -> bool | None:
-    """ACCEPTED and UNKNOWN are disputed: the connection's rule decides, `None` without one."""
-    if receipt.is_final is not None:
-        return receipt.is_final
-    ruled = {"ACCEPTED": rules.accepted_is_final, "UNKNOWN": rules.unknown_is_final}
-    return ruled.get(receipt.state)
 
 
 def msisdn_of(address: bytes, default_region: str = "") -> str:
@@ -229,12 +220,6 @@ def _fingerprint(request: DeliverSm | DataSm, connection: str) -> str:
     for tag, value in request.tlvs:
         digest.update(tag.to_bytes(2, "big") + len(value).to_bytes(4, "big") + value)
     return digest.hexdigest()
-
-
-def _source(request: DeliverSm | DataSm, *, is_tlv: bool) -> Literal["text", "tlv", "data_sm"]:
-    if isinstance(request, DataSm):
-        return "data_sm"
-    return "tlv" if is_tlv else "text"
 
 
 def _sender_type(address: str) -> tuple[int, int]:

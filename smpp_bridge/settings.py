@@ -17,7 +17,7 @@ from runtime.settings import (
     setting,
     text,
 )
-from smpp_bridge.configuration import BindMode, BridgeConfig, ConnectionConfig, ReceiptRules
+from smpp_bridge.configuration import BindMode, BridgeConfig, ConnectionConfig
 
 CONFIG_VARIABLE = "SMS_BRIDGE_CONFIG"
 
@@ -129,7 +129,7 @@ class BridgeSettings(ProcessSettings):
                     window=self.window,
                     response_timeout_s=self.response_timeout_s,
                     enquire_link_s=self.enquire_link_s,
-                    receipts=ReceiptRules(default_region=self.default_region),
+                    default_region=self.default_region,
                 ),
             )
         )

@@ -9,7 +9,7 @@ While the socket rests no timer runs: answers and link checks may lie unread in 
 from __future__ import annotations
 
 import asyncio
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 from smpp_bridge.adapters.tls import tls_sentence
 from smpp_bridge.configuration import ConnectionConfig
@@ -69,11 +69,18 @@ class Link(asyncio.Protocol):
         session = self.session
         return session.state in _TRANSMITS and self._is_writable and session.window.free > 0
 
-    def respond(self, request: pdu.Pdu, status: int, message_id: bytes = b"") -> None:
+    def respond(self, request: pdu.Request, status: int, **fields: Any) -> None:
         """Answer a request of the SMSC; flushed with the other answers of this turn."""
         self.unacknowledged -= 1
         self.unacknowledged_bytes -= size_of(request)
-        self.session.respond(request, status, message_id)
+        self.session.respond(request, status, **fields)
+        self.flush_soon()
+
+    def refuse(self, request: pdu.Request) -> None:
+        """Answer what an ESME does not serve."""
+        self.unacknowledged -= 1
+        self.unacknowledged_bytes -= size_of(request)
+        self.session.refuse(request)
         self.flush_soon()
 
     def flush(self) -> None:

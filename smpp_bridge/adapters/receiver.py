@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from runtime.kafka import KafkaPublisher
+from runtime.kafka import Done, KafkaPublisher
 from schemas.events import ReceiptReceived
 from schemas.subject import Tokenizer
 from schemas.topics import INBOUND_RECEIVED
@@ -15,7 +15,7 @@ from smpp_bridge.adapters.link import Link
 from smpp_bridge.configuration import ConnectionConfig
 from smpp_bridge.protocol.codec import encode
 from smpp_bridge.protocol.constants import CommandStatus
-from smpp_bridge.protocol.pdu import DataSm, DeliverSm, Pdu
+from smpp_bridge.protocol.pdu import DataSm, DeliverSm, Request
 
 
 class Receiver:
@@ -32,7 +32,7 @@ class Receiver:
         tokenizer: Tokenizer,
         counts: Counts,
         meters: Meters = NO_METERS,
-        stored: Callable[[Link, Pdu], None] | None = None,
+        stored: Callable[[Link, DeliverSm | DataSm], None] | None = None,
     ) -> None:
         self._config = config
         self._publisher = publisher
@@ -41,22 +41,23 @@ class Receiver:
         self._meters = meters
         self._stored = stored or _accept
 
-    def received(self, link: Link, request: Pdu) -> None:
+    def received(self, link: Link, request: Request) -> None:
         """Publish; the answer follows when Kafka has it."""
-        answer = self._answer(link, request)
         if not isinstance(request, (DeliverSm, DataSm)):
-            answer(None)
+            link.refuse(request)
             return
+        answer = self._answer(link, request)
         try:
             event = mapping.received(
                 request,
                 connection=self._config.name,
                 tokenizer=self._tokenizer,
                 rules=self._config.receipts,
+                default_region=self._config.default_region,
                 now_ms=now_ms(),
             )
         except ValueError as error:
-            self._dead_letter(_octets_of(request), str(error), answer)
+            self._dead_letter(encode(request, is_strict=False), str(error), answer)
             return
         if isinstance(event, ReceiptReceived):
             self._counts.receipt(event.state)
@@ -68,15 +69,13 @@ class Receiver:
         """A PDU that could not be read; the session has refused it already."""
         self._dead_letter(frame, reason, lambda _error: None)
 
-    def _dead_letter(
-        self, frame: bytes, reason: str, done: Callable[[BaseException | None], None]
-    ) -> None:
+    def _dead_letter(self, frame: bytes, reason: str, done: Done) -> None:
         self._counts.unreadable += 1
         self._publisher.dead_letter(
             INBOUND_RECEIVED.name, frame, reason, done, connection=self._config.name
         )
 
-    def _answer(self, link: Link, request: Pdu) -> Callable[[BaseException | None], None]:
+    def _answer(self, link: Link, request: DeliverSm | DataSm) -> Done:
         came_at = link.now()
 
         def answer(error: BaseException | None) -> None:
@@ -90,13 +89,5 @@ class Receiver:
         return answer
 
 
-def _accept(link: Link, request: Pdu) -> None:
+def _accept(link: Link, request: DeliverSm | DataSm) -> None:
     link.respond(request, CommandStatus.ROK)
-
-
-def _octets_of(request: Pdu) -> bytes:
-    """The PDU as it came, or, where a field breaks the limits of what we send, its text form."""
-    try:
-        return encode(request)
-    except ValueError:
-        return repr(request).encode()

@@ -49,7 +49,7 @@ def test_a_gateway_file_gives_connections_with_their_passwords() -> None:
     first, second = file.config.connections
     assert (file.config.mode, file.secrets) == ("gateway", {"CMCC", "CT"})
     assert (first.name, first.password, first.rate_per_s) == ("cmcc-1", "secret", 100)
-    assert (first.resend, first.receipts.accepted_is_final) == ({"otp"}, True)
+    assert (first.resend, first.receipts.is_accepted_final) == ({"otp"}, True)
     assert first.failed_publish_status is CommandStatus.RSYSERR
     assert first.tls == Tls(ca="ca.pem", server_name="smsc.example")
     assert (second.port, second.binds, second.window, second.tls) == (2776, 2, 64, None)

@@ -8,10 +8,10 @@ from hypothesis import strategies as st
 
 from schemas.events import InboundReceived, MessageRequested, ReceiptReceived
 from schemas.subject import SubjectKey, Tokenizer
-from smpp_bridge.configuration import ReceiptRules
 from smpp_bridge.mapping import UnreadableAddress, msisdn_of, parts_of, received, submitted
 from smpp_bridge.protocol.constants import ESM_RECEIPT, ESM_UDHI
 from smpp_bridge.protocol.pdu import DeliverSm
+from smpp_bridge.protocol.receipts import ReceiptRules
 
 TOKENIZER = Tokenizer(SubjectKey("k1", bytes(32)))
 
@@ -39,6 +39,7 @@ def event_of(pdu: DeliverSm, now_ms: int = 0, **rules: bool) -> ReceiptReceived 
         connection="c",
         tokenizer=TOKENIZER,
         rules=ReceiptRules(**rules),  # type: ignore[arg-type]
+        default_region="",
         now_ms=now_ms,
     )
 
@@ -123,10 +124,10 @@ def test_no_message_of_a_readable_number_makes_the_mapping_raise(
 def test_a_connection_decides_what_unmarked_receipts_and_disputed_states_are() -> None:
     """Operators differ: esm_class 0 with a receipt's text, and whether ACCEPTED is the end."""
     unmarked = DeliverSm(source_addr=b"8613800000001", short_message=b"id:7 stat:ACCEPTD err:000")
-    assert isinstance(event_of(unmarked, receipts_without_esm_class=False), InboundReceived)
+    assert isinstance(event_of(unmarked, detects_unmarked=False), InboundReceived)
     finals = [
         event_of(unmarked, **rules).is_final  # type: ignore[union-attr]
-        for rules in ({}, {"accepted_is_final": True}, {"accepted_is_final": False})
+        for rules in ({}, {"is_accepted_final": True}, {"is_accepted_final": False})
     ]
     assert finals == [None, True, False]
 

@@ -166,3 +166,27 @@ def test_encode_refuses_what_breaks_a_limit(bad: pdu.Pdu, rule: str) -> None:
 def test_passwords_stay_out_of_repr() -> None:
     """A bind in a log or traceback shows no password."""
     assert "hunter2" not in repr(pdu.BindTransceiver(password=b"hunter2"))
+
+
+def test_what_a_peer_sent_can_be_written_down_again() -> None:
+    """Not strict: a 30-octet address that came in goes to the dead letters as it was."""
+    odd = pdu.DeliverSm(source_addr=b"1" * 30, short_message=b"\xff")
+    with pytest.raises(ValueError, match="at most 20"):
+        encode(odd)
+    assert decode(encode(odd, is_strict=False)) == odd
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        pdu.EnquireLink(command_status=-1),
+        pdu.EnquireLink(sequence_number=1 << 32),
+        pdu.DeliverSm(tlvs=((0x10000, b""),)),
+        pdu.DeliverSm(tlvs=((1, b"x" * 65_536),)),
+        pdu.SubmitSm(source_addr_ton="1"),  # type: ignore[arg-type]
+    ],
+)
+def test_whatever_does_not_fit_is_a_value_error(bad: pdu.Pdu) -> None:
+    """The caller's mistake has one exception, wherever in the PDU it is."""
+    with pytest.raises(ValueError, match="must be"):
+        encode(bad)
