@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import errno
 import uuid
-from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import Any, Final, Protocol
 
-from runtime.kafka import KafkaPublisher
+from runtime.kafka import Done, KafkaPublisher
 from runtime.process import CannotRun, ExitCode
-from schemas.events import ConnectionReported
+from schemas.events import ConnectionReported, Event
 from smpp_bridge.adapters.clock import now_ms
 from smpp_bridge.adapters.counts import Counts
 from smpp_bridge.adapters.journal import Journal
@@ -23,7 +23,26 @@ DRAIN_S: Final = 2.5
 _SUMMED: Final = ("bound", "in_flight", "backlog")
 
 
-class Route(Protocol):
+class Part(Protocol):
+    """What a bridge process runs."""
+
+    async def start(self) -> None:
+        """Before anything runs."""
+
+    def runners(self, stop: asyncio.Event, /) -> list[Coroutine[Any, Any, None]]:
+        """What runs until cancelled."""
+
+    def tick(self) -> None:
+        """Once a second."""
+
+    async def drain(self, within_s: float) -> None:
+        """Stop new work, wait for the answers that are due, say goodbye."""
+
+    async def stop(self) -> None:
+        """After everything is durable."""
+
+
+class Route(Part, Protocol):
     """One connection at work, in gateway or proxy mode."""
 
     config: ConnectionConfig
@@ -37,21 +56,6 @@ class Route(Protocol):
     @property
     def backlog(self) -> int:
         """Messages that wait for a window slot."""
-
-    async def start(self) -> None:
-        """Before anything runs."""
-
-    def runners(self, stop: asyncio.Event) -> list[Coroutine[Any, Any, None]]:
-        """What runs until cancelled."""
-
-    def tick(self) -> None:
-        """Once a second."""
-
-    async def drain(self, within_s: float) -> None:
-        """Stop new work, wait for the answers that are due, say goodbye."""
-
-    async def stop(self) -> None:
-        """After everything is durable."""
 
 
 class Failure:
@@ -84,8 +88,12 @@ class Bridge:
         publisher: KafkaPublisher,
         journal: Journal,
         failure: Failure,
+        others: Sequence[Part] = (),
+        report: Callable[[Event, Done], None] | None = None,
     ) -> None:
         self._routes = routes
+        self._parts = (*routes, *others)
+        self._report = report or publisher.put_event
         self._publisher = publisher
         self._journal = journal
         self._failure = failure
@@ -97,9 +105,9 @@ class Bridge:
         Raises:
             CannotRun: If the SMSC refuses the credentials, or the disk is full.
         """
-        for route in self._routes:
-            await route.start()
-        runners = [runner for route in self._routes for runner in route.runners(stop)]
+        for part in self._parts:
+            await part.start()
+        runners = [runner for part in self._parts for runner in part.runners(stop)]
         async with _tasks(*runners, self._tick_regularly()) as tasks:
             stopped = asyncio.ensure_future(stop.wait())
             waits: set[asyncio.Future[Any]] = {stopped, self._failure.future, *tasks}
@@ -108,10 +116,10 @@ class Bridge:
                 for finished in done - {stopped}:
                     finished.result()  # raises what ended it
                     waits.discard(finished)
-            await asyncio.gather(*(route.drain(DRAIN_S) for route in self._routes))
+            await asyncio.gather(*(part.drain(DRAIN_S) for part in self._parts))
         await self._publisher.flush()
-        for route in self._routes:
-            await route.stop()
+        for part in self._parts:
+            await part.stop()
 
     def probe(self) -> Mapping[str, object]:
         """Details for the health endpoint; ready when something is bound."""
@@ -128,9 +136,10 @@ class Bridge:
         while True:
             await asyncio.sleep(1.0)
             self._journal.turn_day(now_ms() // DAY_MS)
+            for part in self._parts:
+                part.tick()
             for route in self._routes:
-                route.tick()
-                self._publisher.put_event(_reported(route, self._instance), lambda _error: None)
+                self._report(_reported(route, self._instance), lambda _error: None)
 
 
 def _details(route: Route) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from runtime.kafka import Done, KafkaPublisher
+from runtime.kafka import Done
 from schemas.events import ReceiptReceived
 from schemas.subject import Tokenizer
 from schemas.topics import INBOUND_RECEIVED
@@ -12,6 +12,7 @@ from smpp_bridge import mapping
 from smpp_bridge.adapters.clock import now_ms
 from smpp_bridge.adapters.counts import NO_METERS, Counts, Meters
 from smpp_bridge.adapters.link import Link
+from smpp_bridge.adapters.recorder import EventPublisher
 from smpp_bridge.configuration import ConnectionConfig
 from smpp_bridge.protocol.codec import encode
 from smpp_bridge.protocol.constants import CommandStatus
@@ -28,7 +29,7 @@ class Receiver:
         self,
         config: ConnectionConfig,
         *,
-        publisher: KafkaPublisher,
+        publisher: EventPublisher,
         tokenizer: Tokenizer,
         counts: Counts,
         meters: Meters = NO_METERS,
