@@ -8,10 +8,10 @@ from typing import Any, Final
 
 import yaml
 
-from campaigns import reading
-from campaigns.reading import Key, Problems, read_keys
 from campaigns.template import TemplateError, fields_of
+from schemas import reading
 from schemas.events import HOLDOUT, Costs, Goal, Plan, Purpose, VariantDefinition
+from schemas.reading import Key, Problems, read_keys
 
 _ID: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 _DURATION: Final = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")

@@ -6,6 +6,7 @@ import hashlib
 from dataclasses import dataclass
 from typing import Final
 
+import msgspec
 import phonenumbers
 
 from schemas.events import (
@@ -20,7 +21,7 @@ from smpp_bridge.protocol import constants
 from smpp_bridge.protocol.constants import CommandStatus
 from smpp_bridge.protocol.keywords import classify_reply
 from smpp_bridge.protocol.pdu import DataSm, DeliverSm, SubmitSm
-from smpp_bridge.protocol.receipts import body_of, candidates_of, parse_receipt
+from smpp_bridge.protocol.receipts import ReceiptRules, body_of, candidates_of, parse_receipt
 from smpp_bridge.protocol.text import UCS2_CODING, encode_text
 
 HOUR_MS: Final = 3_600_000
@@ -47,8 +48,15 @@ class Part:
         """Of its result; stable across retries, so that duplicates are recognised."""
         return f"{self.request.message_id}/{self.number}"
 
+    def submit_at(self, now_ms: int) -> SubmitSm:
+        """The PDU to send now: its relative validity shrinks while it waits."""
+        if self.request.expires_at_ms is None:
+            return self.submit_sm
+        validity = _validity(self.request.expires_at_ms, now_ms)
+        return msgspec.structs.replace(self.submit_sm, validity_period=validity)
 
-def parts_of(request: MessageRequested, *, now_ms: int) -> list[Part]:
+
+def parts_of(request: MessageRequested) -> list[Part]:
     """The submit_sm PDUs of a request.
 
     Raises:
@@ -69,7 +77,6 @@ def parts_of(request: MessageRequested, *, now_ms: int) -> list[Part]:
                 dest_addr_npi=constants.NPI_ISDN,
                 destination_addr=request.destination.encode("ascii"),
                 esm_class=constants.ESM_UDHI if encoded.has_udh else constants.ESM_DEFAULT,
-                validity_period=_validity(request.expires_at_ms, now_ms),
                 registered_delivery=1,
                 data_coding=encoded.data_coding,
                 short_message=body,
@@ -92,10 +99,14 @@ def submitted(
     command_status: int | None = None,
     latency_s: float | None = None,
     may_duplicate: bool = False,
+    is_first: bool = True,
 ) -> MessageSubmitted:
-    """The result of one part."""
+    """A result of one part. A later one (a late answer, a second copy's) is another fact."""
+    event_id = part.event_id
+    if not is_first:
+        event_id = f"{event_id}/{smsc_message_id or command_status}"
     return MessageSubmitted(
-        event_id=part.event_id,
+        event_id=event_id,
         occurred_at_ms=now_ms,
         subject=part.request.subject,
         message_id=part.request.message_id,
@@ -124,6 +135,7 @@ def received(
     *,
     connection: str,
     tokenizer: Tokenizer,
+    rules: ReceiptRules,
     default_region: str,
     now_ms: int,
 ) -> ReceiptReceived | InboundReceived:
@@ -133,7 +145,7 @@ def received(
         UnreadableAddress: If its source address is no phone number.
     """
     subject = tokenizer.token(msisdn_of(request.source_addr, default_region))
-    receipt = parse_receipt(request)
+    receipt = parse_receipt(request, rules)
     if receipt is None:
         return _inbound(request, connection=connection, subject=subject, now_ms=now_ms)
     return ReceiptReceived(
@@ -216,10 +228,8 @@ def _sender_type(address: str) -> tuple[int, int]:
     return constants.TON_UNKNOWN, constants.NPI_ISDN
 
 
-def _validity(expires_at_ms: int | None, now_ms: int) -> bytes:
+def _validity(expires_at_ms: int, now_ms: int) -> bytes:
     """Relative time YYMMDDhhmmss000R (SMPP 3.4 §7.1.1.2), so no clocks need to agree."""
-    if expires_at_ms is None:
-        return b""
     seconds = min(max(1, (expires_at_ms - now_ms) // 1000), _MAX_VALIDITY_S)
     minutes, second = divmod(seconds, 60)
     hours, minute = divmod(minutes, 60)

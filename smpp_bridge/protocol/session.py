@@ -148,10 +148,12 @@ class Session:
         self._answer(request, status, system_id=system_id, tlvs=tlvs if self._has_tlvs else ())
         self.state = BOUND_BY[request.command_id]
 
-    def send(self, request: pdu.Request, context: Any, now: float) -> int:
+    def send(
+        self, request: pdu.Request, context: Any, now: float, *, is_strict: bool = True
+    ) -> int:
         """Send a request within the window; returns its sequence_number.
 
-        A peer of 3.3 gets it without TLVs.
+        A peer of 3.3 gets it without TLVs. Not strict: what another peer sent is passed on.
 
         Raises:
             ValueError: If the state or the window forbids it, a field breaks its limit, or the
@@ -161,7 +163,7 @@ class Session:
         if not self.window.free:
             raise ValueError(f"window == {self.window.size}, all slots are in use.")
         sequence = self._next_sequence()
-        self._write(self._readable(request), sequence)
+        self._write(self._readable(request), sequence, is_strict=is_strict)
         self.window.add(sequence, context, now)
         self._timers.worked(now)
         return sequence
@@ -404,8 +406,10 @@ class Session:
     def _next_sequence(self) -> int:
         return self.window.next_sequence(avoid=self._link_requests.values())
 
-    def _write(self, message: pdu.Pdu, sequence_number: int | None = None) -> None:
-        self._out.append(encode(message, sequence_number))
+    def _write(
+        self, message: pdu.Pdu, sequence_number: int | None = None, *, is_strict: bool = True
+    ) -> None:
+        self._out.append(encode(message, sequence_number, is_strict=is_strict))
 
     def _close(self, reason: str) -> None:
         if self.is_closed:
