@@ -15,6 +15,7 @@ from smslab.campaign import campaign
 from smslab.demo.command import demo
 from smslab.kafka.command import kafka
 from smslab.options import DATA, JSON
+from smslab.pdu import pdu
 from smslab.processes import process_commands
 from smslab.reconcile import reconcile_files
 from smslab.results import show_reconciliation
@@ -88,5 +89,5 @@ def sql(query: str, data: Path, *, as_json: bool) -> None:
     console.print(table)
 
 
-for command in (demo, campaign, verdict, kafka, *process_commands()):
+for command in (demo, campaign, verdict, kafka, pdu, *process_commands()):
     main.add_command(command)
