@@ -43,7 +43,9 @@ def test_chinese_is_translated() -> None:
         for key, text in TEXTS["zh"].items()
         if not re.search(r"[\u4e00-\u9fff]", re.sub(r"\{.*?\}", "", text))
     }
-    assert all(key.endswith(".command") or fields(TEXTS["zh"][key]) or key == "list" for key in same)
+    assert all(
+        key.endswith(".command") or fields(TEXTS["zh"][key]) or key == "list" for key in same
+    )
 
 
 @pytest.mark.parametrize("language", TEXTS)
