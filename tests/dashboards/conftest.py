@@ -13,9 +13,9 @@ from tests.support.pages import Visitor, serving, visit
 from tests.support.snapshots import write_cases
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """One Chromium for all tests."""
+    """One Chromium per module: its event loop would stop async tests of other modules."""
     with sync_playwright() as playwright:
         started = playwright.chromium.launch(executable_path=browser_path(), args=list(FLAGS))
         yield started

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.pages import Visitor
+from tests.support.pages import OVERLAP, Visitor
 from tests.support.snapshots import write_cases
 
 pytestmark = pytest.mark.browser
@@ -55,6 +55,7 @@ def test_a_red_light_folds_the_results(open_page: Open, site: str) -> None:
     assert not visitor.page.locator(".fo").is_visible()
     visitor.page.get_by_text("Show results anyway").click()
     visitor.page.locator(".fo").wait_for(state="visible")
+    visitor.page.wait_for_function(f"() => ({OVERLAP})().length === 0")  # it slides open
     visitor.check()
 
 
@@ -160,6 +161,6 @@ def test_a_link_to_operations_opens_operations(own_site: tuple[Path, str], open_
     write_cases(folder, "ship")
     visitor = open_page(base, "/operations?lang=zh")
     assert visitor.page.locator(".head h1").inner_text() == "实时运行"
-    assert visitor.page.get_by_role("link", name="决策").count() == 1
+    assert visitor.page.get_by_role("link", name="决策", exact=True).count() == 1
     visitor.faults = [fault for fault in visitor.faults if "404" not in fault]
     visitor.check()
