@@ -24,6 +24,8 @@ METRICS: Final = (
 _OF_MANY: Final = ("profit_per_recipient", "conversion_rate", "click_rate")
 """With several treatments only these, and what decides."""
 GUARDED: Final = "opt_out_rate"
+_NEITHER: Final = frozenset({"reply_rate"})
+"""More replies are no gain by themselves: opting out is a reply too."""
 _ROOM: Final = 0.4
 """Of the plot's width: a label of about 130 pixels on a phone."""
 
@@ -121,6 +123,8 @@ def _absolute(words: Words, decision: Decision, row: Comparison, name: str) -> s
 
 def _tone(row: Comparison, limit: float) -> str:
     """Colour only where the whole range is on one side of 0 and large enough to matter."""
+    if row.metric in _NEITHER and not row.decides:
+        return "mute"
     is_small = row.decides and -limit < row.ci_lower and row.ci_upper < limit
     if row.ci_lower > 0 and not is_small:
         return "good"
