@@ -44,7 +44,8 @@ OPTIONS: Final = {
 }
 """Given as flags, so that neither the working directory nor a config file of the user matters."""
 WARM: Final = (
-    "dashboards.data",
+    "pipeline.snapshot",
+    "pipeline.storage.reader",
     "dashboards.components.decision",
     "dashboards.components.operations",
     "streamlit.runtime.scriptrunner",

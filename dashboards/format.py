@@ -51,7 +51,7 @@ def percent(share: float) -> str:
     """
     if not math.isfinite(share):
         return UNKNOWN
-    digits = 0 if share in {0, 1} else 1 if abs(share) >= 0.1 else 2
+    digits = 0 if share in {0, 1} else 1 if abs(share) >= 0.09995 else 2
     return f"{share * 100:.{digits}f}%"
 
 

@@ -72,6 +72,12 @@ def top(visit: Visit, head: str = "", campaign_id: str | None = None) -> None:
         _pick_language(words)
 
 
+def show(html: str) -> None:
+    """A part of a page; Streamlit refuses an empty one."""
+    if html:
+        st.html(html)
+
+
 def trouble(visit: Visit) -> None:
     """Why there is nothing to show, and the command that helps."""
     key = visit.trouble or "empty.no_campaign"

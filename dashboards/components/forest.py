@@ -24,6 +24,10 @@ METRICS: Final = (
 _OF_MANY: Final = ("profit_per_recipient", "conversion_rate", "click_rate")
 """With several treatments only these, and what decides."""
 GUARDED: Final = "opt_out_rate"
+_NEITHER: Final = frozenset({"reply_rate"})
+"""More replies are no gain by themselves: opting out is a reply too."""
+_ROOM: Final = 0.4
+"""Of the plot's width: a label of about 130 pixels on a phone."""
 
 
 def forest_html(words: Words, decision: Decision, chip: str) -> str:
@@ -119,6 +123,8 @@ def _absolute(words: Words, decision: Decision, row: Comparison, name: str) -> s
 
 def _tone(row: Comparison, limit: float) -> str:
     """Colour only where the whole range is on one side of 0 and large enough to matter."""
+    if row.metric in _NEITHER and not row.decides:
+        return "mute"
     is_small = row.decides and -limit < row.ci_lower and row.ci_upper < limit
     if row.ci_lower > 0 and not is_small:
         return "good"
@@ -176,15 +182,23 @@ def _guardrail(words: Words, decision: Decision) -> str:
     pad = (high - low) * 0.08
     axis = Axis(low - pad, high + pad, ())
     body = "".join(_guarded(words, c, axis, limit, len(rows) > 1) for c in rows)
-    zero = f'<span style="left:{axis.at(0) * 100:.2f}%">0</span>'
-    mark = ""
-    if has_limit:
-        text = words("forest.limit", v=words("points", v=points(limit)))
-        mark = f'<span class="limit" style="left:{axis.at(limit) * 100:.2f}%">{esc(text)}</span>'
-    ticks = f'<div class="ax wide" aria-hidden="true">{zero}{mark}</div>'
+    ticks = _limit_ticks(words, axis, limit) if has_limit else _mark(axis, 0, "0")
+    scale = f'<div class="ax" aria-hidden="true">{ticks}</div>'
     missing = "" if has_limit else f'<div class="g sub">{esc(words("forest.no_limit"))}</div>'
     name = f'<div class="g"><b class="m">{esc(metrics.name(words, GUARDED))}</b></div>'
-    return f'<div class="hr"></div>{name if len(rows) > 1 else ""}{body}{ticks}{missing}'
+    return f'<div class="hr"></div>{name if len(rows) > 1 else ""}{body}{scale}{missing}'
+
+
+def _limit_ticks(words: Words, axis: Axis, limit: float) -> str:
+    """The limit's label needs room to one side; the 0 gives way where they are close."""
+    text = words("forest.limit", v=words("points", v=points(limit)))
+    side = " right" if axis.at(limit) < 0.5 else ""
+    zero = _mark(axis, 0, "0") if abs(axis.at(limit) - axis.at(0)) >= _ROOM else ""
+    return zero + _mark(axis, limit, text, f"limit{side}")
+
+
+def _mark(axis: Axis, value: float, text: str, kind: str = "") -> str:
+    return f'<span class="{kind}" style="left:{axis.at(value) * 100:.2f}%">{esc(text)}</span>'
 
 
 def _guarded(words: Words, row: Comparison, axis: Axis, limit: float, is_one_of_many: bool) -> str:  # noqa: FBT001

@@ -73,7 +73,7 @@ TEXTS: Final[dict[str, str]] = {
     "everybody has, a lead can still turn, so no winner is named.",
     "why.treatment_earns_more": "{best} brings more {metric} than {other}: {best_value} against "
     "{other_value}. Luck alone hardly explains that.",
-    "why.control_earns_more": "None of the new texts beats {best}: {best_value} {metric}; the "
+    "why.control_earns_more": "No new text beats {best}: {best_value} {metric}; the "
     "closest, {other}, has {other_value}. Luck alone hardly explains that.",
     "why.guarded": "Opt-outs stay inside your limit.",
     "why.inside_minimum_effect": "Any difference in {metric} is below {limit}, which you called "

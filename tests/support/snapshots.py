@@ -186,9 +186,10 @@ def add_case(
 ) -> None:
     """Evaluate a case under another name and add its rows."""
     start_ms = now_ms - case.running_ms
+    defined_ms = now_ms - 2 * AGO_MS - age
     replace = msgspec.structs.replace
     campaign, variants = campaign_rows(
-        replace(case.campaign, campaign_id=name, occurred_at_ms=start_ms - 60_000 - age)
+        replace(case.campaign, campaign_id=name, occurred_at_ms=defined_ms)
     )
     cohorts = [replace(row, campaign_id=name, cohort_start_ms=start_ms) for row in case.cohorts]
     health = replace(case.health, campaign_id=name)
