@@ -6,19 +6,12 @@ import math
 from datetime import UTC, datetime, tzinfo
 from typing import Final
 
+from campaigns.currency import exponent_of
+
 UNKNOWN: Final = "–"
 """Undefined numbers are shown as unknown, never as zero."""
 MINUS: Final = "−"
 NARROW: Final = "\u2009"
-_EXPONENTS: Final = {
-    **dict.fromkeys(
-        ("BIF", "CLP", "DJF", "GNF", "ISK", "JPY", "KMF", "KRW", "PYG", "RWF", "UGX", "UYI", "VND"),
-        0,
-    ),
-    **dict.fromkeys(("VUV", "XAF", "XOF", "XPF"), 0),
-    **dict.fromkeys(("BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND"), 3),
-}
-"""ISO 4217 list one, minor units other than 2."""
 _SYMBOLS: Final = {
     "BRL": "R$",
     "CNY": "¥",
@@ -86,7 +79,7 @@ def money(minor: float, currency: str, *, sign: bool = False) -> str:
     """
     if not math.isfinite(minor):
         return UNKNOWN
-    exponent = _EXPONENTS.get(currency, 2)
+    exponent = exponent_of(currency)
     amount = minor / 10**exponent
     size = abs(amount)
     digits = exponent + 1 if size < 1 else exponent if size < 1000 else 0

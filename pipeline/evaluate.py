@@ -62,8 +62,8 @@ def evaluate(
     names = [variant.variant_id for variant in variants]
     if campaign.holdout or any(row.variant_id == HOLDOUT for row in cohorts):
         names.append(HOLDOUT)
-    live_arms = [add_up(name, cohorts) for name in names]
-    mature_arms = [add_up(name, mature) for name in names]
+    live_arms = [add_up(name, cohorts, campaign.currency) for name in names]
+    mature_arms = [add_up(name, mature, campaign.currency) for name in names]
     last = max((_end_ms(row, campaign) for row in cohorts), default=None)
     left = None if last is None else max(0, math.ceil((last - watermark_ms) / 1000))
     examined = Examined(campaign, variants, live_arms, mature_arms, health, left)

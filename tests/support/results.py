@@ -117,6 +117,6 @@ def evaluated(**arms: dict[str, int]) -> list[VariantResult]:
             cohort_width_ms=1000,
             counters=Counters(**counters),
         )
-        arm = add_up(variant_id, [counted])
+        arm = add_up(variant_id, [counted], campaign.currency)
         rows += [variant_result(campaign, arm, None, maturity) for maturity in MATURITIES]
     return rows
