@@ -13,6 +13,7 @@ from pipeline.storage.reader import ResultsReader
 from runtime.process import CannotRun, ExitCode
 from smslab.campaign import campaign
 from smslab.demo.command import demo
+from smslab.doctor import doctor
 from smslab.kafka.command import kafka
 from smslab.options import DATA, JSON
 from smslab.pdu import pdu
@@ -89,5 +90,5 @@ def sql(query: str, data: Path, *, as_json: bool) -> None:
     console.print(table)
 
 
-for command in (demo, campaign, verdict, kafka, pdu, *process_commands()):
+for command in (demo, campaign, verdict, kafka, pdu, doctor, *process_commands()):
     main.add_command(command)

@@ -174,3 +174,22 @@ def test_an_unknown_campaign_is_told_which_ones_there_are(results: Path) -> None
     """Exit code 1: the question was right, the answer is no."""
     result = run("verdict", "nope", "--data", str(results))
     assert (result.exit_code, "is not known; known: " in result.output) == (1, True)
+
+
+def test_the_doctor_tells_what_is_missing(results: Path) -> None:
+    """One line per question; what was not set is no fault, a wrong key is."""
+    good = run("doctor", "--data", str(results))
+    assert good.exit_code == 0, good.output
+    assert "snapshot 1" in good.output
+    assert "SMS_KAFKA is not set" in good.output
+    bad = run("doctor", "--data", str(results), SMS_SUBJECT_KEY="short", SMS_KAFKA="127.0.0.1:1")
+    assert bad.exit_code == 1
+    assert bad.output.count("✕") == 2
+
+
+@pytest.mark.kafka
+def test_the_doctor_looks_into_kafka(kafka: str, tmp_path: Path) -> None:
+    """A broker with our topics is fine."""
+    result = run("doctor", "--data", str(tmp_path), SMS_KAFKA=kafka)
+    assert result.exit_code == 0, result.output
+    assert f"Kafka at {kafka} has all topics" in result.output
