@@ -15,6 +15,7 @@ from pipeline.stats.quadrature import Array, place_nodes, place_panels
 from pipeline.stats.results import (
     NAN,
     DifferenceResult,
+    check_choice,
     check_confidence,
     normal_critical,
 )
@@ -42,7 +43,7 @@ def adjust_pvalues(
     Returns: In the same order, each at least its raw value and at most 1; `nan` stays.
 
     Raises:
-        ValueError: If a p-value is outside [0, 1].
+        ValueError: If a p-value is outside [0, 1] or the method unknown.
 
     References: Holm (1979); Benjamini & Hochberg (1995); Benjamini & Yekutieli (2001).
 
@@ -52,6 +53,7 @@ def adjust_pvalues(
         >>> [round(p, 9) for p in adjust_pvalues([0.01, 0.04, 0.03, 0.005], method="bh")]
         [0.02, 0.04, 0.04, 0.02]
     """
+    check_choice("method", method, ("holm", "bonferroni", "bh", "by"))
     for p in pvalues:
         if p < 0 or p > 1:
             raise ValueError(f"pvalue == {p}, must be in [0, 1].")
