@@ -1,7 +1,8 @@
 """Draws docs/images/peeking.svg: how often a test without any effect names a winner.
 
 `python -m benchmarks.peeking_picture [--runs N]`. Simulated A/A tests are looked at up to 50
-times, with the fixed test (p < 0.05) and with the sequence; the dotted curve is computed, not simulated.
+times, with the fixed test (p < 0.05) and with the sequence; the dotted curve is computed by
+recursion, not simulated.
 """
 
 from __future__ import annotations
@@ -17,8 +18,8 @@ from benchmarks.simulated_looks import PEEKS, Compare, sequential
 from pipeline.stats import compare_proportions, crossing_chances
 
 TARGET: Final = Path(__file__).parents[1] / "docs" / "images" / "peeking.svg"
-WIDTH, HEIGHT = 760, 380
-LEFT, RIGHT, TOP, BOTTOM = 64, 210, 54, 52
+WIDTH, HEIGHT = 800, 380
+LEFT, RIGHT, TOP, BOTTOM = 64, 250, 62, 52
 TOP_RATE: Final = 0.4
 NAIVE, SAFE, GREY = "#b3261e", "#1b6e5a", "#6b7280"
 Curve = list[float]
@@ -109,7 +110,7 @@ def draw_picture(runs: int, seed: int) -> str:
         y = place(PEEKS, rate)[1] + 4
         parts += [write(edge, y + 17 * i, line, colour) for i, line in enumerate(lines)]
     note = f"{runs:,} simulated tests without any effect, 400 recipients an arm between looks"
-    parts.append(write(LEFT, TOP - 10, note, GREY))
+    parts.append(write(LEFT, TOP - 14, note, GREY))
     return "\n".join([*parts, "</svg>", ""])
 
 
