@@ -10,6 +10,7 @@ from pipeline.stats.results import (
     Counts,
     EstimateResult,
     LiftResult,
+    check_choice,
     check_counts,
     two_sided_critical,
 )
@@ -44,7 +45,7 @@ def estimate_lift(
         be told from 0.
 
     Raises:
-        ValueError: If the level is outside (0, 1).
+        ValueError: If the level is outside (0, 1) or the method unknown.
 
     References: Katz et al. (1978), log ratio; Fieller (1954).
 
@@ -54,6 +55,7 @@ def estimate_lift(
         [0.25, 0.097, 0.4243]
     """
     z = two_sided_critical(confidence_level)
+    check_choice("method", method, ("log_ratio", "fieller"))
     if not control > 0:
         return LiftResult(NAN, NAN, NAN)
     ratio = treatment / control

@@ -13,6 +13,7 @@ from pipeline.stats.results import (
     Counts,
     DifferenceResult,
     EstimateResult,
+    check_choice,
     check_confidence,
     check_counts,
     two_sided_critical,
@@ -46,7 +47,7 @@ def estimate_proportion(
     Returns: `nan` without trials.
 
     Raises:
-        ValueError: If the level is outside (0, 1) or successes outside 0…trials.
+        ValueError: If the level is outside (0, 1), successes outside 0…trials, method unknown.
 
     References: Wilson (1927); Newcombe (1998a), method 3; Clopper & Pearson (1934); the choice:
         Brown, Cai & DasGupta (2001).
@@ -59,6 +60,7 @@ def estimate_proportion(
         (0.2527, 0.3676)
     """
     check_confidence(confidence_level)
+    check_choice("method", method, ("wilson", "clopper_pearson"))
     check_counts(successes, trials)
     if trials == 0:
         return EstimateResult(NAN, NAN, NAN)
@@ -123,7 +125,7 @@ def compare_proportions(
         succeeded. Never raises on data.
 
     Raises:
-        ValueError: If the level is outside (0, 1) or a pair is none.
+        ValueError: If the level is outside (0, 1), a pair is none or the method unknown.
 
     References: Newcombe (1998b), method 10; Miettinen & Nurminen (1985), equation 9; Lydersen,
         Fagerland & Laake (2009) on small counts; Fagerland et al. (2015) on the choice.
@@ -137,6 +139,7 @@ def compare_proportions(
         (0.0528, 0.3382)
     """
     z = two_sided_critical(confidence_level)
+    check_choice("method", method, ("newcombe", "score"))
     check_counts(*control)
     check_counts(*treatment)
     (control_hits, control_n), (treatment_hits, treatment_n) = control, treatment

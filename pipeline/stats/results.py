@@ -70,6 +70,16 @@ def check_positive(name: str, value: float) -> None:
         raise ValueError(f"{name} == {value}, must be positive and finite.")
 
 
+def check_choice(name: str, value: str, choices: tuple[str, ...]) -> None:
+    """Refuse a word that names no method: falling through to another one would look like data.
+
+    Raises:
+        ValueError: If it is none of the choices.
+    """
+    if value not in choices:
+        raise ValueError(f"{name} == {value!r}, must be one of {', '.join(choices)}.")
+
+
 def check_counts(successes: int, trials: int) -> None:
     """Refuse a pair that no count can give.
 

@@ -11,9 +11,10 @@ import numpy as np
 from scipy import optimize, special
 
 from pipeline.stats.quadrature import Array, place_nodes
-from pipeline.stats.results import check_open, normal_critical
+from pipeline.stats.results import check_choice, check_open, normal_critical
 
 Shape = Literal["obrien_fleming", "pocock"]
+SHAPES: Final = ("obrien_fleming", "pocock")
 FARTHEST: Final = 8.5
 """A standard normal goes further with a chance of 2e-17."""
 STEPS_PER_DEVIATION: Final = 6
@@ -45,6 +46,7 @@ def spend_alpha(fraction: float, *, alpha: float = 0.05, shape: Shape = "obrien_
         0.031
     """
     check_open("alpha", alpha)
+    check_choice("shape", shape, SHAPES)
     if not fraction >= 0:
         raise ValueError(f"fraction == {fraction}, must be 0 or more.")
     if fraction == 0:
@@ -121,6 +123,7 @@ def design_boundaries(
         2.04
     """
     check_open("alpha", alpha)
+    check_choice("shape", shape, SHAPES)
     if not 1 <= looks <= 100:
         raise ValueError(f"looks == {looks}, must be 1 to 100.")
     fractions = [(k + 1) / looks for k in range(looks)]
