@@ -20,10 +20,11 @@ from smpp_bridge.protocol import constants
 from smpp_bridge.protocol.constants import CommandStatus
 from smpp_bridge.protocol.keywords import classify_reply
 from smpp_bridge.protocol.pdu import DataSm, DeliverSm, SubmitSm
-from smpp_bridge.protocol.receipts import body_of, candidates_of, parse_receipt
+from smpp_bridge.protocol.receipts import ReceiptRules, body_of, candidates_of, parse_receipt
 from smpp_bridge.protocol.text import UCS2_CODING, encode_text
 
 HOUR_MS: Final = 3_600_000
+_DEFAULT_RULES: Final = ReceiptRules()
 _MAX_VALIDITY_S: Final = 99 * 24 * 3600
 """Relative validity has two digits for days when years and months stay zero."""
 
@@ -126,14 +127,15 @@ def received(
     tokenizer: Tokenizer,
     default_region: str,
     now_ms: int,
+    rules: ReceiptRules = _DEFAULT_RULES,
 ) -> ReceiptReceived | InboundReceived:
-    """The event of a deliver_sm or data_sm.
+    """The event of a deliver_sm or data_sm; `rules` are those of the connection.
 
     Raises:
         UnreadableAddress: If its source address is no phone number.
     """
     subject = tokenizer.token(msisdn_of(request.source_addr, default_region))
-    receipt = parse_receipt(request)
+    receipt = parse_receipt(request, rules)
     if receipt is None:
         return _inbound(request, connection=connection, subject=subject, now_ms=now_ms)
     return ReceiptReceived(
