@@ -5,16 +5,18 @@ For people who look at a PDU. It reads on where the codec gives up and says what
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from typing import Any, Final
+from typing import Any
 
 import msgspec
 
 from smpp_bridge.protocol import meanings
 from smpp_bridge.protocol.codec import HEADER, PduError, decode
-from smpp_bridge.protocol.constants import ESM_UDHI, CommandId, Tag
-from smpp_bridge.protocol.fields import FIELDS, Field
-from smpp_bridge.protocol.message_states import STATES, state_of_octets
+from smpp_bridge.protocol.describe_body import (
+    FieldDescription,
+    TlvDescription,
+    is_only_described,
+    read_body,
+)
 from smpp_bridge.protocol.pdu import DataSm, Message, SubmitSm
 from smpp_bridge.protocol.receipts import ReceiptRules, parse_receipt
 from smpp_bridge.protocol.text import (
@@ -23,56 +25,6 @@ from smpp_bridge.protocol.text import (
     data_of,
     encoding_of_coding,
 )
-
-_TABLES: Final[dict[int, tuple[Field, ...]]] = {
-    **{int(cls.command_id): fields for cls, fields in FIELDS.items()},
-    int(CommandId.SUBMIT_MULTI): (
-        *FIELDS[SubmitSm][:4],
-        Field("number_of_dests", "octet"),
-    ),
-    int(CommandId.SUBMIT_MULTI_RESP): (Field("message_id", "c_string"),),
-}
-"""Also of commands that the session does not serve, as far as they are fixed."""
-_TONS: Final = (
-    "unknown",
-    "international",
-    "national",
-    "network specific",
-    "subscriber number",
-    "alphanumeric",
-    "abbreviated",
-)
-_NPIS: Final = {0: "unknown", 1: "ISDN", 3: "data", 4: "telex", 6: "land mobile", 8: "national",
-                9: "private", 10: "ERMES", 14: "IP", 18: "WAP"}  # fmt: skip
-_TYPES: Final = {
-    0x00: "message",
-    0x04: "delivery receipt",
-    0x08: "delivery acknowledgement of a phone",
-    0x10: "user acknowledgement",
-    0x18: "conversation abort",
-    0x20: "intermediate notification",
-}
-_RECEIPTS: Final = ("no receipt", "receipt when final", "receipt on failure", "receipt on success")
-
-
-class FieldDescription(msgspec.Struct, frozen=True):
-    """One field. `value`: a number, text, or hexadecimal digits for octets."""
-
-    name: str
-    value: int | str
-    meaning: str
-    clause: str
-
-
-class TlvDescription(msgspec.Struct, frozen=True):
-    """One optional parameter; `hex` are its octets."""
-
-    tag: int
-    name: str
-    value: int | str
-    hex: str
-    meaning: str
-    clause: str
 
 
 class Udh(msgspec.Struct, frozen=True):
@@ -165,20 +117,19 @@ def to_json(description: Description) -> dict[str, Any]:
 def _misframed(data: bytes, length: int) -> Description:
     if length < HEADER.size:
         return _header(data, problem=f"command_length is {length}, must be at least 16")
-    fields, tlvs, _ = _body(data)
+    fields, tlvs, _ = read_body(data)
     problem = f"command_length is {length}, but only {len(data)} octets are here"
     return _header(data, fields=fields, tlvs=tlvs, problem=problem)
 
 
 def _describe(frame: bytes, rules: ReceiptRules) -> Description:
-    fields, tlvs, problem = _body(frame)
+    fields, tlvs, problem = read_body(frame)
     try:
         pdu = decode(frame)
     except PduError as error:
-        is_shown = HEADER.unpack_from(frame)[1] in _TABLES
-        return _header(
-            frame, fields=fields, tlvs=tlvs, problem=(problem if is_shown else None) or error.reason
-        )
+        if problem is None and not is_only_described(error.command_id):
+            problem = error.reason
+        return _header(frame, fields=fields, tlvs=tlvs, problem=problem)
     receipt, message = None, None
     if isinstance(pdu, Message | DataSm):
         receipt = None if isinstance(pdu, SubmitSm) else _receipt(pdu, rules)
@@ -220,127 +171,3 @@ def _message(pdu: Message | DataSm) -> MessageDescription:
     header, _ = data_of(pdu)
     udh = Udh(header.hex(), *(concatenation_of(header) or ())) if header else None
     return MessageDescription(body_of(pdu), encoding_of_coding(pdu.data_coding), udh)
-
-
-_Body = tuple[tuple[FieldDescription, ...], tuple[TlvDescription, ...], str | None]
-
-
-def _body(frame: bytes) -> _Body:
-    """(fields, TLVs, problem), as far as they go."""
-    command_id = HEADER.unpack_from(frame)[1]
-    fields: list[FieldDescription] = []
-    position = HEADER.size
-    for field in _TABLES.get(command_id, ()):
-        if position == len(frame) and command_id & 0x8000_0000:
-            break  # responses come without body
-        try:
-            described, position = _READ[field.kind](frame, position, field.name)
-        except (IndexError, ValueError):
-            rest = len(frame) - position
-            problem = f"{field.name} does not fit: {rest} octets are left"
-            return tuple(fields), (), problem
-        fields += described
-    if command_id in {CommandId.SUBMIT_MULTI, CommandId.SUBMIT_MULTI_RESP}:
-        return tuple(fields), (), f"{meanings.command_name(command_id)} is not served"
-    tlvs = tuple(_tlvs(frame, position)) if command_id in _TABLES else ()
-    return tuple(fields), tlvs, None
-
-
-_Read = tuple[list[FieldDescription], int]
-
-
-def _octet(frame: bytes, position: int, name: str) -> _Read:
-    return [_described(name, frame[position])], position + 1
-
-
-def _c_string(frame: bytes, position: int, name: str) -> _Read:
-    end = frame.index(0, position)
-    is_secret = name == "password" and end > position
-    value = "(hidden)" if is_secret else frame[position:end].decode("latin-1")
-    return [_described(name, value)], end + 1
-
-
-def _short_message(frame: bytes, position: int, name: str) -> _Read:
-    length = frame[position]
-    start, end = position + 1, position + 1 + length
-    if end > len(frame):
-        raise ValueError(f"sm_length == {length}, must be at most what is left.")
-    return [_described("sm_length", length), _described(name, frame[start:end].hex())], end
-
-
-_READ: Final[dict[str, Callable[[bytes, int, str], _Read]]] = {
-    "octet": _octet,
-    "c_string": _c_string,
-    "short_message": _short_message,
-}
-
-
-def _described(name: str, value: int | str) -> FieldDescription:
-    meaning = _MEANINGS[name](value) if isinstance(value, int) and name in _MEANINGS else ""
-    return FieldDescription(name, value, meaning, meanings.FIELD_CLAUSES.get(name, ""))
-
-
-def _tlvs(frame: bytes, position: int) -> Iterator[TlvDescription]:
-    while position + 4 <= len(frame):
-        tag = int.from_bytes(frame[position : position + 2], "big")
-        length = int.from_bytes(frame[position + 2 : position + 4], "big")
-        value = frame[position + 4 : position + 4 + length]
-        meaning = _state_meaning(value) if tag == Tag.MESSAGE_STATE else ""
-        if len(value) < length:
-            meaning = f"cut off: says {length} octets, has {len(value)}"
-        clause = meanings.tag_clause(tag)
-        name = meanings.tag_name(tag)
-        yield TlvDescription(tag, name, _tlv_value(tag, value), value.hex(), meaning, clause)
-        position += 4 + length
-
-
-_TEXTS: Final = frozenset({Tag.RECEIPTED_MESSAGE_ID, Tag.ADDITIONAL_STATUS_INFO_TEXT})
-
-
-def _tlv_value(tag: int, value: bytes) -> int | str:
-    if tag in _TEXTS:
-        return value.split(b"\0", 1)[0].decode("latin-1")
-    is_number = 1 <= len(value) <= 4 and tag in meanings.TAG_CLAUSES and tag not in _OCTETS
-    return int.from_bytes(value, "big") if is_number else value.hex()
-
-
-_OCTETS: Final = frozenset(
-    {
-        Tag.MESSAGE_PAYLOAD,
-        Tag.NETWORK_ERROR_CODE,
-        Tag.CALLBACK_NUM,
-        Tag.SOURCE_SUBADDRESS,
-        Tag.DEST_SUBADDRESS,
-    }
-)
-
-
-def _state_meaning(value: bytes) -> str:
-    return state_of_octets(value) or ""
-
-
-def _esm_class(value: int) -> str:
-    words = [_TYPES.get(value & 0x3C, "reserved type")]
-    words += ["UDH"] if value & ESM_UDHI else []
-    words += ["reply path"] if value & 0x80 else []
-    return ", ".join(words)
-
-
-def _ton(value: int) -> str:
-    return _TONS[value] if value < len(_TONS) else "reserved"
-
-
-def _npi(value: int) -> str:
-    return _NPIS.get(value, "reserved")
-
-
-_MEANINGS: Final[dict[str, Callable[[int], str]]] = {
-    "esm_class": _esm_class,
-    "data_coding": encoding_of_coding,
-    "message_state": lambda value: STATES[value] if value < len(STATES) else "reserved",
-    "registered_delivery": lambda value: _RECEIPTS[value & 3],
-    "interface_version": lambda value: f"{value >> 4}.{value & 0x0F}",
-    **dict.fromkeys(("addr_ton", "source_addr_ton", "dest_addr_ton", "esme_addr_ton"), _ton),
-    **dict.fromkeys(("addr_npi", "source_addr_npi", "dest_addr_npi", "esme_addr_npi"), _npi),
-}
-"""Octet → what it stands for (SMPP 3.4 §5.2)."""

@@ -127,7 +127,7 @@ def plain_pdus(draw: st.DrawFn) -> pdu.Pdu:
             # smpplib cuts the message at its UDH, which is another test's business
             values[field.name] = draw(st.integers(0, 255)) & ~0x40
         else:
-            values[field.name] = draw(ASCII).encode()
+            values[field.name] = draw(ASCII).encode() or b"1"  # smpplib refuses some empty ones
     return cls(sequence_number=draw(st.integers(1, 0x7FFFFFFF)), **values)
 
 

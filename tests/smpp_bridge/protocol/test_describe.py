@@ -91,7 +91,7 @@ def test_several_pdus_are_described_one_by_one() -> None:
         (struct.pack(">IIII", 16, 0x777, 0, 1), "unknown command_id"),
         (struct.pack(">IIII", 18, 4, 0, 1) + b"ab", "service_type does not fit: 2 octets"),
         (encode(RECEIPT)[:60], "only 60 octets"),
-        (struct.pack(">IIII", 21, CommandId.SUBMIT_MULTI, 0, 1) + bytes(5), "not served"),
+        (struct.pack(">IIII", 21, CommandId.SUBMIT_MULTI, 0, 1) + b"\0\0\0\0\1", "dest_address"),
     ],
 )
 def test_what_cannot_be_read_says_why_and_shows_the_rest(data: bytes, problem: str) -> None:
@@ -101,6 +101,31 @@ def test_what_cannot_be_read_says_why_and_shows_the_rest(data: bytes, problem: s
     assert problem in found.problem
     if len(data) >= HEADER.size:
         assert found.sequence_number == HEADER.unpack_from(data)[3]
+
+
+def test_submit_multi_is_read_though_it_is_not_served() -> None:
+    """Addresses and lists one by one, then the fields of a submit_sm, then TLVs."""
+    body = (
+        (b"\0\0\1861\0\2\1\1\1862\0\2friends\0\0\0\0\0\0\1\0\0\0\2hi\x02\x04\0\2\0\7")
+        .replace(b"\1861", b"\1" + b"861")
+        .replace(b"\1862", b"\1" + b"862")
+    )
+    frame = struct.pack(">IIII", 16 + len(body), CommandId.SUBMIT_MULTI, 0, 9) + body
+    (found,) = map(to_json, describe(frame))
+    assert "problem" not in found
+    fields = found["fields"]
+    assert (fields["source_addr"], fields["destination_addr[1]"]) == ("861", "862")
+    assert (fields["dl_name[2]"], fields["short_message"]) == ("friends", b"hi".hex())
+    assert [tlv["name"] for tlv in found["tlvs"]] == ["user_message_reference"]
+
+
+def test_submit_multi_resp_tells_whom_it_did_not_reach() -> None:
+    """Each with its status."""
+    body = b"id\0" + b"\1" + b"\1\1" + b"862\0" + bytes((0, 0, 0, 0x0B))
+    frame = struct.pack(">IIII", 16 + len(body), CommandId.SUBMIT_MULTI_RESP, 0, 9) + body
+    (found,) = describe(frame)
+    assert found.problem is None
+    assert found.fields[-1].meaning == "ESME_RINVDSTADR"
 
 
 def test_a_truncated_tlv_says_so() -> None:
