@@ -198,6 +198,7 @@ _NESTED: Final = {
         "method": Key(reading.one_of("fixed", "sequential", "bandit"), "fixed"),
         "alpha": Key(reading.number(0.0001, 0.5), 0.05),
         "power": Key(reading.number(0.5, 0.999), 0.8),
+        "expected_n": Key(reading.whole(2, 2**31 - 1), None),
     },
     "schedule": {
         "start": Key(reading.anything, None),

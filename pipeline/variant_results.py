@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from typing import Any, Final
 
 from pipeline.arms import Arm
+from pipeline.comparisons import MEANS, PROPORTIONS
 from pipeline.rows import Campaign, Maturity, VariantResult
+from pipeline.stats.best import RankResult, rank_means, rank_proportions
 from pipeline.stats.lifts import divide_estimates
 from pipeline.stats.means import estimate_mean
 from pipeline.stats.proportions import estimate_proportion
 from pipeline.stats.results import NAN, EstimateResult
+from schemas.events import HOLDOUT
 
 _RATES: Final = {
     "delivery_rate": "delivered",
@@ -21,8 +26,29 @@ _RATES: Final = {
 """Rate → the counter over assigned recipients."""
 
 
+UNRANKED: Final = RankResult(NAN, NAN)
+"""Of the holdout, which nobody could choose."""
+
+
+def rank_arms(campaign: Campaign, arms: Sequence[Arm]) -> dict[str, RankResult]:
+    """Variant → its place among all variants by the primary metric."""
+    variants = [arm for arm in arms if arm.variant_id != HOLDOUT]
+    if campaign.metric in PROPORTIONS:
+        counter = PROPORTIONS[campaign.metric]
+        ranks = rank_proportions([(getattr(arm.counters, counter), arm.n) for arm in variants])
+    else:
+        summaries = [MEANS[campaign.metric](arm, campaign) for arm in variants]
+        errors = [math.sqrt(max(0.0, summary.mean_variance)) for summary in summaries]
+        ranks = rank_means([summary.mean for summary in summaries], errors)
+    return {arm.variant_id: rank for arm, rank in zip(variants, ranks, strict=True)}
+
+
 def variant_result(
-    campaign: Campaign, arm: Arm, holdout: Arm | None, maturity: Maturity
+    campaign: Campaign,
+    arm: Arm,
+    holdout: Arm | None,
+    maturity: Maturity,
+    rank: RankResult = UNRANKED,
 ) -> VariantResult:
     """The result row of one arm; returns compare with `holdout` when there is one."""
     counters = arm.counters
@@ -40,6 +66,8 @@ def variant_result(
         roi_incremental=incremental.estimate,
         roi_incremental_lower=incremental.ci_lower,
         roi_incremental_upper=incremental.ci_upper,
+        p_best=rank.p_best,
+        expected_loss=rank.expected_loss,
         roi_gross=campaign.margin * arm.net_revenue_minor / cost if cost else NAN,
         **_rates(arm),
         **_means(campaign, arm),
