@@ -66,7 +66,6 @@ def _collecting(words: Words, decision: Decision, now_ms: int) -> Banner:
         "audience": count(decision.audience),
         "window": words.duration(decision.campaign.window_ms / 1000),
     }
-    reason = "outcomes_not_mature" if decision.assigned else "nobody_assigned"
     is_sending = 0 < decision.assigned < decision.audience
     lines = (words("progress.assigned", **numbers),) if is_sending else ()
     left = decision.seconds_left
@@ -79,7 +78,7 @@ def _collecting(words: Words, decision: Decision, now_ms: int) -> Banner:
     return Banner(
         tone="wait",
         say=words("say.collecting"),
-        why=words(f"why.{reason}", **numbers),
+        why=_why_collecting(words, decision, numbers),
         big=percent(math.floor(share * 100) / 100) if decision.assigned else "",
         lead=lead,
         details=lines,
@@ -87,8 +86,28 @@ def _collecting(words: Words, decision: Decision, now_ms: int) -> Banner:
     )
 
 
+def _why_collecting(words: Words, decision: Decision, numbers: Mapping[str, str]) -> str:
+    campaign, verdict = decision.campaign, decision.verdict
+    if not decision.assigned:
+        return words("why.nobody_assigned")
+    reason = verdict.reason if verdict else "outcomes_not_mature"
+    smallest = float(verdict.evidence.get("detectable_effect", math.nan)) if verdict else math.nan
+    keys = [f"why.{reason}", "why.outcomes_not_mature"]
+    if campaign.method != "fixed":
+        keys.insert(0, f"why.{reason}.sequential")
+    return words.first(
+        *keys,
+        **numbers,
+        metric=metrics.name(words, campaign.metric),
+        limit=metrics.size(words, campaign.metric, campaign.minimum_effect, campaign.currency),
+        detectable=metrics.size(words, campaign.metric, smallest, campaign.currency),
+    )
+
+
 def _why(words: Words, decision: Decision, verdict: Verdict, fields: Fields) -> str:
     text = words.first(f"why.{verdict.reason}", f"why.{verdict.verdict}", **fields)
+    if verdict.evidence.get("stopped_early") and verdict.verdict == "ship":
+        text += words.gap + words("why.stopped_early")
     is_guarded = not math.isnan(decision.campaign.opt_out_margin)
     if verdict.reason == "treatment_earns_more" and is_guarded:
         text += words.gap + words("why.guarded")

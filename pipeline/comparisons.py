@@ -11,6 +11,7 @@ from pipeline.looks import Found, compare_counts, compare_sums, expected_pair
 from pipeline.rows import Campaign, Comparison, Maturity
 from pipeline.stats.lifts import estimate_lift
 from pipeline.stats.means import MeanSummary
+from pipeline.stats.results import LiftResult
 from schemas.events import HOLDOUT
 
 PROPORTIONS: Final = {
@@ -80,7 +81,10 @@ class Pair(NamedTuple):
 
 def _compare(pair: Pair, metric: str, maturity: Maturity, *, decides: bool) -> Comparison:
     (found, method, lift_level), errors = pair.difference(metric)
-    lift = estimate_lift(found.control, found.treatment, *errors, confidence_level=lift_level)
+    lift = LiftResult(math.nan, math.nan, math.nan)
+    if lift_level is not None:
+        values = found.control, found.treatment
+        lift = estimate_lift(*values, *errors, confidence_level=lift_level)
     return Comparison(
         campaign_id=pair.campaign.campaign_id,
         metric=metric,

@@ -26,16 +26,21 @@ EXPECTED_RATES: Final[Mapping[str, float]] = {
 }
 """Guesses that tune the sequence for rare events, fixed for all campaigns: usual SMS rates
 (docs/statistics.md). A wrong guess makes it wider, never wrong."""
+_WIDEST: Final = 1 - 1e-12
+"""About 7 standard errors; nearer to 1 a float cannot tell levels apart."""
 NORMAL_FROM: Final = 50
 """Successes and failures in each arm from which the asymptotic sequence may be used."""
 
 
 class Found(NamedTuple):
-    """A difference and how it was found. `lift_level`: a level with the same reach for ratios."""
+    """A difference and how it was found. `lift_level`: a level with the same reach for ratios.
+
+    `None`: the sequence is still wider than any level can say.
+    """
 
     difference: DifferenceResult
     method: str
-    lift_level: float
+    lift_level: float | None
 
 
 def is_sequential(campaign: Campaign) -> bool:
@@ -103,8 +108,9 @@ def _is_rare(counts: Counts) -> bool:
     return min(hits, n - hits) < NORMAL_FROM
 
 
-def _reach(n: int, expected_n: float, level: float) -> float:
+def _reach(n: int, expected_n: float, level: float) -> float | None:
     """The confidence level at which a normal interval is as wide as the sequence."""
     if not n:
-        return level
-    return math.erf(widen_for_looks(n, expected_n, level) / math.sqrt(2))
+        return None
+    reach = math.erf(widen_for_looks(n, expected_n, level) / math.sqrt(2))
+    return reach if reach < _WIDEST else None

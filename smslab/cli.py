@@ -17,6 +17,7 @@ from smslab.doctor import doctor
 from smslab.kafka.command import kafka
 from smslab.options import DATA, JSON
 from smslab.pdu import pdu
+from smslab.plan import plan
 from smslab.processes import process_commands
 from smslab.reconcile import reconcile_files
 from smslab.results import show_reconciliation
@@ -90,5 +91,5 @@ def sql(query: str, data: Path, *, as_json: bool) -> None:
     console.print(table)
 
 
-for command in (demo, campaign, verdict, kafka, pdu, doctor, *process_commands()):
+for command in (demo, campaign, plan, verdict, kafka, pdu, doctor, *process_commands()):
     main.add_command(command)

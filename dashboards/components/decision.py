@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import tzinfo
+from typing import Final
 
 from dashboards import metrics
 from dashboards.components.economics import economics_html
@@ -61,12 +62,15 @@ def texts(words: Words, decision: Decision) -> str:
     return texts_html(words, decision) if decision.variants else ""
 
 
+_RULES: Final = {"fixed": "fixed", "sequential": "sequential", "bandit": "sequential"}
+
+
 def rule(words: Words, decision: Decision, zone: tzinfo) -> str:
     """How it is decided, folded."""
     campaign = decision.campaign
     lines = [
         words(
-            "rule.fixed",
+            f"rule.{_RULES.get(campaign.method, 'fixed')}",
             time=moment(campaign.defined_at_ms, zone),
             metric=metrics.name(words, campaign.metric),
             window=words.duration(campaign.window_ms / 1000),

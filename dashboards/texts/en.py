@@ -71,6 +71,13 @@ TEXTS: Final[dict[str, str]] = {
     "themselves as soon as sending starts.",
     "why.outcomes_not_mature": "{mature} of {audience} people have had their full {window}. Until "
     "everybody has, a lead can still turn, so no winner is named.",
+    "why.list_too_small": "{mature} of {audience} people have had their full {window}. Even then "
+    "this list cannot answer the question: the smallest difference in {metric} it can show is "
+    "{detectable}, and {limit} would matter. Test with more people.",
+    "why.outcomes_not_mature.sequential": "{mature} of {audience} people have had their full "
+    "{window}. The difference is not clear yet; as soon as it is, the verdict is here.",
+    "why.stopped_early": "It was clear before everybody had their time; the true gain is probably "
+    "a little smaller.",
     "why.treatment_earns_more": "{best} brings more {metric} than {other}: {best_value} against "
     "{other_value}. Luck alone hardly explains that.",
     "why.control_earns_more": "No new text beats {best}: {best_value} {metric}; the "
@@ -119,6 +126,9 @@ TEXTS: Final[dict[str, str]] = {
     "rule.fixed": "The rule was fixed at {time}, with the plan: {metric}, per person assigned, "
     "counted once everybody has had {window}. Looking earlier changes nothing, because no winner "
     "is named earlier.",
+    "rule.sequential": "The rule was fixed at {time}, with the plan: {metric}, per person "
+    "assigned, counted once they have had {window}. It may be read at any time: its ranges are "
+    "wider for that, and a verdict may come before the end.",
     "rule.error": "If the texts were equal, a wrong winner would be named at most 1 time in {n}.",
     "rule.limit": "Differences below {limit} count as none.",
     "rule.plan": "Plan version {version}, {hash}.",

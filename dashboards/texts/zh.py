@@ -67,6 +67,12 @@ TEXTS: Final[dict[str, str]] = {
     "why.nobody_assigned": "还没有人被分组。开始发送后，结果会自动显示在这里。",
     "why.outcomes_not_mature": "{audience} 人中有 {mature} 人已满 {window}。"
     "在所有人期满之前，领先仍可能逆转，因此不宣布胜者。",
+    "why.list_too_small": "{audience} 人中有 {mature} 人已满 {window}。即使所有人期满，"
+    "此名单也无法回答这个问题：它能看出的最小{metric}差别为 {detectable}，而您在意的是 {limit}。"
+    "请用更多人测试。",
+    "why.outcomes_not_mature.sequential": "{audience} 人中有 {mature} 人已满 {window}。"
+    "差别尚不明确；一旦明确，结论就会显示在这里。",
+    "why.stopped_early": "结论在所有人期满之前已经明确；真实增幅可能略小。",
     "why.treatment_earns_more": "{best} 的{metric}高于 {other}：{best_value} 对 {other_value}。"
     "很难只用运气解释。",
     "why.control_earns_more": "没有新文案胜过 {best}：其{metric}为 {best_value}，"
@@ -108,6 +114,8 @@ TEXTS: Final[dict[str, str]] = {
     "rule.title": "结论是怎么得出的？",
     "rule.fixed": "规则在 {time} 随计划一起固定：看每位被分配者的{metric}，"
     "等所有人满 {window} 后计算一次。提前查看不影响结果，因为不会提前宣布胜者。",
+    "rule.sequential": "规则在 {time} 随计划一起固定：看每位被分配者的{metric}，"
+    "满 {window} 后计入。可随时查看：区间因此更宽，结论也可能提前得出。",
     "rule.error": "如果各文案效果相同，误判出胜者的可能至多为 {n} 次中 1 次。",
     "rule.limit": "小于 {limit} 的差别视为没有差别。",
     "rule.plan": "计划版本 {version}，{hash}。",

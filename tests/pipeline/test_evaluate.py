@@ -56,7 +56,14 @@ def arms(a: int = 100, b: int = 100, **b_fields: int) -> list[Cohort]:
             "inside_minimum_effect",
         ),
         (arms(100, 300, opted_out=300), {}, "stop", "B", "opt_outs_in_limit"),
-        (arms(100, 300), {"audience_size": 30_000}, "collecting", None, "outcomes_not_mature"),
+        (arms(100, 300), {"audience_size": 30_000}, "collecting", None, "list_too_small"),
+        (
+            arms(100, 300),
+            {"audience_size": 30_000, "minimum_effect": 30.0},
+            "collecting",
+            None,
+            "outcomes_not_mature",
+        ),
         ([], {}, "collecting", None, "nobody_assigned"),
         (
             [cohort("A", 9000), cohort("B", 11_000), cohort(HOLDOUT, 2222)],

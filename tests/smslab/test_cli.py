@@ -193,3 +193,37 @@ def test_the_doctor_looks_into_kafka(kafka: str, tmp_path: Path) -> None:
     result = run("doctor", "--data", str(tmp_path), SMS_KAFKA=kafka)
     assert result.exit_code == 0, result.output
     assert f"Kafka at {kafka} has all topics" in result.output
+
+
+def test_the_plan_tells_what_a_list_can_answer(campaign: Path) -> None:
+    """Recipients for the effect that matters, the effect for the recipients there are, days."""
+    result = run(
+        "plan", str(campaign), "--deviation", "450", "--recipients", "2000", "--per-day", "1000"
+    )
+    assert result.exit_code == 0, result.output
+    for part in ("recipients are needed to find ¥0.20", "can show differences", "days"):
+        assert part in result.output
+    assert "cannot answer" in result.output
+    found = json.loads(run("plan", str(campaign), "--deviation", "450", "--json").stdout)
+    # (1.96 + 0.8416)^2 * 450^2 * 2 / 20^2 = 7948 controls, 45 % of everybody
+    assert found["needed"] == pytest.approx(7948 / 0.45, rel=0.001)
+    assert found["detectable_effect"] is None
+
+
+def test_a_plan_that_may_be_read_at_any_time_needs_more(campaign: Path) -> None:
+    """The factor of the sequence at its planned size, 1.91 for 5 % and 80 %."""
+    fixed = json.loads(run("plan", str(campaign), "--deviation", "450", "--json").stdout)
+    text = campaign.read_text("utf-8")
+    campaign.write_text(text.replace("method: fixed", "method: sequential"), "utf-8")
+    sequential = json.loads(run("plan", str(campaign), "--deviation", "450", "--json").stdout)
+    assert sequential["needed"] / fixed["needed"] == pytest.approx(1.91, abs=0.01)
+
+
+def test_a_plan_without_what_it_needs_says_so(campaign: Path) -> None:
+    """A rate needs its base, money its spread."""
+    result = run("plan", str(campaign))
+    assert (result.exit_code, "--deviation" in result.output) == (2, True)
+    text = campaign.read_text("utf-8")
+    campaign.write_text(text.replace("profit_per_recipient", "conversion_rate"), "utf-8")
+    result = run("plan", str(campaign))
+    assert (result.exit_code, "--base" in result.output) == (2, True)

@@ -29,6 +29,8 @@ def definition(
     minimum_effect: float = 3.0,
     audience_size: int | None = None,
     opt_out_margin: float | None = 0.01,
+    method: str = "fixed",
+    expected_n: int | None = None,
 ) -> CampaignDefined:
     """A campaign with two variants and a holdout."""
     return CampaignDefined(
@@ -55,7 +57,7 @@ def definition(
             margin=0.3,
             opt_out_cost_minor=800,
         ),
-        plan=Plan(),
+        plan=Plan(method=method, expected_n=expected_n),  # type: ignore[arg-type]
         guardrails={} if opt_out_margin is None else {"opt_out_rate": opt_out_margin},
         audience_size=audience_size,
     )

@@ -89,7 +89,16 @@ CASES: Mapping[str, Callable[[], Case]] = {
         definition(audience_size=20_000), arms(EVEN, {"A": 480, "B": 300, HOLDOUT: 40})
     ),
     "collecting": lambda: Case(
+        definition(audience_size=50_000, minimum_effect=20.0),
+        arms(EVEN, BETTER),
+        running_ms=WINDOW_MS // 2,
+    ),
+    "too_small": lambda: Case(
         definition(audience_size=50_000), arms(EVEN, BETTER), running_ms=WINDOW_MS // 2
+    ),
+    "early": lambda: Case(
+        definition(audience_size=50_000, method="sequential", expected_n=50_000),
+        arms(EVEN, BETTER),
     ),
     "nobody": lambda: Case(definition(audience_size=20_000), ()),
     "split": lambda: Case(
