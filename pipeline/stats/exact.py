@@ -88,9 +88,14 @@ def _nuisance(hits: int, total: int, alpha: float) -> tuple[Array, Array]:
 
 
 def _refined(grid: Array, sums: Array, total: int, tails: Array, peak: int) -> float:
-    """The maximum between the neighbours of the highest point of the grid."""
-    near = np.linspace(grid[max(0, peak - 1)], grid[min(len(grid) - 1, peak + 1)], 17)
-    return float((_binomial(sums, total, np.sin(near) ** 2) @ tails).max())
+    """The maximum between the neighbours of the highest point, in two rounds of a finer grid."""
+    best = 0.0
+    for _ in range(2):
+        grid = np.linspace(grid[max(0, peak - 1)], grid[min(len(grid) - 1, peak + 1)], 13)
+        chances = _binomial(sums, total, np.sin(grid) ** 2) @ tails
+        peak = int(chances.argmax())
+        best = float(chances[peak])
+    return best
 
 
 def _attained_tails(hits1: int, hits: int, n1: int, n2: int, sums: Array) -> Array:
