@@ -45,9 +45,9 @@ def _gate(
 GATES: Final = (
     _gate(looks.quiet_peeks, compare_proportions, 400, 20_000),
     _gate(looks.naive_peeks, looks.sequential, 400, 20_000),
-    _gate(looks.quiet_rare_peeks, compare_proportions, 150, 4_000),
+    _gate(looks.quiet_rare_peeks, compare_proportions, 150, 2_000),
     _gate(looks.quiet_money, compare_means, 150, 4_000),
-    _gate(looks.covered_always, looks.fixed_interval, 100, 10_000),
+    _gate(looks.covered_always, looks.fixed_interval, 100, 2_000),
     _gate(looks.covered_difference, compare_proportions, 300, 20_000),
     _gate(looks.fair_split, lambda counts: looks.split_once(counts) / 3, 20_000, 400_000),
     _gate(looks.broken_split, looks.split_live, 2_000, 50_000),

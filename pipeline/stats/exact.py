@@ -15,7 +15,7 @@ from pipeline.stats.results import NAN, Counts, check_counts
 Array = npt.NDArray[np.float64]
 TIE: Final = 1 + 1e-7
 """Tables as unlikely as the observed one count as such, rounding aside (as scipy does)."""
-GRID: Final = 64
+GRID: Final = 32
 TAIL: Final = 7.0
 MARGIN: Final = 12.0
 """Beyond `TAIL` deviations and `MARGIN` more a binomial, however skewed, has less than 1e-11."""
@@ -80,7 +80,7 @@ def _nuisance(hits: int, total: int, alpha: float) -> tuple[Array, Array]:
         low, high = 0.0, 1.0
     angles = math.asin(math.sqrt(low)), math.asin(math.sqrt(high))
     deviations = 2 * math.sqrt(total) * (angles[1] - angles[0])
-    grid = np.linspace(*angles, max(GRID, math.ceil(4 * deviations)))
+    grid = np.linspace(*angles, max(GRID, math.ceil(2.5 * deviations)))
     spread_low, spread_high = (TAIL * math.sqrt(total * p * (1 - p)) + MARGIN for p in (low, high))
     first = max(0, math.floor(total * low - spread_low))
     last = min(total, math.ceil(total * high + spread_high))
@@ -88,9 +88,14 @@ def _nuisance(hits: int, total: int, alpha: float) -> tuple[Array, Array]:
 
 
 def _refined(grid: Array, sums: Array, total: int, tails: Array, peak: int) -> float:
-    """The maximum between the neighbours of the highest point of the grid."""
-    near = np.linspace(grid[max(0, peak - 1)], grid[min(len(grid) - 1, peak + 1)], 17)
-    return float((_binomial(sums, total, np.sin(near) ** 2) @ tails).max())
+    """The maximum between the neighbours of the highest point, in two rounds of a finer grid."""
+    best = 0.0
+    for _ in range(2):
+        grid = np.linspace(grid[max(0, peak - 1)], grid[min(len(grid) - 1, peak + 1)], 13)
+        chances = _binomial(sums, total, np.sin(grid) ** 2) @ tails
+        peak = int(chances.argmax())
+        best = float(chances[peak])
+    return best
 
 
 def _attained_tails(hits1: int, hits: int, n1: int, n2: int, sums: Array) -> Array:

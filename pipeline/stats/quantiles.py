@@ -91,6 +91,5 @@ def _binomial_quantile(n: int, share: float, tail: float) -> int:
     if float(special.bdtr(0, n, share)) > tail:
         return 0
     guess = math.floor(float(special.bdtrik(tail, n, share)))
-    while float(special.bdtr(guess, n, share)) > tail:
-        guess -= 1
-    return guess + 1
+    # the inverse is a float: it may land a hair beyond the rank
+    return guess + (float(special.bdtr(guess, n, share)) <= tail)

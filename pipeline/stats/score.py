@@ -10,6 +10,7 @@ from scipy import optimize
 from pipeline.stats.results import Counts
 
 TOLERANCE = 1e-12
+NEWTON_STEPS = 3
 
 
 def score_statistic(control: Counts, treatment: Counts, difference: float) -> float:
@@ -93,4 +94,9 @@ def _restricted_share(control: Counts, treatment: Counts, difference: float) -> 
     p = math.copysign(math.sqrt(max(0.0, shift * shift - c / (3 * a))), q)
     cosine = max(-1.0, min(1.0, q / p**3)) if p else 1.0
     root = 2 * p * math.cos((math.pi + math.acos(cosine)) / 3) - shift
+    # steps of Newton: the arc cosine is right to 1e-8, which may be more than a rare rate
+    for _ in range(NEWTON_STEPS):
+        slope = (3 * a * root + 2 * b) * root + c
+        step = (((a * root + b) * root + c) * root + d) / slope if slope else 0.0
+        root -= step if abs(step) < 1e-6 else 0.0
     return min(1.0, max(0.0, -difference, root), 1.0 - max(0.0, difference))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from decimal import Decimal, localcontext
 from itertools import pairwise
 
 import numpy as np
@@ -81,7 +82,7 @@ def test_intervals_equal_the_published_table(
     assert (found.ci_lower, found.ci_upper) == pytest.approx(score, abs=6e-5)
 
 
-@given(SMALL, SMALL, st.floats(-0.9, 0.9))
+@given(SMALL, SMALL, st.floats(-0.9, 0.9).filter(lambda d: abs(d) > 1e-3))
 @settings(max_examples=60)
 def test_the_score_maximises_the_likelihood(
     control: tuple[int, int], treatment: tuple[int, int], difference: float
@@ -108,6 +109,30 @@ def test_the_score_maximises_the_likelihood(
     expected = (hits2 / n2 - hits1 / n1 - difference) / math.sqrt(variance * total / (total - 1))
     found = score_statistic(control, treatment, difference)
     assert found == pytest.approx(expected, rel=2e-4, abs=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("control", "treatment", "difference"),
+    [((3, 10**6), (9, 10**6), 2e-6), ((40, 10_000), (60, 10_000), 0.002)],
+)
+def test_the_score_of_rare_events_keeps_its_digits(
+    control: tuple[int, int], treatment: tuple[int, int], difference: float
+) -> None:
+    """Rates of a few in a million: the statistic equals one computed with 50 digits."""
+    (hits1, n1), (hits2, n2) = control, treatment
+    with localcontext() as context:
+        context.prec = 50
+        gap = Decimal(difference)
+        low, high = Decimal(0), 1 - gap
+        for _ in range(150):  # where the likelihood stops rising
+            p = (low + high) / 2
+            q = p + gap
+            slope = hits1 / p - (n1 - hits1) / (1 - p) + hits2 / q - (n2 - hits2) / (1 - q)
+            low, high = (p, high) if slope > 0 else (low, p)
+        variance = (low * (1 - low) / n1 + q * (1 - q) / n2) * (n1 + n2) / (n1 + n2 - 1)
+        expected = (Decimal(hits2) / n2 - Decimal(hits1) / n1 - gap) / variance.sqrt()
+    found = score_statistic(control, treatment, difference)
+    assert found == pytest.approx(float(expected), rel=1e-9)
 
 
 @given(SMALL, SMALL)
