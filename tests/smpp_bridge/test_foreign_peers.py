@@ -116,10 +116,10 @@ async def with_rusmppyc(port: int, seen: Seen, finished: Finished) -> None:
     )
     seen["id"] = response.message_id
     await wait_until(finished)
+    reading.cancel()  # the end of the connection is an error to it
     await client.unbind()
     with contextlib.suppress(rusmppyc.ConnectionClosedException):
         await client.close()  # closed by the answer to unbind already
-    reading.cancel()
 
 
 @pytest.mark.filterwarnings(
