@@ -229,6 +229,22 @@ def command_name(command_id: int) -> str:
     return CommandId(command_id).name.lower() if command_id in COMMAND_CLAUSES else "unknown"
 
 
+def command_clause(command_id: int) -> str:
+    """The clause that defines a PDU, "" for an unknown one."""
+    return COMMAND_CLAUSES[CommandId(command_id)] if command_id in COMMAND_CLAUSES else ""
+
+
+def tag_clause(tag: int) -> str:
+    """The clause that defines a TLV, "" for an unknown one."""
+    return TAG_CLAUSES[Tag(tag)] if tag in TAG_CLAUSES else ""
+
+
+def status_meaning(command_status: int) -> str:
+    """What a command_status says in words, "" when the specification has none."""
+    known = command_status in STATUS_MEANINGS
+    return STATUS_MEANINGS[CommandStatus(command_status)] if known else ""
+
+
 def status_name(command_status: int) -> str:
     """`ESME_…` of a command_status; numbers without a name keep their number.
 

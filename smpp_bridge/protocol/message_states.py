@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 STATES: Final = (
@@ -64,6 +65,7 @@ class ReceiptRules:
         return self.is_unknown_final if state == "UNKNOWN" else state in FINAL
 
 
+@lru_cache(maxsize=256)  # an operator has a dozen tokens
 def state_of_token(token: str) -> str:
     """The state that a token of `stat:` means; `UNKNOWN` when none is recognised.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Final
 
 _DATE: Final = re.compile(r"([0-9]{10,16})([+-]?)")
@@ -12,6 +13,7 @@ _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND: Final = timedelta(milliseconds=1)
 
 
+@lru_cache(maxsize=4096)  # receipts of one minute share their dates; pure, bounded
 def date_ms(text: str) -> int | None:
     """A receipt's date in Unix milliseconds; without a zone UTC is assumed. `None`: no date.
 

@@ -8,8 +8,9 @@ the id and the state (SMPP 3.4 §5.3.2.12, §5.3.2.35).
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import Final, Literal
+
+import msgspec
 
 from smpp_bridge.protocol.constants import (
     ESM_INTERMEDIATE,
@@ -33,13 +34,13 @@ __all__ = [
 ]
 
 _DEFAULT: Final = ReceiptRules()
+_TLVS: Final = frozenset({Tag.RECEIPTED_MESSAGE_ID, Tag.MESSAGE_STATE})
 _MAX_STATE: Final = 32
 _PROOFS: Final = ("sub", "dlvrd", "submit date", "done date", "err")
 """Fields of which an unmarked receipt has at least one; people do not write them."""
 
 
-@dataclass(frozen=True, slots=True)
-class Receipt:
+class Receipt(msgspec.Struct, frozen=True, gc=False):
     """One receipt. `message_id` "" when the operator left it out; dates in Unix ms."""
 
     message_id: str
@@ -67,8 +68,7 @@ def parse_receipt(request: DeliverSm | DataSm, rules: ReceiptRules = _DEFAULT) -
     if not is_marked and (kind != 0 or not rules.detects_unmarked):
         return None
     fields = fields_of(_text_of(request))
-    tlv_id, tlv_state = request.tlv(Tag.RECEIPTED_MESSAGE_ID), request.tlv(Tag.MESSAGE_STATE)
-    if not is_marked and tlv_id is None and tlv_state is None and not _looks_like(fields):
+    if not is_marked and not (_has_tlv(request) or _looks_like(fields)):
         return None
     return _receipt(request, fields, is_intermediate=kind == ESM_INTERMEDIATE, rules=rules)
 
@@ -117,8 +117,9 @@ def _receipt(
     is_intermediate: bool,
     rules: ReceiptRules,
 ) -> Receipt:
-    tlv_id = _id_of(request.tlv(Tag.RECEIPTED_MESSAGE_ID))
-    tlv_state = state_of_octets(request.tlv(Tag.MESSAGE_STATE))
+    tlvs = dict(reversed(request.tlvs))  # of several of a tag the first counts
+    tlv_id = _id_of(tlvs.get(Tag.RECEIPTED_MESSAGE_ID))
+    tlv_state = state_of_octets(tlvs.get(Tag.MESSAGE_STATE))
     text_id = fields.get("id", "")
     raw_state = fields.get("stat") or tlv_state or ""
     state = tlv_state or state_of_token(raw_state)
@@ -129,11 +130,15 @@ def _receipt(
         raw_state=raw_state[:_MAX_STATE],
         state=state,
         is_final=False if is_intermediate else rules.is_final(state),
-        err=fields.get("err") or _network_error(request),
+        err=fields.get("err") or _network_error(tlvs.get(Tag.NETWORK_ERROR_CODE)),
         submitted_at_ms=date_ms(fields.get("submit date", "")),
         done_at_ms=date_ms(fields.get("done date", "")),
         source="data_sm" if isinstance(request, DataSm) else source,
     )
+
+
+def _has_tlv(request: DeliverSm | DataSm) -> bool:
+    return any(tag in _TLVS for tag, _ in request.tlvs)
 
 
 def _looks_like(fields: dict[str, str]) -> bool:
@@ -151,6 +156,8 @@ def _text_of(request: DeliverSm | DataSm) -> str:
     as the same octets in a submit_sm_resp are.
     """
     header, data = data_of(request)
+    if data[:3] == b"id:" and b"\0" not in data:
+        return data.decode("latin-1")  # nearly all of them
     if not header and b"\0" < data[:1] < b" ":
         _, data = split_udh(data)  # a header without its flag: no receipt starts like that
     coding = "latin-1"
@@ -166,9 +173,8 @@ def _id_of(value: bytes | None) -> str:
     return "" if value is None else value.split(b"\0", 1)[0].decode("latin-1").strip()
 
 
-def _network_error(request: DeliverSm | DataSm) -> str | None:
+def _network_error(value: bytes | None) -> str | None:
     """The number in network_error_code (§5.3.2.31): behind the network type, if that is there."""
-    value = request.tlv(Tag.NETWORK_ERROR_CODE)
     if not value:
         return None
     return str(int.from_bytes(value[-2:], "big"))

@@ -77,7 +77,7 @@ class AlertReceived:
 
 @dataclass(frozen=True, slots=True)
 class OutbindReceived:
-    """The SMSC has something for us and asks us to bind as receiver (§2.7.1, §4.1.7)."""
+    """The SMSC has something for us and asks us to bind as receiver (§2.2.1, §4.1.7)."""
 
     request: pdu.Outbind
 

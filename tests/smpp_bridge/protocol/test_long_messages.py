@@ -13,7 +13,11 @@ from smpp_bridge.protocol.constants import ESM_UDHI, Tag
 from smpp_bridge.protocol.long_messages import Joined, Joiner, Method, messages_of, place_of
 from smpp_bridge.protocol.pdu import DataSm, DeliverSm
 
-ANY_TEXT = st.text(st.characters(exclude_categories=("Cs",)), max_size=600)
+ANY_TEXT = st.builds(
+    lambda text, times: text * times,  # so that most have several parts
+    st.text(st.characters(exclude_categories=("Cs",)), max_size=30),
+    st.integers(1, 30),
+)
 METHODS: tuple[Method, ...] = ("udh8", "udh16", "sar", "payload")
 LONG = "€uro {braces} 😀 " * 30
 

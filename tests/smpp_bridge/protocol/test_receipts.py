@@ -133,6 +133,7 @@ def test_a_receipt_of_the_collection_is_read(number: int) -> None:
         ("done date:20230210145400", 1676040840000),
         ("done date:180711070000012+", 1531292400000 - 3 * 3600_000),
         ("done date:9999999999", None),
+        ("done date:26051012103000", None),
     ],
 )
 def test_dates_of_every_width_are_read(text: str, expected_ms: int | None) -> None:
@@ -315,6 +316,7 @@ def test_the_tolerant_reading_finds_its_fields(
         b"id: 5 status: sent, please STOP",
         b"my id:5 stat:ok sub:no",
         b"DELIVRD",
+        b"id:5 stat:delivered",
         b"order id:77 done date:tomorrow?",
     ],
 )

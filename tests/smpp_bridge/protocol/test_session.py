@@ -323,6 +323,28 @@ def test_unbind_waits_for_what_is_in_flight_and_refuses_new_work() -> None:
     assert carry(smsc, esme) == [session_events.Closed("unbound", ())]
 
 
+def test_unbind_waits_for_the_answer_to_what_was_sent() -> None:
+    """A submit_sm whose answer is under way is not cut off, for as long as it may take."""
+    esme, _ = pair()
+    sequence = esme.send(pdu.SubmitSm(), "m1", 0)
+    esme.data_to_send()
+    esme.unbind()
+    assert esme.data_to_send() == b""
+    esme.receive_data(encode(pdu.SubmitSmResp(sequence_number=sequence)), 0)
+    assert esme.data_to_send() == encode(pdu.Unbind(sequence_number=sequence + 1))
+
+
+def test_unbind_goes_out_when_the_answer_has_expired() -> None:
+    """A peer that never answers cannot hold the goodbye back."""
+    esme, _ = pair()
+    esme.send(pdu.SubmitSm(), "m1", 0)
+    esme.data_to_send()
+    esme.unbind()
+    esme.tick(60)
+    assert esme.events() == [session_events.Expired("m1")]
+    assert encode(pdu.Unbind(sequence_number=3)) in esme.data_to_send()
+
+
 def test_an_unbind_without_answer_ends_in_time() -> None:
     """A peer that never answers the goodbye does not hold the connection."""
     esme, _ = pair()
@@ -357,6 +379,25 @@ def test_an_unbind_resp_that_nobody_asked_for_changes_nothing() -> None:
     esme.receive_data(encode(pdu.UnbindResp(sequence_number=1)), 0)
     assert isinstance(esme.events()[0], session_events.Unexpected)
     assert esme.is_bound
+
+
+def test_what_comes_in_is_activity() -> None:
+    """A receiver that only listens is not inactive."""
+    esme = Session("esme", now=0, timeouts=Timeouts(enquire_link_s=1000, inactivity_s=100))
+    smsc = Session("smsc", now=0)
+    bind(esme, smsc, "RX")
+    smsc.send(pdu.DeliverSm(), "d1", 50)
+    carry(smsc, esme, 50)
+    esme.tick(149)
+    assert esme.is_bound
+
+
+def test_the_numbers_of_link_checks_are_not_given_to_messages() -> None:
+    """They wait for an answer as well, though they take no slot of the window."""
+    esme, _ = pair()
+    esme.tick(30)  # enquire_link with number 2
+    esme.window._last = 1
+    assert esme.send(pdu.SubmitSm(), "m1", 30) == 3
 
 
 def test_an_inactive_session_unbinds() -> None:

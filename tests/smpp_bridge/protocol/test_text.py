@@ -21,8 +21,14 @@ from smpp_bridge.protocol.text import (
     split_udh,
 )
 
-GSM_TEXT = st.text(st.sampled_from(sorted(gsm7.SEPTETS)), max_size=500)
-ANY_TEXT = st.text(st.characters(exclude_categories=("Cs",)), max_size=300)
+
+def repeated(characters: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
+    """Texts of which most have several parts."""
+    return st.builds(lambda t, n: t * n, st.text(characters, max_size=40), st.integers(1, 20))
+
+
+GSM_TEXT = repeated(st.sampled_from(sorted(gsm7.SEPTETS)))
+ANY_TEXT = repeated(st.characters(exclude_categories=("Cs",)))
 
 
 def joined(text: str) -> str:
