@@ -26,7 +26,6 @@ from smpp_bridge.protocol.receipts import ReceiptRules, body_of, candidates_of, 
 from smpp_bridge.protocol.text import UCS2_CODING, encode_text
 
 HOUR_MS: Final = 3_600_000
-_DEFAULT_RULES: Final = ReceiptRules()
 _MAX_VALIDITY_S: Final = 99 * 24 * 3600
 """Relative validity has two digits for days when years and months stay zero."""
 
@@ -142,7 +141,6 @@ def received(
     rules: ReceiptRules,
     default_region: str,
     now_ms: int,
-    rules: ReceiptRules = _DEFAULT_RULES,
 ) -> ReceiptReceived | InboundReceived:
     """The event of a deliver_sm or data_sm; `rules` are those of the connection.
 
