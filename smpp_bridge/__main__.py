@@ -52,7 +52,10 @@ async def _run(
     async with AsyncExitStack() as stack:
         publisher = KafkaPublisher(settings.kafka, client_id="smslab-bridge")
         await stack.enter_async_context(publisher)
-        bridge, metrics = assemble(settings, config, publisher, journal)
+        try:
+            bridge, metrics = assemble(settings, config, publisher, journal)
+        except OSError as error:
+            raise CannotRun(f"SMS_BRIDGE_DATA == {settings.data}: {error.strerror}.") from error
         host, port = settings.health_host, settings.health_port
         endpoint = serve_health(host, port, bridge.probe, routes=[metrics])
         try:

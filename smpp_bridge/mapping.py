@@ -18,6 +18,7 @@ from schemas.events import (
 )
 from schemas.subject import Tokenizer
 from smpp_bridge.protocol import constants
+from smpp_bridge.protocol.codec import encode
 from smpp_bridge.protocol.constants import CommandStatus
 from smpp_bridge.protocol.keywords import classify_reply
 from smpp_bridge.protocol.pdu import DataSm, DeliverSm, SubmitSm
@@ -66,7 +67,7 @@ def parts_of(request: MessageRequested) -> list[Part]:
     encoded = encode_text(request.text, reference=reference)
     source_ton, source_npi = _sender_type(request.source_addr)
     bodies = encoded.parts
-    return [
+    parts = [
         Part(
             request,
             SubmitSm(
@@ -87,6 +88,8 @@ def parts_of(request: MessageRequested) -> list[Part]:
         )
         for number, body in enumerate(bodies, 1)
     ]
+    encode(parts[0].submit_sm)  # raises here, where it is one dead letter, and not at the socket
+    return parts
 
 
 def submitted(

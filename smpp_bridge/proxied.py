@@ -11,11 +11,10 @@ from schemas.events import MessageSubmitted
 from schemas.subject import Tokenizer
 from smpp_bridge.configuration import Account, ContentTag
 from smpp_bridge.mapping import msisdn_of
-from smpp_bridge.protocol.constants import Tag
 from smpp_bridge.protocol.long_messages import place_of
 from smpp_bridge.protocol.pdu import DataSm, DeliverSm, SubmitSm
 from smpp_bridge.protocol.receipts import ReceiptRules, candidates_of, parse_receipt
-from smpp_bridge.protocol.text import body_of, encoding_of_coding, segments_of
+from smpp_bridge.protocol.text import Encoding, body_of, data_of, encoding_of_coding
 
 MAX_OWNED: Final = 200_000
 """Ids and addresses that are remembered, about 150 B each: 30 MB, an hour at 50 messages/s."""
@@ -23,6 +22,8 @@ MAX_LONG: Final = 10_000
 """Long messages whose parts are still coming."""
 LONG_MS: Final = 300_000
 """So long parts of one reference are parts of one message, a part sent again included."""
+_OCTETS: Final[dict[Encoding, tuple[int, int]]] = {"gsm7": (160, 153), "ucs2": (140, 134)}
+"""Of one segment alone and of one among several, as they stand in SMPP (GSM-7 unpacked)."""
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
 
@@ -57,8 +58,14 @@ class Tagger:
     def __init__(self, rules: Iterable[ContentTag]) -> None:
         self._rules = tuple(rules)
 
+    def tag_of(self, request: SubmitSm | DataSm) -> str | None:
+        """The tag of a message, or `None`; the text is decoded only where a rule asks for it."""
+        needs_text = any(rule.text is not None for rule in self._rules)
+        text = body_of(request) if needs_text else ""
+        return self.tag(text, request.source_addr.decode("latin-1"))
+
     def tag(self, text: str, source_addr: str) -> str | None:
-        """The tag of a message, or `None`."""
+        """The tag of a text from a sender, or `None`."""
         for rule in self._rules:
             if rule.text is not None and not rule.text.search(text):
                 continue
@@ -100,8 +107,7 @@ class Clerk:
         self._count += 1
         name = f"{self._instance}-{self._count}"
         source_addr = request.source_addr.decode("latin-1")
-        text = body_of(request)
-        tag = self._tagger.tag(text, source_addr)
+        tag = self._tagger.tag_of(request)
         place = place_of(request)
         message_id = name
         if place is not None:
@@ -111,8 +117,7 @@ class Clerk:
                 known = _Long(name, None, now_ms + LONG_MS)
             message_id, tag = known.message_id, known.content_tag or tag
             self._long.put(key, known._replace(content_tag=tag))
-        is_payload = request.tlv(Tag.MESSAGE_PAYLOAD) is not None
-        encoding = encoding_of_coding(request.data_coding)
+        encoding: Encoding = "ucs2" if encoding_of_coding(request.data_coding) == "ucs2" else "gsm7"
         return MessageSubmitted(
             event_id=name,
             occurred_at_ms=now_ms,
@@ -123,11 +128,17 @@ class Clerk:
             outcome="unknown",
             part=place.number if place else 1,
             parts=place.total if place else 1,
-            segments=segments_of(text).segments if is_payload and place is None else 1,
-            encoding="ucs2" if encoding == "ucs2" else "gsm7",
+            segments=1 if place else _segments_of(data_of(request)[1], encoding),
+            encoding=encoding,
             account=account,
             content_tag=tag,
         )
+
+
+def _segments_of(body: bytes, encoding: Encoding) -> int:
+    """Of a message that the SMSC will split itself (message_payload); by octets: it may be long."""
+    single, each = _OCTETS[encoding]
+    return 1 if len(body) <= single else -(-len(body) // each)
 
 
 class Owners:

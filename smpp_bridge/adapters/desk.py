@@ -27,6 +27,8 @@ MAX_QUEUED: Final = 10_000
 MAX_WAITING: Final = 1000
 """deliver_sm that wait for a slow ESME; beyond, they are refused, so that no account fills the
 connection it shares with others (4000 unanswered by default)."""
+_HANDSHAKE_S: Final = 10.0
+"""As long as a bind may take; asyncio's 60 s would be a cheap way to hold sockets."""
 _TICK_S: Final = 0.5
 
 log = logging.getLogger(__name__)
@@ -114,7 +116,11 @@ class Desk:
         loop = asyncio.get_running_loop()
         try:
             self._server = await loop.create_server(
-                lambda: Front(self, self._config), host, port, ssl=self._tls
+                lambda: Front(self, self._config),
+                host,
+                port,
+                ssl=self._tls,
+                ssl_handshake_timeout=_HANDSHAKE_S if self._tls else None,
             )
         except (OSError, ssl.SSLError) as error:
             raise CannotRun(

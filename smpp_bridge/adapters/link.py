@@ -104,6 +104,12 @@ class Link(asyncio.Protocol):
         self._flush_is_due = False
         self.flush()
 
+    def abort(self) -> None:
+        """Drop the connection; what was not written never will be."""
+        self.session.data_to_send()
+        if self._transport is not None:
+            self._transport.abort()
+
     def tick(self) -> None:
         """Let time pass in the session, unless its answers may lie unread."""
         if self._is_reading:

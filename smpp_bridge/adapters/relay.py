@@ -182,6 +182,8 @@ class Relay:
         try:
             self._log.write()
         except OSError as error:
+            for link in used:
+                link.abort()  # what is not in the log must not go out
             self._fail(error)
             return
         for link in used:

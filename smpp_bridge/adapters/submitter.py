@@ -165,7 +165,9 @@ class Submitter:
         try:
             self._journal.write()
         except OSError as error:
-            self._fail(error)  # nothing of this turn has been written to a socket
+            for link in used:
+                link.abort()  # nothing of this turn has been written to a socket, nor will be
+            self._fail(error)
             return
         for link in used:
             link.flush()

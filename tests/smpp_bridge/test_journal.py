@@ -62,6 +62,21 @@ def test_the_next_day_remembers_and_old_days_are_forgotten(tmp_path: Path) -> No
     assert sorted(path.stem for path in tmp_path.glob("*.journal")) == ["6", str(5 + KEPT_DAYS)]
 
 
+def test_a_step_back_never_commits_beyond_what_is_unfinished() -> None:
+    """After a rebalance reading begins again lower: what was finished above is not the front."""
+    offsets = Offsets()
+    for offset in (100, 101):
+        offsets.begin(offset)
+    for offset in range(50, 102):
+        offsets.begin(offset)
+    offsets.finish(100)
+    offsets.finish(101)
+    assert offsets.committable() is None
+    for offset in range(50, 100):
+        offsets.finish(offset)
+    assert offsets.committable() == 102
+
+
 def test_two_processes_never_share_a_journal(tmp_path: Path) -> None:
     """Both would send the same messages; the lock goes with the process that holds it."""
     first = Journal(tmp_path, day=5)

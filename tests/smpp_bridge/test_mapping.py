@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -18,18 +20,18 @@ TOKENIZER = Tokenizer(SubjectKey("k1", bytes(32)))
 
 def request(text: str = "hi", **fields: object) -> MessageRequested:
     """One request."""
-    return MessageRequested(
-        event_id="e",
-        occurred_at_ms=0,
-        subject=TOKENIZER.token("8613800000001"),
-        message_id="m1",
-        connection="c",
-        source_addr="10690001",
-        destination="8613800000001",
-        text=text,
-        purpose="promotional",
-        **fields,  # type: ignore[arg-type]
-    )
+    values: dict[str, Any] = {
+        "event_id": "e",
+        "occurred_at_ms": 0,
+        "subject": TOKENIZER.token("8613800000001"),
+        "message_id": "m1",
+        "connection": "c",
+        "source_addr": "10690001",
+        "destination": "8613800000001",
+        "text": text,
+        "purpose": "promotional",
+    }
+    return MessageRequested(**values | fields)
 
 
 def event_of(pdu: DeliverSm, now_ms: int = 0, **rules: bool) -> ReceiptReceived | InboundReceived:
@@ -75,6 +77,22 @@ def test_a_long_text_becomes_parts_with_one_reference() -> None:
     assert [(part.number, part.total) for part in parts] == [(1, 2), (2, 2)]
     assert {part.submit_sm.esm_class for part in parts} == {ESM_UDHI}
     assert len({part.submit_sm.short_message[3] for part in parts}) == 1
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"source_addr": "1" * 21},
+        {"source_addr": "店"},
+        {"source_addr": "a\0b"},
+        {"destination": "8" * 21},
+        {"destination": "店"},
+    ],
+)
+def test_what_does_not_fit_into_smpp_is_refused_before_it_is_queued(fields: dict[str, str]) -> None:
+    """A dead letter; at the socket it would stop the pump for everybody."""
+    with pytest.raises(ValueError, match=r"must be|can't encode"):
+        parts_of(request(**fields))
 
 
 def test_validity_is_relative_so_clocks_need_not_agree() -> None:

@@ -5,9 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-import aiohttp
 import pytest
-from prometheus_client.parser import text_string_to_metric_families
 
 from runtime.kafka import KafkaPublisher
 from schemas.topics import MESSAGE_SUBMITTED
@@ -15,22 +13,11 @@ from smpp_bridge.adapters import metrics
 from smpp_bridge.protocol import pdu
 from smpp_bridge.protocol.constants import ESM_RECEIPT, CommandStatus
 from tests.support.bridge import environment, of_connection, requested
+from tests.support.metrics import samples_at
 from tests.support.processes import process
 from tests.support.smsc import Smsc, run_smsc
 from tests.support.sockets import free_port
 from tests.support.topics import TopicReader, wait_until
-
-
-async def samples_at(port: int) -> dict[tuple[str, frozenset[tuple[str, str]]], float]:
-    """Name and labels → value, as scraped."""
-    url = f"http://127.0.0.1:{port}/metrics"
-    async with aiohttp.ClientSession() as session, session.get(url) as response:
-        text = await response.text()
-    return {
-        (sample.name, frozenset(sample.labels.items())): sample.value
-        for family in text_string_to_metric_families(text)
-        for sample in family.samples
-    }
 
 
 @pytest.mark.kafka

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,8 @@ class FakeLink:
         self.session = self
         self.window = window
         self.sent: list[tuple[SubmitSm, Any]] = []
+        self.is_flushed = False
+        self.is_aborted = False
 
     def can_submit(self) -> bool:
         """Whether a slot is free."""
@@ -44,7 +47,12 @@ class FakeLink:
         return asyncio.get_running_loop().time()
 
     def flush(self) -> None:
-        """Nothing to flush."""
+        """What was sent is on the wire."""
+        self.is_flushed = True
+
+    def abort(self) -> None:
+        """What was sent is not on the wire."""
+        self.is_aborted = True
 
 
 class Desk:
@@ -55,6 +63,7 @@ class Desk:
         self.link = FakeLink()
         self.results: list[MessageSubmitted] = []
         self.finished: list[str] = []
+        self.failures: list[BaseException] = []
         self._waiting: list[Callable[[BaseException | None], None]] = []
         self._journal = Journal(folder, day=1)
         self.submitter = Submitter(
@@ -63,7 +72,7 @@ class Desk:
             journal=self._journal,
             publisher=self,  # type: ignore[arg-type]
             counts=Counts(),
-            fail=pytest.fail,
+            fail=self.failures.append,
         )
 
     def put_event(
@@ -126,6 +135,14 @@ class Desk:
     def close(self) -> None:
         """Let go of the journal."""
         self._journal.close()
+
+    def fill_disk(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """From now on the journal cannot be written."""
+
+        def full() -> None:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+        monkeypatch.setattr(self._journal, "write", full)
 
 
 @pytest.fixture
@@ -314,3 +331,15 @@ async def test_the_rate_holds_back_what_the_window_would_allow(tmp_path: Path, d
         await desk.offer(f"m{number}")
     assert len(desk.texts) < 8
     await wait_until(lambda: len(desk.texts) == 8)
+
+
+async def test_nothing_is_sent_that_the_journal_does_not_hold(
+    tmp_path: Path, desks: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A full disk: the link is dropped with its unsent octets, and the process ends."""
+    desks.append(desk := Desk(tmp_path))
+    with monkeypatch.context() as patched:
+        desk.fill_disk(patched)
+        await desk.offer("m1")
+    assert (desk.link.is_flushed, desk.link.is_aborted) == (False, True)
+    assert [type(error) for error in desk.failures] == [OSError]

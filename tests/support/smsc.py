@@ -7,7 +7,7 @@ import ssl
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 from smpp_bridge.protocol import pdu
 from smpp_bridge.protocol.constants import CommandStatus
@@ -95,17 +95,22 @@ class Peer(asyncio.Protocol):
             self._transport.close()
 
 
+S = TypeVar("S", bound=Smsc)
+
+
 @asynccontextmanager
-async def run_smsc(smsc: Smsc, *, tls: ssl.SSLContext | None = None) -> AsyncIterator[Smsc]:
+async def run_smsc(
+    smsc: S, *, tls: ssl.SSLContext | None = None, peer: Callable[[S], Peer] | None = None
+) -> AsyncIterator[S]:
     """Listen on a free port while the block runs."""
     server = await asyncio.get_running_loop().create_server(
-        lambda: Peer(smsc), "127.0.0.1", 0, ssl=tls
+        lambda: (peer or Peer)(smsc), "127.0.0.1", 0, ssl=tls
     )
     smsc.port = server.sockets[0].getsockname()[1]
     try:
         yield smsc
     finally:
         server.close()
-        for peer in smsc.peers:
-            peer._transport.abort()
+        for each in smsc.peers:
+            each._transport.abort()
         await asyncio.sleep(0)
