@@ -1,4 +1,4 @@
-"""`smslab plan`: before sending, how many recipients a question needs, or what a list can answer."""
+"""`smslab plan`: how many recipients a question needs, or what a list can answer."""
 
 from __future__ import annotations
 
@@ -188,7 +188,7 @@ def _lines(
     if answer.guardrail_needed is not None:
         yield f"{count(answer.guardrail_needed)} are needed to show that opt-outs stay in limit."
     if answer.days is not None and per_day is not None:
-        yield f"At {count(per_day)} a day the verdict takes {answer.days:.1f} days, window included."
+        yield f"At {count(per_day)} a day it takes {answer.days:.1f} days, window included."
 
 
 def _without_nan(found: dict[str, Any]) -> dict[str, Any]:
