@@ -16,7 +16,30 @@ ROOT = Path(__file__).parents[2]
 async def process(
     module: str, environment: Mapping[str, str]
 ) -> AsyncIterator[asyncio.subprocess.Process]:
-    """Run `python -m module` while the block runs; killed at the end if it still lives."""
+    """Run `python -m module` while the block runs; killed at the end if it still lives.
+
+    Its logs are read and thrown away: a full pipe would stop it in the middle of a log line.
+    """
+    async with _started(module, environment) as started:
+        assert started.stderr is not None
+        draining = asyncio.ensure_future(_drain(started.stderr))
+        try:
+            yield started
+        finally:
+            if started.returncode is None:
+                started.kill()
+            await draining
+
+
+async def _drain(stream: asyncio.StreamReader) -> None:
+    while await stream.read(65_536):
+        pass
+
+
+@asynccontextmanager
+async def _started(
+    module: str, environment: Mapping[str, str]
+) -> AsyncIterator[asyncio.subprocess.Process]:
     started = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
@@ -36,7 +59,7 @@ async def process(
 
 async def sentence_of(module: str, environment: Mapping[str, str]) -> tuple[int, str]:
     """Run a process that must give up: exit code and what it said."""
-    async with process(module, environment) as started:
+    async with _started(module, environment) as started:
         async with asyncio.timeout(20):
             _, error = await started.communicate()
         assert started.returncode is not None
