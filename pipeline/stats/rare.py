@@ -125,14 +125,9 @@ def watch_rare_proportions(
     )
     first, second = watch(*control), watch(*treatment)
     evidence = _least_evidence(control, treatment, tune_rare(expected_rate, expected_n, half))
-    return DifferenceResult(
-        first.estimate,
-        second.estimate,
-        second.estimate - first.estimate,
-        second.ci_lower - first.ci_upper,
-        second.ci_upper - first.ci_lower,
-        min(1.0, 2 * math.exp(-evidence)),
-    )
+    rates = first.estimate, second.estimate, second.estimate - first.estimate
+    bounds = second.ci_lower - first.ci_upper, second.ci_upper - first.ci_lower
+    return DifferenceResult(*rates, *bounds, min(1.0, 2 * math.exp(-evidence)))
 
 
 def _log_marginal(successes: int, trials: int, prior: tuple[float, float]) -> float:
