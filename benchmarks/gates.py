@@ -61,7 +61,7 @@ GATES: Final = (
     _gate(decisions.thompson_floor, decisions.greedy, 200, 2_000),
     _gate(decisions.harmful_ships, decisions.point_estimate, 2_000, 40_000),
     _gate(decisions.harmless_ships, decisions.never_ok, 1_000, 40_000),
-    _gate(decisions.false_winners, decisions.unadjusted, 300, 20_000),
+    _gate(decisions.false_winners, decisions.unadjusted, 300, 5_000),
 )
 
 

@@ -112,10 +112,9 @@ def compare_within_periods(
 ) -> DifferenceResult:
     """Compare two arms of a bandit: differences within periods of equal shares, then weighted.
 
-    Shares that follow the evidence also follow the time of day; summing over periods would
-    compare mornings with evenings. Weights are the recipients of a period, variances Welch's
-    of each, the test normal. Valid for hundreds of recipients an arm and period, and a
-    **fixed horizon** that does not depend on the outcomes.
+    Shares that follow the evidence also follow the time of day: a plain sum would compare
+    mornings with evenings. Weights are a period's recipients, variances Welch's, the test normal.
+    Valid for hundreds of recipients an arm and period, at a **fixed horizon**.
 
     Args:
         control: One summary per period.

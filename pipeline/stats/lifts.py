@@ -28,9 +28,8 @@ def estimate_lift(
     """Estimate treatment / control − 1 for independent arms.
 
     The log ratio has variance (s_t/t)² + (s_c/c)² by the delta method; for proportions it is
-    Katz's. Use `fieller` where the control's mean may be near 0. An interval, never a test:
-    there is one hypothesis per metric, that the absolute difference is 0. Valid for a **fixed
-    horizon**.
+    Katz's. Use `fieller` where the control's mean may be near 0. An interval, never a test: the
+    one hypothesis per metric is about the difference. Valid for a **fixed horizon**.
 
     Args:
         control: Mean or share of the control.
@@ -58,23 +57,24 @@ def estimate_lift(
     check_choice("method", method, ("log_ratio", "fieller"))
     if not control > 0:
         return LiftResult(NAN, NAN, NAN)
-    ratio = treatment / control
-    if method == "fieller":
-        found = divide_estimates(
-            treatment,
-            control,
-            treatment_error**2,
-            control_error**2,
-            0.0,
-            confidence_level=confidence_level,
-        )
-        return LiftResult(ratio - 1, found.ci_lower - 1, found.ci_upper - 1)
-    if not treatment > 0:
+    if method == "log_ratio":
+        spread = z * math.hypot(control_error / control, _divide(treatment_error, treatment))
+        return _log_lift(treatment / control, spread)
+    variances = treatment_error**2, control_error**2
+    found = divide_estimates(treatment, control, *variances, 0.0, confidence_level=confidence_level)
+    return LiftResult(*(bound - 1 for bound in found))
+
+
+def _divide(error: float, treatment: float) -> float:
+    return error / treatment if treatment else NAN
+
+
+def _log_lift(ratio: float, spread: float) -> LiftResult:
+    if not ratio > 0:
         return LiftResult(NAN, NAN, NAN)
-    spread = z * math.hypot(control_error / control, treatment_error / treatment)
     if not math.isfinite(spread):
         return LiftResult(ratio - 1, NAN, NAN)
-    # expm1 keeps the digits of a small lift; 700 is the largest exponent of a float
+    # 700: about the largest exponent of a float
     lower = ratio * math.exp(-spread) - 1
     upper = ratio * math.exp(spread) - 1 if spread < 700 else math.inf
     return LiftResult(ratio - 1, lower, upper)

@@ -16,6 +16,7 @@ from pipeline.stats.results import (
     check_choice,
     check_confidence,
     check_counts,
+    divide,
     two_sided_critical,
     two_sided_pvalue,
 )
@@ -106,14 +107,11 @@ def compare_proportions(
 ) -> DifferenceResult:
     """Compare two proportions: treatment minus control.
 
-    `newcombe` joins the Wilson limits of the arms; its p-value is the z test with the variance
-    pooled under equality, or Boschloo's exact test where an expected count is below 5. Interval
-    and p-value then rest on different variances and can disagree at the edge, so a decision
-    reads the interval only. `score` inverts one statistic (Miettinen & Nurminen) for both:
-    they always agree, at ten times the computing.
-
-    Valid for independent recipients and a **fixed horizon**: look once, when the plan says so.
-    While data arrive use `watch_proportions`, for rare events `watch_rare_proportions`.
+    `newcombe` joins the arms' Wilson limits; its p-value is the pooled z test, or Boschloo's
+    exact test where an expected count is below 5. The two can disagree at the edge, so a
+    decision reads the interval only. `score` inverts one statistic for both: they always agree,
+    at twenty times the computing. Valid for independent recipients and a **fixed horizon**;
+    while data arrive use `watch_proportions` or `watch_rare_proportions`.
 
     Args:
         control: (successes, trials).
@@ -121,8 +119,7 @@ def compare_proportions(
         confidence_level: Of the interval.
         method: Which interval.
 
-    Returns: `nan` where an arm has no trials; the p-value is `nan` when nobody or everybody
-        succeeded. Never raises on data.
+    Returns: `nan` where an arm is empty; p-value `nan` when nobody or everybody succeeded.
 
     Raises:
         ValueError: If the level is outside (0, 1), a pair is none or the method unknown.
@@ -134,27 +131,20 @@ def compare_proportions(
         >>> r = compare_proportions((48, 80), (56, 70))  # Newcombe (1998b), table II, case (a)
         >>> round(r.effect_size, 4), round(r.ci_lower, 4), round(r.ci_upper, 4)
         (0.2, 0.0524, 0.3339)
-        >>> r = compare_proportions((48, 80), (56, 70), method="score")  # the same, method 6
-        >>> round(r.ci_lower, 4), round(r.ci_upper, 4)
-        (0.0528, 0.3382)
     """
     z = two_sided_critical(confidence_level)
     check_choice("method", method, ("newcombe", "score"))
     check_counts(*control)
     check_counts(*treatment)
-    (control_hits, control_n), (treatment_hits, treatment_n) = control, treatment
-    if control_n == 0 or treatment_n == 0:
-        shares = [h / n if n else NAN for h, n in (control, treatment)]
-        return DifferenceResult(shares[0], shares[1], NAN, NAN, NAN, NAN)
-    p1, p2 = control_hits / control_n, treatment_hits / treatment_n
-    if method == "score":
-        bounds = score_interval(control, treatment, z)
-        pvalue = two_sided_pvalue(score_statistic(control, treatment, 0.0))
-    else:
-        bounds = newcombe_bounds(control, treatment, z)
-        pvalue = _pvalue(control, treatment)
-    undefined = control_hits + treatment_hits in {0, control_n + treatment_n}
-    return DifferenceResult(p1, p2, p2 - p1, *bounds, NAN if undefined else pvalue)
+    p1, p2 = divide(*control), divide(*treatment)
+    hits, trials = control[0] + treatment[0], control[1] + treatment[1]
+    if not (control[1] and treatment[1]):
+        return DifferenceResult(p1, p2, NAN, NAN, NAN, NAN)
+    bounds = (score_interval if method == "score" else newcombe_bounds)(control, treatment, z)
+    if hits in {0, trials}:
+        return DifferenceResult(p1, p2, p2 - p1, *bounds, NAN)
+    pvalue = (_score_pvalue if method == "score" else _pvalue)(control, treatment)
+    return DifferenceResult(p1, p2, p2 - p1, *bounds, pvalue)
 
 
 def newcombe_bounds(control: Counts, treatment: Counts, z: float) -> tuple[float, float]:
@@ -169,6 +159,10 @@ def newcombe_bounds(control: Counts, treatment: Counts, z: float) -> tuple[float
     low2, high2 = wilson_bounds(*treatment, z)
     effect = p2 - p1
     return effect - math.hypot(p2 - low2, high1 - p1), effect + math.hypot(high2 - p2, p1 - low1)
+
+
+def _score_pvalue(control: Counts, treatment: Counts) -> float:
+    return two_sided_pvalue(score_statistic(control, treatment, 0.0))
 
 
 def _pvalue(control: Counts, treatment: Counts) -> float:

@@ -31,10 +31,9 @@ def estimate_quantile(
 ) -> EstimateResult:
     """Estimate a quantile (p90 of the receipt latency) with an interval of order statistics.
 
-    The number of values below the true quantile is binomial, whatever the distribution; its
-    quantiles are the ranks of the limits. Exact up to the width of the bins for independent
-    values at a **fixed horizon**. Where one recipient gives several values, pass the design
-    effect of `measure_design_effect`: ranks move outwards by its root.
+    The number of values below the true quantile is binomial; its quantiles are the ranks of the
+    limits. Exact up to the width of the bins for independent values at a **fixed horizon**.
+    Where one recipient gives several values, pass `measure_design_effect`: ranks widen by its root.
 
     Args:
         counts: Upper edge of a bin → values in it.
@@ -64,8 +63,7 @@ def estimate_quantile(
     n = ranks[-1]
     # 1e-9: 0.9 of 10 is rank 9, not the 10 that rounding would make of it
     centre = max(1, math.ceil(quantile * n - 1e-9))
-    tail = (1 - confidence_level) / 2
-    below, above = _ranks(n, quantile, tail)
+    below, above = _ranks(n, quantile, (1 - confidence_level) / 2)
     widen = math.sqrt(design_effect)
     lower = math.floor(centre - (centre - below) * widen)
     upper = math.ceil(centre + (above - centre) * widen)
