@@ -17,7 +17,9 @@ from pipeline.app import GROUP, READ_TOPICS, BatchSource, build_app
 from pipeline.broker import Broker
 from pipeline.dead_letters import publish_dead_letters
 from pipeline.flush import Flush
+from pipeline.history import StoredHistory
 from pipeline.join.engine import JoinEngine
+from pipeline.join.horizon import DAY_MS
 from pipeline.publish_results import ResultsPublisher, now_ms
 from pipeline.settings import WorkerSettings
 from pipeline.storage.identity import claim
@@ -43,7 +45,7 @@ class Worker:
 
     def __init__(self, settings: WorkerSettings) -> None:
         self._settings = settings
-        self._engine = JoinEngine()
+        self._engine = JoinEngine(settings.horizon_days * DAY_MS)
         self._database = asyncio.Lock()  # one transaction or snapshot at a time
         self._stored: dict[tuple[str, int], int] = {}
         self._source: BatchSource | None = None
@@ -127,10 +129,17 @@ class Worker:
             deliveries, max_records=settings.flush_records, max_wait_ms=settings.flush_ms
         )
         decoded = decode(groups, partial(publish_dead_letters, publisher), now_ms)
-        flushes = join(decoded, self._engine)
+        history = StoredHistory(state, self._database)
+        flushes = join(decoded, self._engine, history, self._sweep_until)
         async for flush in commit(flushes, partial(self._store, state)):
             self._flushes += 1
             self._events_applied += flush.deltas.applied
+
+    def _sweep_until(self) -> int | None:
+        """Now, but only when what waits fits into one transaction: old events may be among it."""
+        lag = self._results.lag if self._results else None
+        is_caught_up = lag is not None and lag <= self._settings.flush_records
+        return now_ms() if is_caught_up else None
 
     async def _store(self, state: State, flush: Flush) -> None:
         started = time.perf_counter()

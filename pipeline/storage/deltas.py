@@ -120,6 +120,12 @@ def _states(flush: Flush, sequence: int, _now_ms: int) -> pa.Table:
     )
 
 
+def _history(flush: Flush, _sequence: int, _now_ms: int) -> pa.Table:
+    columns = {"subject": _TEXT, "campaigns": pa.list_(_TEXT), "facts": pa.binary()}
+    retired = flush.deltas.retired
+    return _table(columns, ((name, each.campaigns, each.facts) for name, each in retired.items()))
+
+
 def _definitions(flush: Flush, _sequence: int, _now_ms: int) -> pa.Table:
     columns = {
         "campaign_id": _TEXT,
@@ -176,6 +182,7 @@ _MAKERS: Mapping[str, Callable[[Flush, int, int], pa.Table]] = {
     "unmatched_gone": _unmatched_gone,
     "unmatched_receipts": _unmatched,
     "state_log": _states,
+    "history": _history,
     "definitions": _definitions,
     "connections": _connections,
     "dead_letters": _dead_letters,

@@ -24,6 +24,11 @@ from runtime.process import CannotRun
 FILE = "state.duckdb"
 ACTIVITY_KEPT_MS = 2 * 3600 * 1000
 _FLUSH = statements.flush_statements()
+_BEFORE = {
+    "definitions": ("definitions_gone",),
+    "history": ("history_gone", "history_at_hand"),
+}
+"""Table of a flush → statements that make room for its rows."""
 _log = logging.getLogger(__name__)
 
 
@@ -77,11 +82,10 @@ class State:
             _log.warning("Kafka no longer has some records", extra={"fields": fields})
 
     def _run(self, name: str, table: Any) -> None:
-        gone = {"definitions": "definitions_gone"}.get(name)
         self.connection.register(f"delta_{name}", table)
         try:
-            if gone is not None:
-                self.connection.execute(_FLUSH[gone])
+            for before in _BEFORE.get(name, ()):
+                self.connection.execute(_FLUSH[before])
             self.connection.execute(_FLUSH[name])
         finally:
             self.connection.unregister(f"delta_{name}")

@@ -45,6 +45,15 @@ INSERT INTO unmatched_receipts BY NAME SELECT * FROM delta_unmatched_receipts;
 -- name: state_log
 INSERT INTO state_log BY NAME SELECT * FROM delta_state_log;
 
+-- name: history_gone
+DELETE FROM history WHERE subject IN (SELECT subject FROM delta_history);
+
+-- name: history_at_hand
+DELETE FROM state_log WHERE subject IN (SELECT subject FROM delta_history);
+
+-- name: history
+INSERT INTO history BY NAME SELECT * FROM delta_history;
+
 -- name: definitions_gone
 DELETE FROM definitions WHERE event_id IN (SELECT event_id FROM delta_definitions);
 

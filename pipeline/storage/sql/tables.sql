@@ -18,6 +18,8 @@ CREATE TABLE IF NOT EXISTS unmatched_receipts (
 );
 -- A person's facts after each flush that changed them; the newest sequence counts.
 CREATE TABLE IF NOT EXISTS state_log (subject VARCHAR, sequence BIGINT, facts BLOB);
+-- People whose horizon has passed, one row each; a late event fetches them back.
+CREATE TABLE IF NOT EXISTS history (subject VARCHAR, campaigns VARCHAR[], facts BLOB);
 CREATE TABLE IF NOT EXISTS definitions (
     campaign_id VARCHAR, plan_version BIGINT, occurred_at_ms BIGINT, event_id VARCHAR, event BLOB
 );
