@@ -11,6 +11,7 @@ from pathlib import Path
 
 from pipeline.rows import Lag, Verdict
 from pipeline.snapshot import SERVE_FILE, Picture, draw, read, verdict_event, write
+from pipeline.storage.rebuild import goal_of, reach_goal
 from pipeline.storage.results import progress, record_snapshot
 from pipeline.storage.state import State
 from schemas.events import VerdictReached
@@ -50,6 +51,7 @@ class ResultsPublisher:
         self._is_broker_in_memory = is_broker_in_memory
         self._sequence: int | None = None
         self._next_maturity_ms: int | None = None
+        self._goal = goal_of(state)
         self.lag: int | None = None
 
     async def run(self, interval_ms: int, stop: asyncio.Event) -> None:
@@ -75,6 +77,8 @@ class ResultsPublisher:
         lags = lags_of(self._stored, ends or {})
         self.lag = None if ends is None else sum(lag.end_offset - lag.next_offset for lag in lags)
         async with self._database:
+            if not await self._is_goal_reached():
+                return False
             watermark = await self._watermark(asked_ms)
             if watermark is None:
                 return False
@@ -86,6 +90,15 @@ class ResultsPublisher:
         await asyncio.to_thread(self._write, picture, lags)
         self._sequence = picture.progress.sequence
         self._next_maturity_ms = picture.next_maturity_ms
+        return True
+
+    async def _is_goal_reached(self) -> bool:
+        """Whether a rebuild, if there is one, has read everything it set out to read."""
+        if any(self._stored.get(place, 0) < offset for place, offset in self._goal.items()):
+            return False
+        if self._goal:
+            await asyncio.to_thread(reach_goal, self._state)
+            self._goal = {}
         return True
 
     async def _watermark(self, asked_ms: int) -> int | None:

@@ -8,13 +8,16 @@ import time
 from collections.abc import Coroutine, Mapping
 from contextlib import AsyncExitStack
 from functools import partial
+from typing import Any
+
+import duckdb
 
 from pipeline.agents.commit import commit
 from pipeline.agents.decode import decode
 from pipeline.agents.intake import accept, gather
 from pipeline.agents.join import join
 from pipeline.app import GROUP, READ_TOPICS, BatchSource, build_app
-from pipeline.broker import Broker
+from pipeline.broker import Broker, Offsets
 from pipeline.dead_letters import publish_dead_letters
 from pipeline.flush import Flush
 from pipeline.history import StoredHistory
@@ -23,12 +26,14 @@ from pipeline.join.horizon import DAY_MS
 from pipeline.publish_results import ResultsPublisher, now_ms
 from pipeline.settings import WorkerSettings
 from pipeline.storage.identity import claim
+from pipeline.storage.lost import skip_lost
+from pipeline.storage.rebuild import begin_rebuild
 from pipeline.storage.restore import restore
 from pipeline.storage.results import progress
-from pipeline.storage.state import State, open_state
+from pipeline.storage.state import State, open_state, unreadable
 from pipeline.watchdog import Watchdog
 from runtime.health import serve_health
-from runtime.kafka import KafkaPublisher
+from runtime.kafka import KafkaPublisher, kafka_unreachable
 from runtime.process import CannotRun, ExitCode, port_in_use
 from runtime.topics import TopicError, ensure_topics
 
@@ -43,8 +48,9 @@ _log = logging.getLogger(__name__)
 class Worker:
     """One worker process: opens everything, runs the agents, watches them."""
 
-    def __init__(self, settings: WorkerSettings) -> None:
+    def __init__(self, settings: WorkerSettings, *, is_rebuild: bool = False) -> None:
         self._settings = settings
+        self._is_rebuild = is_rebuild
         self._engine = JoinEngine(settings.horizon_days * DAY_MS)
         self._database = asyncio.Lock()  # one transaction or snapshot at a time
         self._stored: dict[tuple[str, int], int] = {}
@@ -76,9 +82,8 @@ class Worker:
         async with AsyncExitStack() as stack:
             await self._open_health(stack)
             broker = await stack.enter_async_context(Broker(settings.kafka, READ_TOPICS))
-            state = await asyncio.to_thread(open_state, settings.data)
+            state = await self._open(broker)
             stack.callback(state.close)
-            await self._prepare(state, broker)
             publisher = await stack.enter_async_context(
                 KafkaPublisher(settings.kafka, client_id=GROUP)
             )
@@ -103,23 +108,40 @@ class Worker:
             raise port_in_use("SMS_WORKER_HEALTH_PORT", host, port) from error
         _log.info("health endpoint", extra={"fields": {"host": host, "port": port}})
 
-    async def _prepare(self, state: State, broker: Broker) -> None:
+    async def _open(self, broker: Broker) -> State:
         """Check that folder and Kafka belong together; bring the engine back."""
+        settings = self._settings
         topic_ids: Mapping[str, str] = {}
-        if not self._settings.is_kafka_in_memory:  # which knows no admin requests
+        if not settings.is_kafka_in_memory:  # which knows no admin requests
             try:
-                await ensure_topics(self._settings.kafka)
+                await ensure_topics(settings.kafka)
             except TopicError as error:
                 raise CannotRun(str(error), ExitCode.DEPENDENCY_UNREACHABLE) from error
             topic_ids = await broker.topic_ids()
-        ends = await broker.ends()
-        cluster_id = await broker.cluster_id()
+        ends, beginnings = await broker.ends(), await broker.beginnings()
+        if ends is None or beginnings is None:
+            raise CannotRun(kafka_unreachable(settings.kafka), ExitCode.DEPENDENCY_UNREACHABLE)
+        identity: dict[str, Any] = {
+            "cluster_id": await broker.cluster_id(),
+            "topic_ids": topic_ids,
+        }
+        return await asyncio.to_thread(self._restore, beginnings, ends, identity)
+
+    def _restore(self, beginnings: Offsets, ends: Offsets, identity: dict[str, Any]) -> State:
         folder = self._settings.data
-        claim(state, folder, cluster_id=cluster_id, topic_ids=topic_ids, ends=ends or {})
-        people = await asyncio.to_thread(restore, state, self._engine)
+        if self._is_rebuild:
+            begin_rebuild(folder, beginnings, ends, **identity)
+        state = open_state(folder)
+        try:
+            claim(state, folder, ends=ends, **identity)
+            skip_lost(state, beginnings, now_ms())
+            people = restore(state, self._engine)
+        except duckdb.Error as error:
+            raise unreadable(folder, error) from error
         self._stored.update(state.offsets())
         self._events_applied = progress(state).events_applied
         _log.info("state restored", extra={"fields": {"people": people}})
+        return state
 
     async def _agents(self, source: BatchSource, state: State, publisher: KafkaPublisher) -> None:
         """Run decode → join → commit as one chain; ends when the source ends."""

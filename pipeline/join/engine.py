@@ -20,6 +20,7 @@ from pipeline.join.facts import (
     merge,
 )
 from pipeline.join.horizon import HORIZON_MS, Schedule, Sketch, kept_until_ms
+from pipeline.join.latency import LatencyKey
 from pipeline.join.matching import Unmatched
 from pipeline.join.project import project
 from pipeline.rows import UnmatchedReceipt
@@ -72,6 +73,8 @@ class Deltas:
     """Newest occurred_at_ms ever seen, 0 before the first."""
     retired: dict[str, Retired] = field(default_factory=dict)
     """subject → what must be kept of people whose horizon has passed."""
+    latencies: dict[LatencyKey, int] = field(default_factory=dict)
+    """(connection, hour of the submit, upper end) → message parts."""
 
 
 class Outcome(msgspec.Struct, frozen=True, gc=False):
@@ -80,6 +83,7 @@ class Outcome(msgspec.Struct, frozen=True, gc=False):
     contributions: tuple[Contribution, ...] = ()
     double_assigned: tuple[str, ...] = ()
     unmatched: tuple[Unmatched, ...] = ()
+    latencies: tuple[LatencyKey, ...] = ()
 
 
 NOTHING = Outcome()
@@ -241,6 +245,7 @@ class JoinEngine:
         pending: dict[Contribution, int] = {}
         health: dict[str, list[int]] = {}
         unmatched: dict[str, UnmatchedReceipt | None] = {}
+        latencies: dict[LatencyKey, int] = {}
         for subject in self._stale:
             person = self._people[subject]
             old, new = person.outcome or NOTHING, self._outcome_of(person.facts)
@@ -248,6 +253,7 @@ class JoinEngine:
             if old is not new:
                 _count_changes(pending, old, new)
                 _count_health(health, old, new)
+                _count_latencies(latencies, old, new)
                 _list_unmatched(unmatched, subject, person.facts, old, new)
         if self._receipts:
             health.setdefault(WHOLE_SYSTEM, [0, 0, 0])[1] += self._receipts
@@ -263,6 +269,7 @@ class JoinEngine:
             duplicates=self._duplicates,
             watermark_ms=self._watermark_ms,
             retired=retired,
+            latencies={key: n for key, n in latencies.items() if n},
         )
         self._forget_pending()
         return deltas
@@ -302,7 +309,12 @@ class JoinEngine:
             definition = self._definitions.get(campaign_id)
             if definition is not None:
                 contributions.extend(contributions_of(exposure, definition))
-        outcome = Outcome(tuple(contributions), projection.double_assigned, projection.unmatched)
+        outcome = Outcome(
+            tuple(contributions),
+            projection.double_assigned,
+            projection.unmatched,
+            projection.latencies,
+        )
         if len(self._shared) >= SHARED_LIMIT:
             self._shared.clear()
         return self._shared.setdefault(outcome, outcome)
@@ -348,6 +360,14 @@ def _count_health(health: dict[str, list[int]], old: Outcome, new: Outcome) -> N
             health.setdefault(campaign_id, [0, 0, 0])[0] += sign
         if outcome.unmatched:
             health.setdefault(WHOLE_SYSTEM, [0, 0, 0])[2] += sign * len(outcome.unmatched)
+
+
+def _count_latencies(latencies: dict[LatencyKey, int], old: Outcome, new: Outcome) -> None:
+    if old.latencies == new.latencies:
+        return
+    for outcome, sign in ((old, -1), (new, 1)):
+        for key in outcome.latencies:
+            latencies[key] = latencies.get(key, 0) + sign
 
 
 def _list_unmatched(

@@ -162,7 +162,7 @@ def _sent(
 class WorkerProcess:
     """`python -m pipeline` as a child; a context manager that never leaves it behind."""
 
-    def __init__(self, kafka: str, data: Path, **settings: object) -> None:
+    def __init__(self, kafka: str, data: Path, *arguments: str, **settings: object) -> None:
         data.mkdir(parents=True, exist_ok=True)
         variables = {f"SMS_WORKER_{name}": str(value) for name, value in settings.items()}
         environment = {k: v for k, v in os.environ.items() if not k.startswith("SMS_")}
@@ -170,7 +170,7 @@ class WorkerProcess:
         self._log_path = data / f"worker-{time.monotonic_ns()}.log"
         with self._log_path.open("wb") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "pipeline"],
+                [sys.executable, "-m", "pipeline", *arguments],
                 env=environment,
                 stdout=log,
                 stderr=log,
