@@ -23,6 +23,7 @@ from pipeline.flush import Flush
 from pipeline.history import StoredHistory
 from pipeline.join.engine import JoinEngine
 from pipeline.join.horizon import DAY_MS
+from pipeline.metrics import Gauges, WorkerMetrics
 from pipeline.publish_results import ResultsPublisher, now_ms
 from pipeline.settings import WorkerSettings
 from pipeline.storage.identity import claim
@@ -34,6 +35,7 @@ from pipeline.storage.state import State, open_state, unreadable
 from pipeline.watchdog import Watchdog
 from runtime.health import serve_health
 from runtime.kafka import KafkaPublisher, kafka_unreachable
+from runtime.metrics import metrics_route
 from runtime.process import CannotRun, ExitCode, port_in_use
 from runtime.topics import TopicError, ensure_topics
 
@@ -56,6 +58,8 @@ class Worker:
         self._stored: dict[tuple[str, int], int] = {}
         self._source: BatchSource | None = None
         self._results: ResultsPublisher | None = None
+        self._gauges = Gauges()
+        self._metrics = WorkerMetrics(self._gauges, now_ms)
         self._events_applied = 0
         self._flushes = 0
         self._last_flush_ms = 0.0
@@ -95,6 +99,7 @@ class Worker:
                 ends=broker.ends,
                 tell=publisher.publish,
                 is_broker_in_memory=settings.is_kafka_in_memory,
+                gauges=self._gauges,
             )
             self._source = BatchSource(build_app(settings, lambda: self._stored))
             agents = self._agents(self._source, state, publisher)
@@ -103,7 +108,9 @@ class Worker:
     async def _open_health(self, stack: AsyncExitStack) -> None:
         host, port = self._settings.health_host, self._settings.health_port
         try:
-            port = await stack.enter_async_context(serve_health(host, port, self.probe))
+            routes = [metrics_route(self._metrics.registry)]
+            serving = serve_health(host, port, self.probe, routes=routes)
+            port = await stack.enter_async_context(serving)
         except OSError as error:
             raise port_in_use("SMS_WORKER_HEALTH_PORT", host, port) from error
         _log.info("health endpoint", extra={"fields": {"host": host, "port": port}})
@@ -168,7 +175,10 @@ class Worker:
         async with self._database:
             await asyncio.to_thread(state.commit, flush, now_ms())
         self._stored |= {(b.topic, b.partition): b.next_offset for b in flush.ranges}
-        self._last_flush_ms = (time.perf_counter() - started) * 1000
+        seconds = time.perf_counter() - started
+        self._last_flush_ms = seconds * 1000
+        self._gauges.people = len(self._engine)
+        self._metrics.stored(flush, seconds)
 
     async def _supervise(
         self, stop: asyncio.Event, agents: Coroutine[None, None, None], broker: Broker

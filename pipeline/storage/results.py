@@ -91,7 +91,6 @@ def plain_rows(state: State) -> dict[type[Row], Sequence[Row]]:
         ReceiptLatency: _rows(state, "receipt_latency", ReceiptLatency),
         UnmatchedReceipt: _rows(state, "unmatched_receipts", UnmatchedReceipt),
         DeadLetter: _rows(state, "dead_letters", DeadLetter),
-        Gap: _rows(state, "gaps", Gap),
         Allocation: allocations(state),
         ConnectionState: connections(state),
     }
@@ -100,6 +99,11 @@ def plain_rows(state: State) -> dict[type[Row], Sequence[Row]]:
 def healths(state: State) -> list[JoinHealth]:
     """Data faults per campaign; "" is the whole system."""
     return _rows(state, "join_health", JoinHealth)
+
+
+def gaps(state: State) -> list[Gap]:
+    """What Kafka no longer had."""
+    return _rows(state, "gaps", Gap)
 
 
 def connections(state: State) -> list[ConnectionState]:
