@@ -8,7 +8,9 @@ import resource
 import time
 from collections import Counter
 from collections.abc import Sequence
+from itertools import count
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import duckdb
@@ -19,6 +21,9 @@ from confluent_kafka.admin import AdminClient
 
 from pipeline.join.cohorts import VECTOR
 from pipeline.join.engine import JoinEngine
+from pipeline.settings import WorkerSettings
+from pipeline.watchdog import StalledError
+from pipeline.worker import Worker
 from runtime.kafka import KafkaPublisher, headers_of
 from runtime.process import ExitCode
 from schemas.events import ConnectionReported, Event, ReceiptReceived, SubjectEvent
@@ -253,6 +258,43 @@ def served_verdicts(data: Path) -> list[tuple[Any, ...]]:
         return connection.execute("SELECT verdict, reason, decided_at_ms FROM verdicts").fetchall()
 
 
+class StuckSource:
+    """A source that has joined the group and brings nothing."""
+
+    def failure(self) -> None:
+        """Faust says that all is well."""
+
+    def assigned(self) -> set[tuple[str, int]]:
+        """Everything is ours."""
+        return {("t", 0)}
+
+
+class LateResults:
+    """Records wait."""
+
+    lag = 5
+
+
+class OnePartition:
+    """A broker."""
+
+    partitions = frozenset({("t", 0)})
+
+
+async def test_a_stuck_consumer_ends_the_worker(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Faust is content, the broker has records, nothing is stored: the worker says so and ends."""
+    settings = WorkerSettings(kafka="127.0.0.1:1", data=tmp_path, watchdog_s=30)
+    worker = Worker(settings)
+    monkeypatch.setattr(worker, "_source", StuckSource())
+    monkeypatch.setattr(worker, "_results", LateResults())
+    monkeypatch.setattr("pipeline.worker.LOOK_S", 0)
+    monkeypatch.setattr("pipeline.worker.time", SimpleNamespace(monotonic=count(0, 7).__next__))
+    with pytest.raises(StalledError, match="5 records wait and none was stored for 30 s"):
+        await worker._watch(OnePartition())  # type: ignore[arg-type] # what the watch looks at
+
+
 @pytest.mark.kafka
 async def test_what_retention_took_is_a_gap(own_kafka: ApacheKafka, tmp_path: Path) -> None:
     """Records removed while the worker was away are a row with their number, and it goes on."""
@@ -269,6 +311,7 @@ async def test_what_retention_took_is_a_gap(own_kafka: ApacheKafka, tmp_path: Pa
     with WorkerProcess(own_kafka.bootstrap, tmp_path) as worker:
         await worker.until(lambda s: bool(s["ready"]) and s["lag"] == 0)
         assert "Kafka removed records before they were read" in worker.log
+        await worker.until(lambda _: f"missing_records {len(events)}.0" in worker.metrics())
         assert worker.stop() == ExitCode.DONE, worker.log
     with duckdb.connect(tmp_path / "serve.duckdb", read_only=True) as served:
         assert served.execute("SELECT sum(missing) FROM gaps").fetchall() == [(len(events),)]

@@ -207,11 +207,21 @@ class WorkerProcess:
 
     def status(self) -> Mapping[str, Any]:
         """What `/readyz` says; empty before the port is open."""
+        url = self._url("readyz")
+        return _get(url) if url else {}
+
+    def metrics(self) -> str:
+        """What `/metrics` shows."""
+        with urlopen(self._url("metrics") or "", timeout=5) as answer:  # noqa: S310 - see `_get`
+            text: str = answer.read().decode()
+            return text
+
+    def _url(self, page: str) -> str | None:
         for line in self.log.splitlines():
             fields = json.loads(line) if line.startswith("{") else {}
             if fields.get("message") == "health endpoint":
-                return _get(f"http://127.0.0.1:{fields['port']}/readyz")
-        return {}
+                return f"http://127.0.0.1:{fields['port']}/{page}"
+        return None
 
     async def until(
         self, condition: Callable[[Mapping[str, Any]], bool], within_s: float = 60.0
