@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import logging
 import os
 import sys
 
 from pipeline.settings import WorkerSettings
+from pipeline.watchdog import StalledError
 from pipeline.worker import Worker
 from runtime.logs import configure_logs
 from runtime.process import CannotRun, ExitCode, run_process
@@ -20,13 +22,14 @@ _log = logging.getLogger("pipeline")
 
 def main() -> None:
     """Read the settings and work until SIGTERM."""
+    arguments = _arguments().parse_args()
     configure_logs("worker")
     try:
         settings = read_settings(WorkerSettings, os.environ)
     except SettingsError as error:
         print(f"error: {error}", file=sys.stderr)
         _leave(ExitCode.WRONG_USE)
-    worker = Worker(settings)
+    worker = Worker(settings, is_rebuild=arguments.rebuild)
 
     async def work(stop: asyncio.Event) -> None:
         try:
@@ -34,12 +37,25 @@ def main() -> None:
         except CannotRun as error:
             print(f"error: {error}", file=sys.stderr)
             _leave(error.code)
+        except StalledError as error:
+            print(f"error: {error}", file=sys.stderr)
+            _leave(FAILED)
         except BaseException:  # noqa: BLE001 - outermost: whatever ended a part must end the process
             _log.exception("the worker failed")
             _leave(FAILED)
         _leave(ExitCode.DONE)
 
     run_process(work)
+
+
+def _arguments() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m pipeline", description=main.__doc__)
+    parser.add_argument(
+        "--rebuild",
+        action="store_true",
+        help="put the state beside and count everything again from the beginning of Kafka",
+    )
+    return parser
 
 
 def _leave(code: int) -> None:

@@ -21,10 +21,21 @@ from pipeline.settings import WorkerSettings
 from pipeline.streaming.guard import check_private_names
 from pipeline.streaming.schema import batch_topic
 from pipeline.streaming.transport import BatchConsumer, Offsets, batch_transport
-from schemas.topics import CAMPAIGN_DEFINITION, CONNECTION_STATE, JOINED_TOPICS, Topic
+from schemas.topics import (
+    CAMPAIGN_ALLOCATION,
+    CAMPAIGN_DEFINITION,
+    CONNECTION_STATE,
+    JOINED_TOPICS,
+    Topic,
+)
 
 GROUP = "smslab-worker"
-READ_TOPICS: tuple[Topic, ...] = (CAMPAIGN_DEFINITION, CONNECTION_STATE, *JOINED_TOPICS)
+READ_TOPICS: tuple[Topic, ...] = (
+    CAMPAIGN_DEFINITION,
+    CAMPAIGN_ALLOCATION,
+    CONNECTION_STATE,
+    *JOINED_TOPICS,
+)
 _QUEUED_BATCHES = 16
 _POLL_RECORDS = 5000
 

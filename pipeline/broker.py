@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
@@ -18,7 +18,10 @@ from runtime.kafka import kafka_unreachable
 from runtime.process import CannotRun, ExitCode
 from schemas.topics import Topic
 
+Offsets = Mapping[tuple[str, int], int]
+"""(topic, partition) → offset."""
 _TIMEOUT_S = 1.0
+_START_TIMEOUT_S = 10.0
 _TOPIC_IDS_S = 10.0
 _log = logging.getLogger(__name__)
 
@@ -61,15 +64,24 @@ class Broker:
     ) -> None:
         await self._consumer.stop()
 
-    async def ends(self) -> Mapping[tuple[str, int], int] | None:
+    async def ends(self) -> Offsets | None:
         """Next offset to be written per partition, asked now; `None` without an answer."""
+        return await self._ask(self._consumer.end_offsets, _TIMEOUT_S)
+
+    async def beginnings(self) -> Offsets | None:
+        """Oldest offset that each partition still has; `None` without an answer."""
+        return await self._ask(self._consumer.beginning_offsets, _START_TIMEOUT_S)
+
+    async def _ask(
+        self, question: Callable[[list[TopicPartition]], Awaitable[Any]], timeout_s: float
+    ) -> Offsets | None:
         try:
-            async with asyncio.timeout(_TIMEOUT_S):
-                ends = await self._consumer.end_offsets(self._partitions)
+            async with asyncio.timeout(timeout_s):
+                found = await question(self._partitions)
         except (KafkaError, TimeoutError) as error:
-            _log.warning("no log ends from Kafka", extra={"fields": {"error": repr(error)}})
+            _log.warning("no offsets from Kafka", extra={"fields": {"error": repr(error)}})
             return None
-        return {(tp.topic, tp.partition): offset for tp, offset in ends.items()}
+        return {(tp.topic, tp.partition): offset for tp, offset in found.items()}
 
     async def cluster_id(self) -> str:
         """The cluster's id; "" where the broker has none."""

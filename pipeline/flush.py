@@ -8,7 +8,12 @@ from dataclasses import dataclass
 from pipeline.batch import Delivery, RecordBatch
 from pipeline.join.engine import Deltas
 from pipeline.rows import DeadLetter
-from schemas.events import CampaignDefined, ConnectionReported, SubjectEvent
+from schemas.events import (
+    AllocationChanged,
+    CampaignDefined,
+    ConnectionReported,
+    SubjectEvent,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +32,10 @@ class DecodedBatch:
     subject_events: Sequence[SubjectEvent] = ()
     definitions: Sequence[CampaignDefined] = ()
     connections: Sequence[ConnectionReported] = ()
+    allocations: Sequence[AllocationChanged] = ()
     rejected: Sequence[RejectedRecord] = ()
+    raw: Sequence[bytes] = ()
+    """The bytes of `subject_events`, in the same order."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,8 +9,10 @@ import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 
+from pipeline.metrics import Gauges
 from pipeline.rows import Lag, Verdict
 from pipeline.snapshot import SERVE_FILE, Picture, draw, read, verdict_event, write
+from pipeline.storage.rebuild import goal_of, reach_goal
 from pipeline.storage.results import progress, record_snapshot
 from pipeline.storage.state import State
 from schemas.events import VerdictReached
@@ -40,8 +42,10 @@ class ResultsPublisher:
         ends: Ends,
         tell: Tell,
         is_broker_in_memory: bool,
+        gauges: Gauges | None = None,
     ) -> None:
         self._state = state
+        self._gauges = gauges or Gauges()
         self._folder = folder
         self._database = database
         self._stored = stored
@@ -50,6 +54,7 @@ class ResultsPublisher:
         self._is_broker_in_memory = is_broker_in_memory
         self._sequence: int | None = None
         self._next_maturity_ms: int | None = None
+        self._goal = goal_of(state)
         self.lag: int | None = None
 
     async def run(self, interval_ms: int, stop: asyncio.Event) -> None:
@@ -73,10 +78,14 @@ class ResultsPublisher:
         asked_ms = now_ms()
         ends = await self._ends()
         lags = lags_of(self._stored, ends or {})
+        self._gauges.lags = lags
         self.lag = None if ends is None else sum(lag.end_offset - lag.next_offset for lag in lags)
         async with self._database:
+            if not await self._is_goal_reached():
+                return False
             watermark = await self._watermark(asked_ms)
             if watermark is None:
+                self._gauges.snapshot_at_ms = asked_ms
                 return False
             stored = await asyncio.to_thread(read, self._state)
         picture = await asyncio.to_thread(draw, stored, watermark)
@@ -86,6 +95,23 @@ class ResultsPublisher:
         await asyncio.to_thread(self._write, picture, lags)
         self._sequence = picture.progress.sequence
         self._next_maturity_ms = picture.next_maturity_ms
+        self._show(picture, asked_ms)
+        return True
+
+    def _show(self, picture: Picture, at_ms: int) -> None:
+        gauges = self._gauges
+        gauges.snapshot_at_ms = at_ms
+        gauges.watermark_ms = picture.progress.watermark_ms
+        gauges.unmatched_receipts = picture.unmatched_receipts
+        gauges.missing_records = picture.missing_records
+
+    async def _is_goal_reached(self) -> bool:
+        """Whether a rebuild, if there is one, has read everything it set out to read."""
+        if any(self._stored.get(place, 0) < offset for place, offset in self._goal.items()):
+            return False
+        if self._goal:
+            await asyncio.to_thread(reach_goal, self._state)
+            self._goal = {}
         return True
 
     async def _watermark(self, asked_ms: int) -> int | None:

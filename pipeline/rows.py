@@ -10,7 +10,49 @@ from __future__ import annotations
 
 from typing import Literal
 
-import msgspec
+from pipeline.operations_rows import (
+    Activity,
+    ConnectionState,
+    DeadLetter,
+    Deliverability,
+    FactFile,
+    Gap,
+    JoinHealth,
+    Lag,
+    ReceiptLatency,
+    Row,
+    SnapshotInfo,
+    UnmatchedReceipt,
+)
+
+__all__ = [
+    "CHECKS",
+    "Activity",
+    "Allocation",
+    "Campaign",
+    "Cohort",
+    "Comparison",
+    "ConnectionState",
+    "Counters",
+    "DeadLetter",
+    "Deliverability",
+    "FactFile",
+    "Gap",
+    "HealthCheck",
+    "JoinHealth",
+    "Lag",
+    "LightStatus",
+    "Maturity",
+    "Moments",
+    "ReceiptLatency",
+    "Row",
+    "SnapshotInfo",
+    "UnmatchedReceipt",
+    "Variant",
+    "VariantResult",
+    "Verdict",
+    "VerdictKind",
+]
 
 Maturity = Literal["mature", "live"]
 """`mature`: only recipients whose attribution window has passed; the verdict reads these."""
@@ -21,28 +63,33 @@ VerdictKind = Literal[
 ]
 
 
-class Row(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """What all rows share."""
-
-
 class Counters(Row, frozen=True, kw_only=True, gc=False):
     """Exact integer counts over assigned recipients; addable."""
 
     assigned: int = 0
+    """Recipients assigned to the arm; the denominator of every rate."""
     blocked: int = 0
+    """Recipients whom a rule kept from being sent anything; they stay in the denominator."""
     submitted: int = 0
     """Recipients for whom at least one submit result exists (accepted, rejected or unknown)."""
     accepted: int = 0
+    """Recipients of whom the operator accepted at least one message part, said or proven."""
     rejected: int = 0
+    """Recipients of whose parts none was accepted and at least one was refused or expired."""
     unknown: int = 0
     """Answer cut off by a crash or a dropped link, and never learned since."""
     delivered: int = 0
+    """Recipients with at least one message whose accepted parts were all delivered."""
     failed: int = 0
+    """Recipients without a complete message, of whom a part failed finally."""
     replied: int = 0
+    """Recipients who answered within seven days after the assignment."""
     opted_out: int = 0
+    """Recipients whose answer withdrew consent (STOP and the like)."""
     clicked: int = 0
     """Recipients with at least one human click."""
     bot_clicked: int = 0
+    """Recipients whose link was opened by a machine (preview, scanner); not in `clicked`."""
     converted: int = 0
     """Recipients with a conversion in the window after assignment (intention to treat)."""
     attributed: int = 0
@@ -52,9 +99,11 @@ class Counters(Row, frozen=True, kw_only=True, gc=False):
     segments: int = 0
     """Billed segments."""
     cost_micro: int = 0
+    """Price of the billed segments, millionths of the currency's major unit."""
     revenue_minor: int = 0
     """Gross revenue in the window."""
     refunded_minor: int = 0
+    """Money given back for conversions that are in `revenue_minor`, whenever it was."""
 
 
 class Moments(Row, frozen=True, kw_only=True, gc=False):
@@ -66,15 +115,25 @@ class Moments(Row, frozen=True, kw_only=True, gc=False):
     """
 
     sum_v: int = 0
+    """Σv: sum of the covariate."""
     sum_rr: int = 0
+    """Σr²: sum of squares of net revenue."""
     sum_rc: int = 0
+    """Σrc: sum of net revenue times cost."""
     sum_ro: int = 0
+    """Σro: net revenue of those who opted out."""
     sum_rv: int = 0
+    """Σrv: sum of net revenue times covariate."""
     sum_cc: int = 0
+    """Σc²: sum of squares of cost."""
     sum_co: int = 0
+    """Σco: cost of those who opted out."""
     sum_cv: int = 0
+    """Σcv: sum of cost times covariate."""
     sum_ov: int = 0
+    """Σov: covariate of those who opted out."""
     sum_vv: int = 0
+    """Σv²: sum of squares of the covariate."""
 
 
 class Cohort(Row, frozen=True, kw_only=True, gc=False):
@@ -84,11 +143,17 @@ class Cohort(Row, frozen=True, kw_only=True, gc=False):
     """
 
     campaign_id: str
+    """Campaign, as its file names it."""
     variant_id: str
+    """Arm: a variant of the campaign, or `holdout`."""
     cohort_start_ms: int
+    """Begin of the slice of assignment time."""
     cohort_width_ms: int
+    """Length of the slice: an hour, or less where the window is short."""
     dimension: str = ""
+    """Attribute of `analyse_by` by which the cohort is cut; empty for the whole cohort."""
     value: str = ""
+    """The attribute's value; empty where absent, `other` beyond the fifty most frequent."""
     counters: Counters = Counters()
     moments: Moments = Moments()
 
@@ -97,72 +162,120 @@ class Campaign(Row, frozen=True, kw_only=True, gc=False):
     """The definition in force."""
 
     campaign_id: str
+    """Campaign, as its file names it."""
     plan_version: int
+    """Version of the plan; the highest one seen is in force."""
     plan_hash: str
+    """Fingerprint of the plan, frozen at launch; a verdict names the one it judged."""
     defined_at_ms: int
+    """When the definition was published."""
     purpose: str
+    """Why messages are sent: promotional, transactional, service or otp."""
     language: str
+    """Language of the texts (BCP 47)."""
     metric: str
+    """The metric that decides."""
     window_ms: int
+    """How long after the assignment an outcome counts."""
     minimum_effect: float
+    """Smallest effect worth acting on, absolute, in the metric's unit."""
     control: str
+    """The variant with which the others are compared."""
     holdout: float
+    """Planned share of recipients who receive nothing."""
     currency: str
+    """Currency of all money of the campaign (ISO 4217)."""
     price_per_segment_micro: int
+    """Price of one segment, millionths of the currency's major unit."""
     billed_on: str
+    """What the operator bills: submitted, accepted or delivered parts."""
     margin: float
+    """Part of revenue that is kept before the cost of messages."""
     opt_out_cost_minor: int
+    """What losing one subscriber costs, minor units."""
     method: str
-    """fixed: one look, when everybody is mature. sequential: at any time."""
+    """fixed: one look, when everybody is mature; sequential and bandit: at any time."""
     alpha: float
+    """Accepted probability of a false alarm."""
     power: float
+    """Wanted probability of finding the minimum effect."""
     expected_n: int | None
     """N*: recipients of all arms at the planned decision, fixed at launch."""
     opt_out_margin: float
     """Largest accepted rise of the opt-out rate; `nan` without that guardrail."""
     audience_size: int | None
+    """Recipients of the audience; NULL when unknown, as in proxied traffic."""
 
 
 class Variant(Row, frozen=True, kw_only=True, gc=False):
     """One arm of a campaign."""
 
     campaign_id: str
+    """Campaign, as its file names it."""
     variant_id: str
+    """Name of the variant; the holdout has no row."""
     share: float
+    """Planned part of the recipients outside the holdout."""
     template: str
+    """The text with its merge fields; never a rendered message."""
     is_control: bool
+    """Whether the other variants are compared with this one."""
 
 
 class VariantResult(Row, frozen=True, kw_only=True, gc=False):
     """What one arm (holdout too) did so far, per assigned recipient."""
 
     campaign_id: str
+    """Campaign, as its file names it."""
     variant_id: str
+    """Arm: a variant of the campaign, or `holdout`."""
     maturity: Maturity
+    """`mature`: recipients whose whole window has passed; `live`: everybody so far."""
     counters: Counters
     cost_minor: float
     """Total cost in minor units."""
     delivery_rate: float
+    """Delivered recipients per assigned recipient."""
     delivery_rate_lower: float
+    """Lower end of the confidence interval of the delivery rate."""
     delivery_rate_upper: float
+    """Upper end of the confidence interval of the delivery rate."""
     click_rate: float
+    """Recipients with a human click per assigned recipient."""
     click_rate_lower: float
+    """Lower end of the confidence interval of the click rate."""
     click_rate_upper: float
+    """Upper end of the confidence interval of the click rate."""
     reply_rate: float
+    """Recipients who answered per assigned recipient."""
     reply_rate_lower: float
+    """Lower end of the confidence interval of the reply rate."""
     reply_rate_upper: float
+    """Upper end of the confidence interval of the reply rate."""
     conversion_rate: float
+    """Converted recipients per assigned recipient."""
     conversion_rate_lower: float
+    """Lower end of the confidence interval of the conversion rate."""
     conversion_rate_upper: float
+    """Upper end of the confidence interval of the conversion rate."""
     opt_out_rate: float
+    """Recipients who opted out per assigned recipient."""
     opt_out_rate_lower: float
+    """Lower end of the confidence interval of the opt-out rate."""
     opt_out_rate_upper: float
+    """Upper end of the confidence interval of the opt-out rate."""
     revenue_per_recipient_minor: float
+    """Mean net revenue (minus refunds) per assigned recipient."""
     revenue_per_recipient_lower: float
+    """Lower end of the confidence interval of the mean net revenue."""
     revenue_per_recipient_upper: float
+    """Upper end of the confidence interval of the mean net revenue."""
     profit_per_recipient_minor: float
+    """Mean of revenue × margin − cost of messages − cost of opt-outs."""
     profit_per_recipient_lower: float
+    """Lower end of the confidence interval of the mean profit."""
     profit_per_recipient_upper: float
+    """Upper end of the confidence interval of the mean profit."""
     p_best: float
     """Chance that this variant has the best primary metric of all variants, now; it peeks."""
     expected_loss: float
@@ -170,10 +283,13 @@ class VariantResult(Row, frozen=True, kw_only=True, gc=False):
     cost_per_1000_minor: float
     """Cost per 1,000 billed messages' recipients, minor units."""
     segments_per_message: float
+    """Billed segments per recipient with an accepted message."""
     roi_incremental: float
     """Margin gained over the holdout per unit of SMS cost; `nan` without a holdout."""
     roi_incremental_lower: float
+    """Lower end of the confidence interval of the incremental return."""
     roi_incremental_upper: float
+    """Upper end of the confidence interval of the incremental return."""
     roi_gross: float
     """Margin on all revenue of the arm per unit of SMS cost, nothing subtracted: it flatters."""
 
@@ -182,34 +298,56 @@ class Comparison(Row, frozen=True, kw_only=True, gc=False):
     """One treatment against one control on one metric. `effect_size` is treatment minus control."""
 
     campaign_id: str
+    """Campaign, as its file names it."""
     metric: str
+    """The metric compared, one of those a goal may name."""
     control: str
+    """The variant compared with."""
     treatment: str
+    """The variant compared."""
     maturity: Maturity
+    """`mature`: recipients whose whole window has passed; `live`: everybody so far."""
     decides: bool
     """Whether this is the plan's primary metric."""
     control_n: int
+    """Assigned recipients of the control."""
     treatment_n: int
+    """Assigned recipients of the treatment."""
     control_value: float
+    """The metric of the control."""
     treatment_value: float
+    """The metric of the treatment."""
     effect_size: float
+    """Treatment minus control, absolute, in the metric's unit."""
     ci_lower: float
+    """Lower end of the confidence interval of the effect."""
     ci_upper: float
+    """Upper end of the confidence interval of the effect."""
     relative_lift: float
+    """The effect relative to the control's value."""
     relative_lift_lower: float
+    """Lower end of the confidence interval of the relative lift."""
     relative_lift_upper: float
+    """Upper end of the confidence interval of the relative lift."""
     pvalue: float
+    """Probability of an effect at least as large if there were none."""
     method: str
+    """The test that was used."""
     confidence_level: float
+    """Coverage of the intervals of this row."""
 
 
 class HealthCheck(Row, frozen=True, kw_only=True, gc=False):
     """One trust light. `check` is one of `CHECKS`; `evidence` the numbers behind it."""
 
     campaign_id: str
+    """Campaign, as its file names it."""
     check: str
+    """What was checked; the trust light's name."""
     status: LightStatus
+    """Whether the check passed: ok, warn, bad, or pending for lack of data."""
     evidence: dict[str, float | int | str]
+    """The numbers behind the light, as a JSON object."""
 
 
 CHECKS = (
@@ -226,103 +364,33 @@ class Verdict(Row, frozen=True, kw_only=True, gc=False):
     """The verdict in force and why; history is kept, one row per change."""
 
     campaign_id: str
+    """Campaign, as its file names it."""
     decided_at_ms: int
+    """Event time at which the verdict was reached."""
     verdict: VerdictKind
+    """What to do: ship, stop, no_meaningful_difference, your_call, collecting, do_not_trust."""
     variant_id: str | None
     """The arm to ship or stop."""
     reason: str
     """A code; the sentence belongs to `dashboards.format`."""
     evidence: dict[str, float | int | str]
+    """The numbers behind the verdict, as a JSON object."""
     plan_hash: str
+    """Fingerprint of the plan under which it was reached."""
 
 
-class JoinHealth(Row, frozen=True, kw_only=True, gc=False):
-    """What the join knows about data faults. `campaign_id` "" is the whole system."""
+class Allocation(Row, frozen=True, kw_only=True, gc=False):
+    """The share of one arm after one change of the allocation; history is kept."""
 
     campaign_id: str
-    double_assigned: int = 0
-    """Recipients assigned to two arms of this campaign."""
-    receipts: int = 0
-    unmatched_receipts: int = 0
-    """Receipts without a submit for longer than the grace period."""
-
-
-class ConnectionState(Row, frozen=True, kw_only=True, gc=False):
-    """The last report of an SMPP connection."""
-
-    connection: str
-    instance: str
-    reported_at_ms: int
-    state: str
-    binds: int
-    bound: int
-    window: int
-    window_in_use: int
-    submits: int
-    accepted: int
-    rejected: int
-    receipts: int
-    inbound: int
-    unknown: int
-    reconnects: int
-    last_error: str | None
-
-
-class Activity(Row, frozen=True, kw_only=True, gc=False):
-    """Events per topic per ten seconds of event time."""
-
-    bucket_start_ms: int
-    topic: str
-    events: int
-
-
-class Lag(Row, frozen=True, kw_only=True, gc=False):
-    """How far the worker is behind on one partition."""
-
-    topic: str
-    partition: int
-    next_offset: int
-    end_offset: int
-
-
-class Deliverability(Row, frozen=True, kw_only=True, gc=False):
-    """Final receipts by connection, hour, state and error."""
-
-    connection: str
-    hour_start_ms: int
-    state: str
-    err: str
-    receipts: int
-
-
-class UnmatchedReceipt(Row, frozen=True, kw_only=True, gc=False):
-    """A receipt without its submit, so far."""
-
-    connection: str
-    smsc_message_id: str
-    subject: str
-    state: str
-    received_at_ms: int
+    """Campaign, as its file names it."""
+    changed_at_ms: int
+    """When the shares changed."""
+    variant_id: str
+    """Variant of the campaign."""
+    share: float
+    """Its part of the recipients outside the holdout from then on."""
     reason: str
-
-
-class DeadLetter(Row, frozen=True, kw_only=True, gc=False):
-    """A record that could not be used; the bytes are in `<topic>.dlq`."""
-
-    topic: str
-    partition: int
-    record_offset: int
-    reason: str
-    seen_at_ms: int
-
-
-class SnapshotInfo(Row, frozen=True, kw_only=True, gc=False):
-    """Proves what a snapshot contains."""
-
-    snapshot: int
-    snapshot_at_ms: int
-    events_applied: int
-    duplicates_ignored: int
-    is_broker_in_memory: bool
-    kafka_cluster_id: str
-    schema_version: int
+    """Why the shares changed."""
+    verdict_id: str | None
+    """Event id of the verdict that led to it; NULL when a person decided."""

@@ -49,6 +49,13 @@ class WorkerSettings:
         "End the process when records wait and none is stored for this many seconds.",
         default=30,
     )
+    horizon_days: int = setting(
+        "SMS_WORKER_HORIZON_DAYS",
+        integer(1, 366),
+        "Days a person stays in memory after the last assignment or submit, besides the "
+        "attribution window; later events fetch them from the database.",
+        default=7,
+    )
     is_kafka_in_memory: bool = setting(
         "SMS_WORKER_KAFKA_IN_MEMORY",
         boolean,

@@ -11,6 +11,7 @@ from pipeline.rows import (
     Campaign,
     Cohort,
     Comparison,
+    Gap,
     HealthCheck,
     JoinHealth,
     Lag,
@@ -39,6 +40,7 @@ class Stored:
     definitions: Sequence[CampaignDefined]
     cohorts: Sequence[Cohort]
     healths: Sequence[JoinHealth]
+    gaps: Sequence[Gap]
     plain: Mapping[type[Row], Sequence[Row]]
     verdicts: Sequence[Verdict]
 
@@ -53,6 +55,8 @@ class Picture:
     """Verdicts that differ from the last of their campaign."""
     next_maturity_ms: int | None
     """When the next cohort matures; until then time alone changes nothing."""
+    unmatched_receipts: int = 0
+    missing_records: int = 0
 
 
 def read(state: State) -> Stored:
@@ -62,6 +66,7 @@ def read(state: State) -> Stored:
         definitions(state),
         results.cohorts(state),
         results.healths(state),
+        results.gaps(state),
         results.plain_rows(state),
         results.verdicts(state),
     )
@@ -85,6 +90,7 @@ def draw(stored: Stored, watermark_ms: int) -> Picture:
     rows: dict[type[Row], Sequence[Row]] = dict(stored.plain)
     rows |= {
         JoinHealth: stored.healths,
+        Gap: stored.gaps,
         Cohort: stored.cohorts,
         Campaign: campaigns,
         Variant: [variant for _, variants in pairs for variant in variants],
@@ -94,7 +100,14 @@ def draw(stored: Stored, watermark_ms: int) -> Picture:
         Verdict: [*stored.verdicts, *reached],
     }
     due = next_maturity_ms(campaigns, stored.cohorts, watermark_ms)
-    return Picture(rows, stored.progress, reached, due)
+    return Picture(
+        rows,
+        stored.progress,
+        reached,
+        due,
+        unmatched_receipts=health_of(stored.healths, "").unmatched_receipts,
+        missing_records=sum(gap.missing for gap in stored.gaps),
+    )
 
 
 def write(

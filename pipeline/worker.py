@@ -8,25 +8,34 @@ import time
 from collections.abc import Coroutine, Mapping
 from contextlib import AsyncExitStack
 from functools import partial
+from typing import Any
+
+import duckdb
 
 from pipeline.agents.commit import commit
 from pipeline.agents.decode import decode
 from pipeline.agents.intake import accept, gather
 from pipeline.agents.join import join
 from pipeline.app import GROUP, READ_TOPICS, BatchSource, build_app
-from pipeline.broker import Broker
+from pipeline.broker import Broker, Offsets
 from pipeline.dead_letters import publish_dead_letters
 from pipeline.flush import Flush
+from pipeline.history import StoredHistory
 from pipeline.join.engine import JoinEngine
+from pipeline.join.horizon import DAY_MS
+from pipeline.metrics import Gauges, WorkerMetrics
 from pipeline.publish_results import ResultsPublisher, now_ms
 from pipeline.settings import WorkerSettings
 from pipeline.storage.identity import claim
+from pipeline.storage.lost import skip_lost
+from pipeline.storage.rebuild import begin_rebuild
 from pipeline.storage.restore import restore
 from pipeline.storage.results import progress
-from pipeline.storage.state import State, open_state
+from pipeline.storage.state import State, open_state, unreadable
 from pipeline.watchdog import Watchdog
 from runtime.health import serve_health
-from runtime.kafka import KafkaPublisher
+from runtime.kafka import KafkaPublisher, kafka_unreachable
+from runtime.metrics import metrics_route
 from runtime.process import CannotRun, ExitCode, port_in_use
 from runtime.topics import TopicError, ensure_topics
 
@@ -41,13 +50,16 @@ _log = logging.getLogger(__name__)
 class Worker:
     """One worker process: opens everything, runs the agents, watches them."""
 
-    def __init__(self, settings: WorkerSettings) -> None:
+    def __init__(self, settings: WorkerSettings, *, is_rebuild: bool = False) -> None:
         self._settings = settings
-        self._engine = JoinEngine()
+        self._is_rebuild = is_rebuild
+        self._engine = JoinEngine(settings.horizon_days * DAY_MS)
         self._database = asyncio.Lock()  # one transaction or snapshot at a time
         self._stored: dict[tuple[str, int], int] = {}
         self._source: BatchSource | None = None
         self._results: ResultsPublisher | None = None
+        self._gauges = Gauges()
+        self._metrics = WorkerMetrics(self._gauges, now_ms)
         self._events_applied = 0
         self._flushes = 0
         self._last_flush_ms = 0.0
@@ -74,9 +86,8 @@ class Worker:
         async with AsyncExitStack() as stack:
             await self._open_health(stack)
             broker = await stack.enter_async_context(Broker(settings.kafka, READ_TOPICS))
-            state = await asyncio.to_thread(open_state, settings.data)
+            state = await self._open(broker)
             stack.callback(state.close)
-            await self._prepare(state, broker)
             publisher = await stack.enter_async_context(
                 KafkaPublisher(settings.kafka, client_id=GROUP)
             )
@@ -88,6 +99,7 @@ class Worker:
                 ends=broker.ends,
                 tell=publisher.publish,
                 is_broker_in_memory=settings.is_kafka_in_memory,
+                gauges=self._gauges,
             )
             self._source = BatchSource(build_app(settings, lambda: self._stored))
             agents = self._agents(self._source, state, publisher)
@@ -96,28 +108,47 @@ class Worker:
     async def _open_health(self, stack: AsyncExitStack) -> None:
         host, port = self._settings.health_host, self._settings.health_port
         try:
-            port = await stack.enter_async_context(serve_health(host, port, self.probe))
+            routes = [metrics_route(self._metrics.registry)]
+            serving = serve_health(host, port, self.probe, routes=routes)
+            port = await stack.enter_async_context(serving)
         except OSError as error:
             raise port_in_use("SMS_WORKER_HEALTH_PORT", host, port) from error
         _log.info("health endpoint", extra={"fields": {"host": host, "port": port}})
 
-    async def _prepare(self, state: State, broker: Broker) -> None:
+    async def _open(self, broker: Broker) -> State:
         """Check that folder and Kafka belong together; bring the engine back."""
+        settings = self._settings
         topic_ids: Mapping[str, str] = {}
-        if not self._settings.is_kafka_in_memory:  # which knows no admin requests
+        if not settings.is_kafka_in_memory:  # which knows no admin requests
             try:
-                await ensure_topics(self._settings.kafka)
+                await ensure_topics(settings.kafka)
             except TopicError as error:
                 raise CannotRun(str(error), ExitCode.DEPENDENCY_UNREACHABLE) from error
             topic_ids = await broker.topic_ids()
-        ends = await broker.ends()
-        cluster_id = await broker.cluster_id()
+        ends, beginnings = await broker.ends(), await broker.beginnings()
+        if ends is None or beginnings is None:
+            raise CannotRun(kafka_unreachable(settings.kafka), ExitCode.DEPENDENCY_UNREACHABLE)
+        identity: dict[str, Any] = {
+            "cluster_id": await broker.cluster_id(),
+            "topic_ids": topic_ids,
+        }
+        return await asyncio.to_thread(self._restore, beginnings, ends, identity)
+
+    def _restore(self, beginnings: Offsets, ends: Offsets, identity: dict[str, Any]) -> State:
         folder = self._settings.data
-        claim(state, folder, cluster_id=cluster_id, topic_ids=topic_ids, ends=ends or {})
-        people = await asyncio.to_thread(restore, state, self._engine)
+        if self._is_rebuild:
+            begin_rebuild(folder, beginnings, ends, **identity)
+        state = open_state(folder)
+        try:
+            claim(state, folder, ends=ends, **identity)
+            skip_lost(state, beginnings, now_ms())
+            people = restore(state, self._engine)
+        except duckdb.Error as error:
+            raise unreadable(folder, error) from error
         self._stored.update(state.offsets())
         self._events_applied = progress(state).events_applied
         _log.info("state restored", extra={"fields": {"people": people}})
+        return state
 
     async def _agents(self, source: BatchSource, state: State, publisher: KafkaPublisher) -> None:
         """Run decode → join → commit as one chain; ends when the source ends."""
@@ -127,17 +158,27 @@ class Worker:
             deliveries, max_records=settings.flush_records, max_wait_ms=settings.flush_ms
         )
         decoded = decode(groups, partial(publish_dead_letters, publisher), now_ms)
-        flushes = join(decoded, self._engine)
+        history = StoredHistory(state, self._database)
+        flushes = join(decoded, self._engine, history, self._sweep_until)
         async for flush in commit(flushes, partial(self._store, state)):
             self._flushes += 1
             self._events_applied += flush.deltas.applied
+
+    def _sweep_until(self) -> int | None:
+        """Now, but only when what waits fits into one transaction: old events may be among it."""
+        lag = self._results.lag if self._results else None
+        is_caught_up = lag is not None and lag <= self._settings.flush_records
+        return now_ms() if is_caught_up else None
 
     async def _store(self, state: State, flush: Flush) -> None:
         started = time.perf_counter()
         async with self._database:
             await asyncio.to_thread(state.commit, flush, now_ms())
         self._stored |= {(b.topic, b.partition): b.next_offset for b in flush.ranges}
-        self._last_flush_ms = (time.perf_counter() - started) * 1000
+        seconds = time.perf_counter() - started
+        self._last_flush_ms = seconds * 1000
+        self._gauges.people = len(self._engine)
+        self._metrics.stored(flush, seconds)
 
     async def _supervise(
         self, stop: asyncio.Event, agents: Coroutine[None, None, None], broker: Broker

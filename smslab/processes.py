@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
 import click
@@ -23,11 +25,18 @@ class Process(NamedTuple):
     """Arguments after `python -m`."""
     settings: type[Any]
     summary: str
+    flags: Mapping[str, str] = MappingProxyType({})
+    """Flag → what it does; passed on as it is."""
 
 
 PROCESSES: Final[dict[str, Process]] = {
     "bridge": Process(("smpp_bridge",), BridgeSettings, "SMPP ⇄ Kafka, one operator account."),
-    "worker": Process(("pipeline",), WorkerSettings, "Kafka → DuckDB: join, count, decide."),
+    "worker": Process(
+        ("pipeline",),
+        WorkerSettings,
+        "Kafka → DuckDB: join, count, decide.",
+        {"--rebuild": "Put the state beside and count everything again from Kafka."},
+    ),
     "tracking": Process(("tracking",), TrackingSettings, "Short links and conversions → Kafka."),
     "dashboard": Process(("dashboards",), DashboardSettings, "The pages over serve.duckdb."),
     "simulate": Process(
@@ -43,12 +52,17 @@ def process_commands() -> list[click.Command]:
 
 
 def _command(name: str, process: Process) -> click.Command:
-    def run() -> None:
-        os.execv(sys.executable, [sys.executable, "-m", *process.command])  # noqa: S606 - ourselves
+    def run(**flags: bool) -> None:
+        given = [flag for flag in process.flags if flags[flag.removeprefix("--")]]
+        command = [sys.executable, "-m", *process.command, *given]
+        os.execv(sys.executable, command)  # noqa: S606 - ourselves
 
     return click.Command(
         name,
         callback=run,
+        params=[
+            click.Option([flag], is_flag=True, help=text) for flag, text in process.flags.items()
+        ],
         help=f"{process.summary}\n\nRuns until Ctrl-C or SIGTERM. Settings come from the "
         f"environment:\n\n\b\n{_settings_help(process.settings)}",
         short_help=process.summary,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from typing import Any
 
 from pipeline.agents.limits import broken_limit
 from pipeline.batch import Delivery, Record, RecordBatch
@@ -12,8 +13,8 @@ from pipeline.flush import DecodedBatch, RejectedRecord
 from pipeline.rows import DeadLetter
 from runtime.logs import mask
 from schemas.codec import SchemaError, TopicDecoder, decoder_for
-from schemas.events import CampaignDefined, ConnectionReported, Event, SubjectEvent
-from schemas.topics import TOPICS
+from schemas.events import Event
+from schemas.topics import CAMPAIGN_ALLOCATION, CAMPAIGN_DEFINITION, CONNECTION_STATE, TOPICS
 
 _COMPACTED = frozenset(topic.name for topic in TOPICS if topic.cleanup == "compact")
 _MAX_REASON = 500
@@ -54,28 +55,41 @@ def decode_batch(delivery: Delivery, now_ms: int) -> DecodedBatch:
     batch = delivery.batch
     decoder = decoder_for(batch.topic)
     events: list[Event] = []
+    raw: list[bytes] = []
     rejected = []
     for record in batch.records:
-        if record.value is None and batch.topic in _COMPACTED:
+        value = record.value
+        if value is None and batch.topic in _COMPACTED:
             continue  # a tombstone
-        event = _event(decoder, record)
+        event = _event(decoder, value)
         if isinstance(event, str):
             rejected.append(_rejected(batch, record, event, now_ms))
         else:
+            assert value is not None, "it was decoded"
             events.append(event)
-    return DecodedBatch(
-        delivery,
-        subject_events=[event for event in events if isinstance(event, SubjectEvent)],
-        definitions=[event for event in events if isinstance(event, CampaignDefined)],
-        connections=[event for event in events if isinstance(event, ConnectionReported)],
-        rejected=rejected,
-    )
+            raw.append(value)
+    return _sorted(delivery, events, raw, rejected)
 
 
-def _event(decoder: TopicDecoder, record: Record) -> Event | str:
+def _sorted(
+    delivery: Delivery, events: list[Any], raw: list[bytes], rejected: list[RejectedRecord]
+) -> DecodedBatch:
+    """Hand the events to who takes them; a topic carries one type."""
+    match delivery.batch.topic:
+        case CAMPAIGN_DEFINITION.name:
+            return DecodedBatch(delivery, definitions=events, rejected=rejected)
+        case CAMPAIGN_ALLOCATION.name:
+            return DecodedBatch(delivery, allocations=events, rejected=rejected)
+        case CONNECTION_STATE.name:
+            return DecodedBatch(delivery, connections=events, rejected=rejected)
+        case _:
+            return DecodedBatch(delivery, subject_events=events, rejected=rejected, raw=raw)
+
+
+def _event(decoder: TopicDecoder, value: bytes | None) -> Event | str:
     """The event, or why there is none."""
     try:
-        event = decoder.decode(record.value)
+        event = decoder.decode(value)
     except SchemaError as error:
         return str(error)
     return broken_limit(event) or event

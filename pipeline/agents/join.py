@@ -3,27 +3,79 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Collection, Iterable
+from typing import Protocol
 
 from pipeline.flush import DecodedBatch, Flush
 from pipeline.join.engine import JoinEngine
 
+SWEEP_EVERY_MS = 10_000
+People = Iterable[tuple[str, bytes]]
+"""Subjects and their facts."""
+
+
+class History(Protocol):
+    """The people whom the engine has put aside. Must know every flush that was yielded."""
+
+    async def people(self, subjects: Collection[str]) -> People:
+        """Those of `subjects` that it has."""
+
+    async def assigned_to(self, campaign_id: str) -> People:
+        """Everybody it has whom the campaign assigned."""
+
+
+class Nobody:
+    """The history of an engine that is never swept."""
+
+    async def people(self, subjects: Collection[str]) -> People:  # noqa: ARG002 - see History
+        """Nobody."""
+        return ()
+
+    async def assigned_to(self, campaign_id: str) -> People:  # noqa: ARG002 - see History
+        """Nobody."""
+        return ()
+
 
 async def join(
-    groups: AsyncIterator[list[DecodedBatch]], engine: JoinEngine
+    groups: AsyncIterator[list[DecodedBatch]],
+    engine: JoinEngine,
+    history: History | None = None,
+    sweep_until: Callable[[], int | None] = lambda: None,
 ) -> AsyncIterator[Flush]:
     """Apply every event of a group to the engine.
 
-    Reads: decoded groups.
+    Reads: decoded groups; from `history` the people whom late events and new definitions concern.
     Yields: one `Flush` per group: its batches and exactly the change they make.
-    State: the engine's, one exposure per campaign and subject.
+    State: the engine's, one exposure per campaign and subject. Every ten seconds people whose
+        horizon has passed are put aside, as far as `sweep_until` (ms; `None`: not now).
     Side effects: none.
     Delivery: the engine is a function of the set of facts, so repeated events change nothing.
     """
+    history = history or Nobody()
+    swept_ms = 0
     async for group in groups:
         for batch in group:
-            for definition in batch.definitions:
-                engine.define(definition)
+            await _define(batch, engine, history)
+            forgotten = engine.forgotten(batch.subject_events)
+            if forgotten:
+                _load(engine, await history.people(forgotten))
             engine.apply(batch.subject_events)
             await asyncio.sleep(0)  # see `decode`
+        until_ms = sweep_until()
+        if until_ms is not None and until_ms - swept_ms >= SWEEP_EVERY_MS:
+            engine.sweep(until_ms)
+            swept_ms = until_ms
         yield Flush(group, engine.take())
+
+
+async def _define(batch: DecodedBatch, engine: JoinEngine, history: History) -> None:
+    for definition in batch.definitions:
+        if engine.changes(definition):
+            _load(engine, await history.assigned_to(definition.campaign_id))
+            engine.define(definition)
+
+
+def _load(engine: JoinEngine, people: People) -> None:
+    for subject, facts in people:
+        if subject not in engine:
+            engine.load(subject, facts)

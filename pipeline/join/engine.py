@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import msgspec
 
@@ -19,6 +19,8 @@ from pipeline.join.facts import (
     fact_of,
     merge,
 )
+from pipeline.join.horizon import HORIZON_MS, Schedule, Sketch, kept_until_ms
+from pipeline.join.latency import LatencyKey
 from pipeline.join.matching import Unmatched
 from pipeline.join.project import project
 from pipeline.rows import UnmatchedReceipt
@@ -32,8 +34,19 @@ WHOLE_SYSTEM = ""
 SHARED_LIMIT = 100_000
 """Most people have one of few outcomes, kept once. Beyond this many the sharing starts anew."""
 
+SWEPT_AT_ONCE = 50_000
+"""People looked at per sweep, about 0.2 s of work; who is left is looked at in the next."""
+
 DeliverabilityKey = tuple[str, int, str, str]
 ActivityKey = tuple[int, str]
+
+
+class Retired(msgspec.Struct, frozen=True, gc=False):
+    """A person put aside: give `facts` to `JoinEngine.load` before the next word about them."""
+
+    facts: bytes
+    campaigns: tuple[str, ...]
+    """Campaigns that assigned the person, sorted."""
 
 
 @dataclass(slots=True)
@@ -58,6 +71,10 @@ class Deltas:
     """Events whose event_id was known."""
     watermark_ms: int
     """Newest occurred_at_ms ever seen, 0 before the first."""
+    retired: dict[str, Retired] = field(default_factory=dict)
+    """subject → what must be kept of people whose horizon has passed."""
+    latencies: dict[LatencyKey, int] = field(default_factory=dict)
+    """(connection, hour of the submit, upper end) → message parts."""
 
 
 class Outcome(msgspec.Struct, frozen=True, gc=False):
@@ -66,6 +83,7 @@ class Outcome(msgspec.Struct, frozen=True, gc=False):
     contributions: tuple[Contribution, ...] = ()
     double_assigned: tuple[str, ...] = ()
     unmatched: tuple[Unmatched, ...] = ()
+    latencies: tuple[LatencyKey, ...] = ()
 
 
 NOTHING = Outcome()
@@ -87,13 +105,25 @@ class JoinEngine:
     when the last deltas were stored, then `load` every state: a definition that comes later
     counts as new and changes the aggregates.
 
+    People whose horizon has passed are put aside by `sweep` and handed over in
+    `Deltas.retired`. Before an event about one of them (`forgotten`), or a definition of a
+    campaign that assigned them (`changes`), whoever keeps them must `load` them again.
+
     Not thread-safe. Reads no clock.
+
+    Args:
+        horizon_ms: How long a person is kept after the last assignment or submit, besides the
+            attribution window.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, horizon_ms: int = HORIZON_MS) -> None:
+        self._horizon_ms = horizon_ms
         self._people: dict[str, Person] = {}
+        self._schedule = Schedule()
+        self._retiring: list[str] = []
+        self._retired = Sketch()
         self._definitions: dict[str, CampaignDefined] = {}
-        self._assigned: dict[str, list[str]] = {}
+        self._assigned: dict[str, set[str]] = {}
         self._shared: dict[Outcome, Outcome] = {}
         self._stale: set[str] = set()
         self._changed: set[str] = set()
@@ -110,13 +140,17 @@ class JoinEngine:
         Of two versions the higher plan_version stays, then the later; so a topic may be read
         again from its beginning.
         """
-        campaign_id = definition.campaign_id
-        known = self._definitions.get(campaign_id)
-        if known is not None and _version(definition) <= _version(known):
+        if not self.changes(definition):
             return
+        campaign_id = definition.campaign_id
         for subject in self._assigned.get(campaign_id, ()):
             self._mark_stale(subject, self._people[subject])
         self._definitions[campaign_id] = definition
+
+    def changes(self, definition: CampaignDefined) -> bool:
+        """Whether `define` would put it in force."""
+        known = self._definitions.get(definition.campaign_id)
+        return known is None or _version(definition) > _version(known)
 
     def apply(self, events: Iterable[SubjectEvent]) -> None:
         """Take in events of the joined topics, in any order; known ones change nothing.
@@ -130,6 +164,7 @@ class JoinEngine:
             person = self._people.get(event.subject)
             if person is None:
                 person = self._people[event.subject] = Person({}, NOTHING)
+                self._schedule.add(event.subject, fact.at_ms + self._horizon_ms)
             known = person.facts.get(key)
             if known is None:
                 self._applied += 1
@@ -153,7 +188,10 @@ class JoinEngine:
             ValueError: If an event of this person was applied before.
             msgspec.MsgspecError: If `facts` is not from `Deltas.states`.
         """
-        person = self._people.setdefault(subject, Person({}, None))
+        person = self._people.get(subject)
+        if person is None:
+            person = self._people[subject] = Person({}, None)
+            self._schedule.add(subject, 0)
         if person.outcome is not None:
             raise ValueError(f"subject == {subject}, must be loaded before its first event.")
         for key, fact in decode_facts(facts).items():
@@ -164,13 +202,50 @@ class JoinEngine:
     def _keep(self, subject: str, person: Person, key: str, fact: AnyFact) -> None:
         person.facts[key] = fact
         if type(fact) is Assignment:
-            self._assigned.setdefault(fact.campaign_id, []).append(subject)
+            self._assigned.setdefault(fact.campaign_id, set()).add(subject)
+
+    def __len__(self) -> int:
+        """How many people are at hand."""
+        return len(self._people)
+
+    def __contains__(self, subject: str) -> bool:
+        return subject in self._people
+
+    def forgotten(self, events: Iterable[SubjectEvent]) -> set[str]:
+        """Subjects of `events` that may have been put aside; to be loaded before `apply`."""
+        if not self._retired:
+            return set()
+        strangers = {event.subject for event in events if event.subject not in self._people}
+        return {subject for subject in strangers if subject in self._retired}
+
+    def remember_retired(self, subjects: Iterable[str]) -> None:
+        """Say, after a restart, who was put aside."""
+        self._retired.update(subjects)
+
+    def sweep(self, now_ms: int) -> None:
+        """Put people aside whose horizon has passed; the next `take` hands them over.
+
+        Args:
+            now_ms: Not later than the oldest event that still waits to be applied, or people
+                are put aside only to be fetched back.
+        """
+        now_ms = min(now_ms, self._watermark_ms)
+        for subject in self._schedule.due(now_ms, SWEPT_AT_ONCE):
+            person = self._people.get(subject)
+            if person is None:
+                continue
+            until = kept_until_ms(person.facts, self._definitions, self._horizon_ms)
+            if until > now_ms:
+                self._schedule.add(subject, until)
+            else:
+                self._retiring.append(subject)
 
     def take(self) -> Deltas:
         """The changes since the last call; they are counted as stored from now on."""
         pending: dict[Contribution, int] = {}
         health: dict[str, list[int]] = {}
         unmatched: dict[str, UnmatchedReceipt | None] = {}
+        latencies: dict[LatencyKey, int] = {}
         for subject in self._stale:
             person = self._people[subject]
             old, new = person.outcome or NOTHING, self._outcome_of(person.facts)
@@ -178,9 +253,11 @@ class JoinEngine:
             if old is not new:
                 _count_changes(pending, old, new)
                 _count_health(health, old, new)
+                _count_latencies(latencies, old, new)
                 _list_unmatched(unmatched, subject, person.facts, old, new)
         if self._receipts:
             health.setdefault(WHOLE_SYSTEM, [0, 0, 0])[1] += self._receipts
+        retired = self._retire()
         deltas = Deltas(
             cohorts=_sum_vectors(pending),
             deliverability={key: n for key, n in self._deliverability.items() if n},
@@ -191,9 +268,26 @@ class JoinEngine:
             applied=self._applied,
             duplicates=self._duplicates,
             watermark_ms=self._watermark_ms,
+            retired=retired,
+            latencies={key: n for key, n in latencies.items() if n},
         )
         self._forget_pending()
         return deltas
+
+    def _retire(self) -> dict[str, Retired]:
+        retired = {}
+        for subject in self._retiring:
+            person = self._people.pop(subject, None)
+            if person is None:
+                continue
+            assigned = {f.campaign_id for f in person.facts.values() if type(f) is Assignment}
+            for campaign_id in assigned:
+                self._assigned[campaign_id].discard(subject)
+            retired[subject] = Retired(encode_facts(person.facts), tuple(sorted(assigned)))
+        self._retired.update(retired)
+        self._changed.difference_update(retired)
+        self._retiring = []
+        return retired
 
     def _forget_pending(self) -> None:
         self._stale = set()
@@ -215,7 +309,12 @@ class JoinEngine:
             definition = self._definitions.get(campaign_id)
             if definition is not None:
                 contributions.extend(contributions_of(exposure, definition))
-        outcome = Outcome(tuple(contributions), projection.double_assigned, projection.unmatched)
+        outcome = Outcome(
+            tuple(contributions),
+            projection.double_assigned,
+            projection.unmatched,
+            projection.latencies,
+        )
         if len(self._shared) >= SHARED_LIMIT:
             self._shared.clear()
         return self._shared.setdefault(outcome, outcome)
@@ -261,6 +360,14 @@ def _count_health(health: dict[str, list[int]], old: Outcome, new: Outcome) -> N
             health.setdefault(campaign_id, [0, 0, 0])[0] += sign
         if outcome.unmatched:
             health.setdefault(WHOLE_SYSTEM, [0, 0, 0])[2] += sign * len(outcome.unmatched)
+
+
+def _count_latencies(latencies: dict[LatencyKey, int], old: Outcome, new: Outcome) -> None:
+    if old.latencies == new.latencies:
+        return
+    for outcome, sign in ((old, -1), (new, 1)):
+        for key in outcome.latencies:
+            latencies[key] = latencies.get(key, 0) + sign
 
 
 def _list_unmatched(

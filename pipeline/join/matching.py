@@ -46,6 +46,12 @@ class Part(msgspec.Struct, gc=False):
         outcome = self.submit.outcome
         return outcome == "accepted" or (outcome == "unknown" and bool(self.receipts))
 
+    @property
+    def final_after_ms(self) -> int | None:
+        """From the submit's answer to the first final receipt, by our own clock."""
+        finals = [receipt.at_ms for receipt in self.receipts if receipt.is_final]
+        return max(0, min(finals) - self.submit.at_ms) if finals else None
+
 
 Parts = dict[tuple[str, int], Part]
 """(message_id, part) → part."""

@@ -19,6 +19,7 @@ from pipeline.join.facts import (
     Receipt,
     Submit,
 )
+from pipeline.join.latency import LatencyKey, latencies_of
 from pipeline.join.matching import Part, Unmatched, match_receipts, settle_submits
 from pipeline.join.money import assignment_order, count_conversions
 from schemas.events import HOLDOUT, CampaignDefined
@@ -36,6 +37,8 @@ class Projection(msgspec.Struct, gc=False):
     """Campaigns that assigned this person to two arms, sorted."""
     unmatched: tuple[Unmatched, ...] = ()
     """Sorted."""
+    latencies: tuple[LatencyKey, ...] = ()
+    """Of every message part with a final receipt, sorted."""
 
 
 def project(facts: Facts, definitions: Mapping[str, CampaignDefined]) -> Projection:
@@ -49,9 +52,11 @@ def project(facts: Facts, definitions: Mapping[str, CampaignDefined]) -> Project
     kinds = _by_kind(facts)
     exposures, double_assigned = _assign(kinds[Assignment])
     unmatched: tuple[Unmatched, ...] = ()
+    latencies: tuple[LatencyKey, ...] = ()
     if kinds[Submit] or kinds[Receipt]:
         parts = settle_submits(kinds[Submit])
         unmatched = match_receipts(parts, kinds[Submit], kinds[Receipt])
+        latencies = latencies_of(parts.values())
         _count_parts(exposures, parts.values(), definitions)
     for _, inbound in kinds[Inbound]:
         _count_reply(exposures, inbound)
@@ -59,7 +64,7 @@ def project(facts: Facts, definitions: Mapping[str, CampaignDefined]) -> Project
         _count_click(exposures, click)
     if kinds[Conversion]:
         count_conversions(exposures, kinds[Conversion], definitions)
-    return Projection(exposures, double_assigned, unmatched)
+    return Projection(exposures, double_assigned, unmatched, latencies)
 
 
 def _by_kind(facts: Facts) -> dict[type[AnyFact], list[tuple[str, Any]]]:

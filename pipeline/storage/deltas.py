@@ -82,6 +82,11 @@ def _deliverability(flush: Flush, _sequence: int, _now_ms: int) -> pa.Table:
     return _table(columns, ((*key, n) for key, n in flush.deltas.deliverability.items()))
 
 
+def _receipt_latency(flush: Flush, _sequence: int, _now_ms: int) -> pa.Table:
+    columns = {"connection": _TEXT, "hour_start_ms": _INT, "up_to_ms": _INT, "parts": _INT}
+    return _table(columns, ((*key, n) for key, n in flush.deltas.latencies.items()))
+
+
 def _activity(flush: Flush, _sequence: int, _now_ms: int) -> pa.Table:
     columns = {"bucket_start_ms": _INT, "topic": _TEXT, "events": _INT}
     return _table(columns, ((*key, n) for key, n in flush.deltas.activity.items()))
@@ -102,7 +107,7 @@ def _unmatched_gone(flush: Flush, _sequence: int, _now_ms: int) -> pa.Table:
 
 
 def _unmatched(flush: Flush, _sequence: int, _now_ms: int) -> pa.Table:
-    fields = UnmatchedReceipt.__struct_fields__
+    fields = [name for name in UnmatchedReceipt.__struct_fields__ if name != "age_ms"]
     columns = {"event_id": _TEXT} | dict.fromkeys(fields, _TEXT) | {"received_at_ms": _INT}
     values = attrgetter(*fields)
     rows = ((key, *values(row)) for key, row in flush.deltas.unmatched.items() if row is not None)
@@ -120,6 +125,12 @@ def _states(flush: Flush, sequence: int, _now_ms: int) -> pa.Table:
     )
 
 
+def _history(flush: Flush, _sequence: int, _now_ms: int) -> pa.Table:
+    columns = {"subject": _TEXT, "campaigns": pa.list_(_TEXT), "facts": pa.binary()}
+    retired = flush.deltas.retired
+    return _table(columns, ((name, each.campaigns, each.facts) for name, each in retired.items()))
+
+
 def _definitions(flush: Flush, _sequence: int, _now_ms: int) -> pa.Table:
     columns = {
         "campaign_id": _TEXT,
@@ -131,6 +142,12 @@ def _definitions(flush: Flush, _sequence: int, _now_ms: int) -> pa.Table:
     events = {event.event_id: event for batch in flush.batches for event in batch.definitions}
     values = attrgetter("campaign_id", "plan_version", "occurred_at_ms", "event_id")
     return _table(columns, ((*values(event), encode(event)) for event in events.values()))
+
+
+def _allocations(flush: Flush, _sequence: int, _now_ms: int) -> pa.Table:
+    columns = {"event_id": _TEXT, "event": pa.binary()}
+    events = {event.event_id: event for batch in flush.batches for event in batch.allocations}
+    return _table(columns, ((event_id, encode(event)) for event_id, event in events.items()))
 
 
 def _connections(flush: Flush, _sequence: int, _now_ms: int) -> pa.Table:
@@ -171,12 +188,15 @@ def _offsets(flush: Flush, _sequence: int, _now_ms: int) -> pa.Table:
 _MAKERS: Mapping[str, Callable[[Flush, int, int], pa.Table]] = {
     "cohorts": _cohorts,
     "deliverability": _deliverability,
+    "receipt_latency": _receipt_latency,
     "activity": _activity,
     "join_health": _health,
     "unmatched_gone": _unmatched_gone,
     "unmatched_receipts": _unmatched,
     "state_log": _states,
+    "history": _history,
     "definitions": _definitions,
+    "allocations": _allocations,
     "connections": _connections,
     "dead_letters": _dead_letters,
     "gaps": _gaps,

@@ -33,11 +33,10 @@ def claim(
     Raises:
         CannotRun: If they do not.
     """
-    ((stored_cluster,),) = state.connection.execute("SELECT cluster_id FROM progress").fetchall()
-    stored_topics = dict(state.connection.execute("FROM topics").fetchall())
+    stored_cluster, stored_topics = _stored(state)
     offsets = state.offsets()
     if offsets:
-        _refuse(folder, _difference(stored_cluster, cluster_id, stored_topics, topic_ids))
+        compare(state, folder, cluster_id=cluster_id, topic_ids=topic_ids)
         _refuse(folder, _shortened(offsets, ends))
     with state.transaction():
         state.connection.execute(
@@ -46,6 +45,21 @@ def claim(
         state.connection.execute("DELETE FROM topics")
         for name, topic_id in (stored_topics | dict(topic_ids)).items():
             state.connection.execute("INSERT INTO topics VALUES (?, ?)", [name, topic_id])
+
+
+def compare(state: State, folder: Path, *, cluster_id: str, topic_ids: Mapping[str, str]) -> None:
+    """Check that the database was filled from this cluster and these topics.
+
+    Raises:
+        CannotRun: If it was not.
+    """
+    stored_cluster, stored_topics = _stored(state)
+    _refuse(folder, _difference(stored_cluster, cluster_id, stored_topics, topic_ids))
+
+
+def _stored(state: State) -> tuple[str, dict[str, str]]:
+    ((cluster,),) = state.connection.execute("SELECT cluster_id FROM progress").fetchall()
+    return cluster, dict(state.connection.execute("FROM topics").fetchall())
 
 
 def _difference(

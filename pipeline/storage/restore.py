@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pipeline.join.engine import JoinEngine
+from pipeline.storage import history
 from pipeline.storage.state import State
 from pipeline.storage.statements import named
 from schemas.codec import decoder_for
@@ -26,6 +27,7 @@ def restore(state: State, engine: JoinEngine) -> int:
         people += len(rows)
         for subject, facts in rows:
             engine.load(subject, facts)
+    engine.remember_retired(history.subjects(state))
     return people
 
 

@@ -10,13 +10,16 @@ import msgspec
 from pipeline.join.cohorts import VECTOR
 from pipeline.rows import (
     Activity,
+    Allocation,
     Cohort,
     ConnectionState,
     Counters,
     DeadLetter,
     Deliverability,
+    Gap,
     JoinHealth,
     Moments,
+    ReceiptLatency,
     Row,
     UnmatchedReceipt,
     Verdict,
@@ -24,7 +27,8 @@ from pipeline.rows import (
 from pipeline.storage.state import State
 from pipeline.storage.statements import named
 from schemas.codec import decoder_for
-from schemas.topics import CONNECTION_STATE
+from schemas.events import AllocationChanged
+from schemas.topics import CAMPAIGN_ALLOCATION, CONNECTION_STATE
 
 LISTED = 10_000
 """Newest unmatched receipts and dead letters that a snapshot lists; totals stay complete."""
@@ -84,8 +88,10 @@ def plain_rows(state: State) -> dict[type[Row], Sequence[Row]]:
     return {
         Activity: _rows(state, "activity", Activity),
         Deliverability: _rows(state, "deliverability", Deliverability),
+        ReceiptLatency: _rows(state, "receipt_latency", ReceiptLatency),
         UnmatchedReceipt: _rows(state, "unmatched_receipts", UnmatchedReceipt),
         DeadLetter: _rows(state, "dead_letters", DeadLetter),
+        Allocation: allocations(state),
         ConnectionState: connections(state),
     }
 
@@ -93,6 +99,11 @@ def plain_rows(state: State) -> dict[type[Row], Sequence[Row]]:
 def healths(state: State) -> list[JoinHealth]:
     """Data faults per campaign; "" is the whole system."""
     return _rows(state, "join_health", JoinHealth)
+
+
+def gaps(state: State) -> list[Gap]:
+    """What Kafka no longer had."""
+    return _rows(state, "gaps", Gap)
 
 
 def connections(state: State) -> list[ConnectionState]:
@@ -105,6 +116,27 @@ def connections(state: State) -> list[ConnectionState]:
         fields = ConnectionState.__struct_fields__
         found.append(ConnectionState(**{name: report[name] for name in fields}))
     return found
+
+
+def allocations(state: State) -> list[Allocation]:
+    """Every change of the shares, one row per arm, oldest first."""
+    decoder = decoder_for(CAMPAIGN_ALLOCATION.name)
+    events = [
+        decoder.decode(e) for (e,) in state.connection.execute(_SQL["allocations"]).fetchall()
+    ]
+    changes = [event for event in events if isinstance(event, AllocationChanged)]
+    return [
+        Allocation(
+            campaign_id=change.campaign_id,
+            changed_at_ms=change.occurred_at_ms,
+            variant_id=variant_id,
+            share=share,
+            reason=change.reason,
+            verdict_id=change.verdict_id,
+        )
+        for change in sorted(changes, key=lambda each: (each.occurred_at_ms, each.event_id))
+        for variant_id, share in sorted(change.shares.items())
+    ]
 
 
 def verdicts(state: State) -> list[Verdict]:

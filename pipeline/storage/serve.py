@@ -6,7 +6,6 @@ import contextlib
 import json
 import math
 import os
-import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, get_type_hints
@@ -16,6 +15,7 @@ import pyarrow as pa
 
 from pipeline import rows as row_types
 from pipeline.rows import Counters, Moments, Row
+from pipeline.storage.sentences import field_sentence, plain
 
 TABLES: Final[dict[type[Row], str]] = {
     row_types.Campaign: "campaigns",
@@ -25,19 +25,24 @@ TABLES: Final[dict[type[Row], str]] = {
     row_types.Comparison: "comparisons",
     row_types.HealthCheck: "health_checks",
     row_types.Verdict: "verdicts",
+    row_types.Allocation: "allocations",
     row_types.JoinHealth: "join_health",
     row_types.ConnectionState: "connections",
     row_types.Activity: "activity",
     row_types.Lag: "lags",
     row_types.Deliverability: "deliverability",
+    row_types.ReceiptLatency: "receipt_latency",
     row_types.UnmatchedReceipt: "unmatched_receipts",
     row_types.DeadLetter: "dead_letters",
+    row_types.Gap: "gaps",
+    row_types.FactFile: "fact_files",
     row_types.SnapshotInfo: "snapshot_info",
 }
 """Row type → table."""
 
+_NESTED: Final[dict[str, type[Row]]] = {"counters": Counters, "moments": Moments}
 _HUGE: Final = pa.decimal128(38, 0)
-_SQL_TYPES: Final = {
+SQL_TYPES: Final = {
     "str": "VARCHAR",
     "int": "BIGINT",
     "float": "DOUBLE",
@@ -90,6 +95,20 @@ def columns_of(row_type: type[Row]) -> list[Column]:
     return columns
 
 
+def table_sentence(row_type: type[Row]) -> str:
+    """What a row of the table is."""
+    return plain(row_type.__doc__ or "")
+
+
+def column_sentence(row_type: type[Row], column: Column) -> str:
+    """What a column holds.
+
+    Raises:
+        KeyError: If nobody has written it under the field in `pipeline.rows`.
+    """
+    return field_sentence(_NESTED.get(column.inside or "", row_type), column.name)
+
+
 def write_snapshot(path: Path, rows: Mapping[type[Row], Sequence[Row]]) -> None:
     """Write every table into a new file beside `path` and put it in its place.
 
@@ -111,7 +130,7 @@ def _write_table(
     database: duckdb.DuckDBPyConnection, table: str, row_type: type[Row], rows: Sequence[Row]
 ) -> None:
     columns = columns_of(row_type)
-    body = ", ".join(f'"{column.name}" {_SQL_TYPES[column.kind]}' for column in columns)
+    body = ", ".join(f'"{column.name}" {SQL_TYPES[column.kind]}' for column in columns)
     database.execute(f"CREATE TABLE {table} ({body})")
     _comment(database, table, row_type, columns)
     if rows:
@@ -126,14 +145,14 @@ def _write_table(
 def _comment(
     database: duckdb.DuckDBPyConnection, table: str, row_type: type[Row], columns: list[Column]
 ) -> None:
-    database.execute(f"COMMENT ON TABLE {table} IS {_quoted(row_type.__doc__ or table)}")
+    database.execute(f"COMMENT ON TABLE {table} IS {_quoted(table_sentence(row_type))}")
     for column in columns:
-        text = _DESCRIPTIONS.get((row_type.__name__, column.name)) or column.name.replace("_", " ")
+        text = column_sentence(row_type, column)
         database.execute(f'COMMENT ON COLUMN {table}."{column.name}" IS {_quoted(text)}')
 
 
 def _quoted(text: str) -> str:
-    return "'" + " ".join(text.split()).replace("'", "''") + "'"
+    return "'" + text.replace("'", "''") + "'"
 
 
 def _kind(hint: Any) -> str:
@@ -144,19 +163,3 @@ def _kind(hint: Any) -> str:
         if hint is {"bool": bool, "float": float, "int": int, "str": str}[kind]:
             return kind
     return "int" if "int" in text else "float" if "float" in text else "str"
-
-
-def _descriptions() -> dict[tuple[str, str], str]:
-    """(row type, field) → the text that stands under the field in `pipeline.rows`."""
-    source = Path(row_types.__file__).read_text(encoding="utf-8")
-    found: dict[tuple[str, str], str] = {}
-    for body in re.split(r"\nclass ", source)[1:]:
-        name = body.split("(")[0]
-        pattern = r'\n    (\w+): [^\n]+\n    """(.*?)"""'
-        found |= {(name, m[1]): m[2] for m in re.finditer(pattern, body, re.DOTALL)}
-    for name in ("Cohort", "VariantResult"):
-        found |= {(name, field): text for (n, field), text in found.items() if n == "Counters"}
-    return found
-
-
-_DESCRIPTIONS: Final = _descriptions()

@@ -22,8 +22,17 @@ from pipeline.storage import deltas, statements
 from runtime.process import CannotRun
 
 FILE = "state.duckdb"
+LOCKED = "Could not set lock on file"
+"""DuckDB's words; its type of error says only that the file could not be opened."""
+_REBUILD = "Run `smslab worker --rebuild`, which counts everything again from Kafka."
 ACTIVITY_KEPT_MS = 2 * 3600 * 1000
 _FLUSH = statements.flush_statements()
+_BEFORE = {
+    "allocations": ("allocations_gone",),
+    "definitions": ("definitions_gone",),
+    "history": ("history_gone", "history_at_hand"),
+}
+"""Table of a flush → statements that make room for its rows."""
 _log = logging.getLogger(__name__)
 
 
@@ -77,11 +86,10 @@ class State:
             _log.warning("Kafka no longer has some records", extra={"fields": fields})
 
     def _run(self, name: str, table: Any) -> None:
-        gone = {"definitions": "definitions_gone"}.get(name)
         self.connection.register(f"delta_{name}", table)
         try:
-            if gone is not None:
-                self.connection.execute(_FLUSH[gone])
+            for before in _BEFORE.get(name, ()):
+                self.connection.execute(_FLUSH[before])
             self.connection.execute(_FLUSH[name])
         finally:
             self.connection.unregister(f"delta_{name}")
@@ -108,7 +116,7 @@ def open_state(folder: Path, *, wait_s: float = 2.0) -> State:
     Waits a moment for the lock, which a predecessor that was just killed may still hold.
 
     Raises:
-        CannotRun: If another worker has the folder, or the file is of another version.
+        CannotRun: If another worker has the folder, or the file is of another version or broken.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -118,15 +126,39 @@ def open_state(folder: Path, *, wait_s: float = 2.0) -> State:
             "Set SMS_WORKER_DATA to a folder that this user may write."
         ) from error
     connection = _connect(folder, wait_s)
-    connection.execute(statements.tables())
-    state = State(connection)
-    (layout,) = state._one("SELECT layout FROM progress")  # noqa: SLF001 - the class's own module
-    if layout != statements.LAYOUT:
-        raise CannotRun(
-            f"SMS_WORKER_DATA == {str(folder)!r}: {FILE} has layout {layout}, this version reads "
-            f"{statements.LAYOUT}. Set SMS_WORKER_DATA to an empty folder; Kafka is read again."
-        )
-    return state
+    try:
+        layout = _layout(connection)
+        if layout == statements.LAYOUT:
+            connection.execute(statements.tables())
+            return State(connection)
+    except duckdb.Error as error:
+        connection.close()
+        raise unreadable(folder, error) from error
+    connection.close()
+    raise CannotRun(
+        f"SMS_WORKER_DATA == {str(folder)!r}: {FILE} has layout {layout}, this version reads "
+        f"{statements.LAYOUT}. {_REBUILD}"
+    )
+
+
+def _layout(connection: duckdb.DuckDBPyConnection) -> int:
+    """Layout of the file; a new file has ours."""
+    (is_new,) = connection.execute(
+        "SELECT count(*) = 0 FROM duckdb_tables() WHERE table_name = 'progress'"
+    ).fetchall()[0]
+    if is_new:
+        return statements.LAYOUT
+    ((layout,),) = connection.execute("SELECT layout FROM progress").fetchall()
+    return int(layout)
+
+
+def unreadable(folder: Path, error: duckdb.Error) -> CannotRun:
+    """The sentence for a database that DuckDB cannot read."""
+    return CannotRun(
+        f"SMS_WORKER_DATA == {str(folder)!r}: {FILE} cannot be read "
+        f"({' '.join(str(error).split())[:200]}). If the disk is full, free space. Otherwise the "
+        f"file is broken: {_REBUILD}"
+    )
 
 
 def _connect(folder: Path, wait_s: float) -> duckdb.DuckDBPyConnection:
@@ -135,14 +167,16 @@ def _connect(folder: Path, wait_s: float) -> duckdb.DuckDBPyConnection:
         try:
             return duckdb.connect(folder / FILE, config={"threads": 2})
         except duckdb.IOException as error:
-            if "lock" not in str(error):
-                raise
+            if LOCKED not in str(error):
+                raise unreadable(folder, error) from error
             if time.monotonic() > deadline:
                 raise CannotRun(
                     f"SMS_WORKER_DATA == {str(folder)!r}: another worker already works in this "
                     "folder. Stop it or set SMS_WORKER_DATA to another folder."
                 ) from error
             time.sleep(0.1)
+        except duckdb.Error as error:
+            raise unreadable(folder, error) from error
 
 
 def _check_ranges(offsets: Mapping[tuple[str, int], int], ranges: list[RecordBatch]) -> None:

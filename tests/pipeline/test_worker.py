@@ -8,18 +8,25 @@ import resource
 import time
 from collections import Counter
 from collections.abc import Sequence
+from itertools import count
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import duckdb
 import pytest
 from aiokafka import AIOKafkaConsumer
+from confluent_kafka import TopicPartition
+from confluent_kafka.admin import AdminClient
 
 from pipeline.join.cohorts import VECTOR
 from pipeline.join.engine import JoinEngine
+from pipeline.settings import WorkerSettings
+from pipeline.watchdog import StalledError
+from pipeline.worker import Worker
 from runtime.kafka import KafkaPublisher, headers_of
 from runtime.process import ExitCode
-from schemas.events import ConnectionReported, Event, SubjectEvent
+from schemas.events import ConnectionReported, Event, ReceiptReceived, SubjectEvent
 from smslab.kafka.apache import ApacheKafka
 from tests.support.worker import WorkerProcess, campaign_events, definition
 
@@ -218,3 +225,93 @@ async def test_a_broker_that_dies_and_returns_is_waited_for(
         await worker.until(lambda s: s["lag"] == 0 and s["events_applied"] >= len(events))
         assert worker.stop() == ExitCode.DONE, worker.log
     assert served_cohorts(tmp_path) == expected_cohorts(events)
+
+
+@pytest.mark.kafka
+@pytest.mark.crash
+async def test_a_rebuild_gives_the_same_totals(own_kafka: ApacheKafka, tmp_path: Path) -> None:
+    """Killed in the middle and started again: to the digit, and nobody sees half of it."""
+    events = campaign_events(recipients=1500, seed=11)
+    async with KafkaPublisher(own_kafka.bootstrap) as publisher:
+        await publish_slowly(publisher, [definition(), *events], 20_000)
+    with WorkerProcess(own_kafka.bootstrap, tmp_path) as worker:
+        await worker.until(lambda s: s["lag"] == 0 and s["events_applied"] >= len(events))
+        assert worker.stop() == ExitCode.DONE, worker.log
+    before, verdicts = served_cohorts(tmp_path), served_verdicts(tmp_path)
+    published = (tmp_path / "serve.duckdb").stat().st_ino
+    slow = {"FLUSH_RECORDS": 100, "SNAPSHOT_MS": 50}
+    with WorkerProcess(own_kafka.bootstrap, tmp_path, "--rebuild", **slow) as worker:
+        await worker.until(lambda status: status["flushes"] >= 2)
+        worker.kill()
+    assert (tmp_path / "serve.duckdb").stat().st_ino == published
+    with WorkerProcess(own_kafka.bootstrap, tmp_path, **slow) as worker:
+        await worker.until(lambda s: s["lag"] == 0 and s["events_applied"] >= len(events))
+        assert worker.stop() == ExitCode.DONE, worker.log
+    assert (tmp_path / "serve.duckdb").stat().st_ino != published
+    assert served_cohorts(tmp_path) == before == expected_cohorts(events)
+    assert served_verdicts(tmp_path) == verdicts
+
+
+def served_verdicts(data: Path) -> list[tuple[Any, ...]]:
+    """The history of verdicts, as published."""
+    with duckdb.connect(data / "serve.duckdb", read_only=True) as connection:
+        return connection.execute("SELECT verdict, reason, decided_at_ms FROM verdicts").fetchall()
+
+
+class StuckSource:
+    """A source that has joined the group and brings nothing."""
+
+    def failure(self) -> None:
+        """Faust says that all is well."""
+
+    def assigned(self) -> set[tuple[str, int]]:
+        """Everything is ours."""
+        return {("t", 0)}
+
+
+class LateResults:
+    """Records wait."""
+
+    lag = 5
+
+
+class OnePartition:
+    """A broker."""
+
+    partitions = frozenset({("t", 0)})
+
+
+async def test_a_stuck_consumer_ends_the_worker(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Faust is content, the broker has records, nothing is stored: the worker says so and ends."""
+    settings = WorkerSettings(kafka="127.0.0.1:1", data=tmp_path, watchdog_s=30)
+    worker = Worker(settings)
+    monkeypatch.setattr(worker, "_source", StuckSource())
+    monkeypatch.setattr(worker, "_results", LateResults())
+    monkeypatch.setattr("pipeline.worker.LOOK_S", 0)
+    monkeypatch.setattr("pipeline.worker.time", SimpleNamespace(monotonic=count(0, 7).__next__))
+    with pytest.raises(StalledError, match="5 records wait and none was stored for 30 s"):
+        await worker._watch(OnePartition())  # type: ignore[arg-type] # what the watch looks at
+
+
+@pytest.mark.kafka
+async def test_what_retention_took_is_a_gap(own_kafka: ApacheKafka, tmp_path: Path) -> None:
+    """Records removed while the worker was away are a row with their number, and it goes on."""
+    events = [e for e in campaign_events(recipients=200, seed=12) if isinstance(e, ReceiptReceived)]
+    with WorkerProcess(own_kafka.bootstrap, tmp_path) as worker:
+        await worker.until(lambda status: bool(status["ready"]))
+        assert worker.stop() == ExitCode.DONE, worker.log
+    async with KafkaPublisher(own_kafka.bootstrap) as publisher:
+        await publish_slowly(publisher, events, 20_000)
+    partitions = [TopicPartition(RECEIPTS, number, -1) for number in range(12)]
+    admin = AdminClient({"bootstrap.servers": own_kafka.bootstrap})
+    removed = [f.result(10).low_watermark for f in admin.delete_records(partitions).values()]
+    assert sum(removed) == len(events)
+    with WorkerProcess(own_kafka.bootstrap, tmp_path) as worker:
+        await worker.until(lambda s: bool(s["ready"]) and s["lag"] == 0)
+        assert "Kafka removed records before they were read" in worker.log
+        await worker.until(lambda _: f"missing_records {len(events)}.0" in worker.metrics())
+        assert worker.stop() == ExitCode.DONE, worker.log
+    with duckdb.connect(tmp_path / "serve.duckdb", read_only=True) as served:
+        assert served.execute("SELECT sum(missing) FROM gaps").fetchall() == [(len(events),)]

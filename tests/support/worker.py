@@ -162,7 +162,7 @@ def _sent(
 class WorkerProcess:
     """`python -m pipeline` as a child; a context manager that never leaves it behind."""
 
-    def __init__(self, kafka: str, data: Path, **settings: object) -> None:
+    def __init__(self, kafka: str, data: Path, *arguments: str, **settings: object) -> None:
         data.mkdir(parents=True, exist_ok=True)
         variables = {f"SMS_WORKER_{name}": str(value) for name, value in settings.items()}
         environment = {k: v for k, v in os.environ.items() if not k.startswith("SMS_")}
@@ -170,7 +170,7 @@ class WorkerProcess:
         self._log_path = data / f"worker-{time.monotonic_ns()}.log"
         with self._log_path.open("wb") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "pipeline"],
+                [sys.executable, "-m", "pipeline", *arguments],
                 env=environment,
                 stdout=log,
                 stderr=log,
@@ -207,11 +207,21 @@ class WorkerProcess:
 
     def status(self) -> Mapping[str, Any]:
         """What `/readyz` says; empty before the port is open."""
+        url = self._url("readyz")
+        return _get(url) if url else {}
+
+    def metrics(self) -> str:
+        """What `/metrics` shows."""
+        with urlopen(self._url("metrics") or "", timeout=5) as answer:  # noqa: S310 - see `_get`
+            text: str = answer.read().decode()
+            return text
+
+    def _url(self, page: str) -> str | None:
         for line in self.log.splitlines():
             fields = json.loads(line) if line.startswith("{") else {}
             if fields.get("message") == "health endpoint":
-                return _get(f"http://127.0.0.1:{fields['port']}/readyz")
-        return {}
+                return f"http://127.0.0.1:{fields['port']}/{page}"
+        return None
 
     async def until(
         self, condition: Callable[[Mapping[str, Any]], bool], within_s: float = 60.0

@@ -19,6 +19,12 @@ ON t.connection = d.connection AND t.hour_start_ms = d.hour_start_ms
 WHEN MATCHED THEN UPDATE SET receipts = t.receipts + d.receipts
 WHEN NOT MATCHED THEN INSERT;
 
+-- name: receipt_latency
+MERGE INTO receipt_latency AS t USING delta_receipt_latency AS d
+ON t.connection = d.connection AND t.hour_start_ms = d.hour_start_ms AND t.up_to_ms = d.up_to_ms
+WHEN MATCHED THEN UPDATE SET parts = t.parts + d.parts
+WHEN NOT MATCHED THEN INSERT;
+
 -- name: activity
 MERGE INTO activity AS t USING delta_activity AS d
 ON t.bucket_start_ms = d.bucket_start_ms AND t.topic = d.topic
@@ -45,11 +51,26 @@ INSERT INTO unmatched_receipts BY NAME SELECT * FROM delta_unmatched_receipts;
 -- name: state_log
 INSERT INTO state_log BY NAME SELECT * FROM delta_state_log;
 
+-- name: history_gone
+DELETE FROM history WHERE subject IN (SELECT subject FROM delta_history);
+
+-- name: history_at_hand
+DELETE FROM state_log WHERE subject IN (SELECT subject FROM delta_history);
+
+-- name: history
+INSERT INTO history BY NAME SELECT * FROM delta_history;
+
 -- name: definitions_gone
 DELETE FROM definitions WHERE event_id IN (SELECT event_id FROM delta_definitions);
 
 -- name: definitions
 INSERT INTO definitions BY NAME SELECT * FROM delta_definitions;
+
+-- name: allocations_gone
+DELETE FROM allocations WHERE event_id IN (SELECT event_id FROM delta_allocations);
+
+-- name: allocations
+INSERT INTO allocations BY NAME SELECT * FROM delta_allocations;
 
 -- name: connections
 MERGE INTO connections AS t USING delta_connections AS d ON t.connection = d.connection

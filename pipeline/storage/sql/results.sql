@@ -11,10 +11,22 @@ SELECT campaign_id, double_assigned, receipts, unmatched_receipts FROM join_heal
 SELECT bucket_start_ms, topic, events FROM activity ORDER BY ALL;
 
 -- name: deliverability
-SELECT connection, hour_start_ms, state, err, receipts FROM deliverability ORDER BY ALL;
+SELECT connection, hour_start_ms, state, err, receipts FROM deliverability
+WHERE receipts <> 0 ORDER BY ALL;
+
+-- name: receipt_latency
+SELECT connection, hour_start_ms, up_to_ms, parts FROM receipt_latency
+WHERE parts <> 0 ORDER BY ALL;
+
+-- name: allocations
+SELECT event FROM allocations ORDER BY event_id;
+
+-- name: gaps
+SELECT topic, "partition", first_offset, next_offset, missing, seen_at_ms FROM gaps ORDER BY ALL;
 
 -- name: unmatched_receipts
-SELECT connection, smsc_message_id, subject, state, received_at_ms, reason
+SELECT connection, smsc_message_id, subject, state, received_at_ms, reason,
+    (SELECT watermark_ms FROM progress) - received_at_ms AS age_ms
 FROM unmatched_receipts ORDER BY received_at_ms DESC LIMIT {limit};
 
 -- name: dead_letters

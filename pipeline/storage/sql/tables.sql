@@ -8,6 +8,9 @@ CREATE TABLE IF NOT EXISTS cohorts (
 CREATE TABLE IF NOT EXISTS deliverability (
     connection VARCHAR, hour_start_ms BIGINT, state VARCHAR, err VARCHAR, receipts BIGINT
 );
+CREATE TABLE IF NOT EXISTS receipt_latency (
+    connection VARCHAR, hour_start_ms BIGINT, up_to_ms BIGINT, parts BIGINT
+);
 CREATE TABLE IF NOT EXISTS activity (bucket_start_ms BIGINT, topic VARCHAR, events BIGINT);
 CREATE TABLE IF NOT EXISTS join_health (
     campaign_id VARCHAR, double_assigned BIGINT, receipts BIGINT, unmatched_receipts BIGINT
@@ -18,9 +21,12 @@ CREATE TABLE IF NOT EXISTS unmatched_receipts (
 );
 -- A person's facts after each flush that changed them; the newest sequence counts.
 CREATE TABLE IF NOT EXISTS state_log (subject VARCHAR, sequence BIGINT, facts BLOB);
+-- People whose horizon has passed, one row each; a late event fetches them back.
+CREATE TABLE IF NOT EXISTS history (subject VARCHAR, campaigns VARCHAR[], facts BLOB);
 CREATE TABLE IF NOT EXISTS definitions (
     campaign_id VARCHAR, plan_version BIGINT, occurred_at_ms BIGINT, event_id VARCHAR, event BLOB
 );
+CREATE TABLE IF NOT EXISTS allocations (event_id VARCHAR, event BLOB);
 CREATE TABLE IF NOT EXISTS connections (connection VARCHAR, occurred_at_ms BIGINT, event BLOB);
 CREATE TABLE IF NOT EXISTS dead_letters (
     topic VARCHAR, "partition" INTEGER, record_offset BIGINT, reason VARCHAR, seen_at_ms BIGINT
@@ -32,6 +38,8 @@ CREATE TABLE IF NOT EXISTS gaps (
     missing BIGINT, seen_at_ms BIGINT
 );
 CREATE TABLE IF NOT EXISTS offsets (topic VARCHAR, "partition" INTEGER, next_offset BIGINT);
+-- While a rebuild has not read this far, nothing is published.
+CREATE TABLE IF NOT EXISTS goal (topic VARCHAR, "partition" INTEGER, next_offset BIGINT);
 CREATE TABLE IF NOT EXISTS topics (topic VARCHAR, topic_id VARCHAR);
 CREATE TABLE IF NOT EXISTS progress (
     layout INTEGER, cluster_id VARCHAR, sequence BIGINT, snapshot BIGINT,

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import replace
+from pathlib import Path
 
+import duckdb
 import msgspec
 import pytest
 
@@ -14,7 +17,10 @@ from pipeline.agents.join import join
 from pipeline.agents.limits import LATEST_MS, MAX_WINDOW_MS
 from pipeline.batch import Delivery, RecordBatch
 from pipeline.flush import Flush, RejectedRecord
+from pipeline.history import StoredHistory
+from pipeline.join.cohorts import VECTOR
 from pipeline.join.engine import JoinEngine
+from pipeline.storage.state import State, open_state
 from schemas.codec import encode
 from schemas.events import (
     ConversionRecorded,
@@ -24,7 +30,7 @@ from schemas.events import (
     RecipientAssigned,
 )
 from schemas.topics import CAMPAIGN_DEFINITION, topic_of
-from tests.support.worker import FakeRecord, campaign_events, definition
+from tests.support.worker import START_MS, FakeRecord, campaign_events, definition
 
 EVENTS = campaign_events(recipients=20, seed=1)
 
@@ -165,3 +171,47 @@ def test_tombstones_of_compacted_topics_are_nothing() -> None:
     decoded = decode_batch(delivery(CAMPAIGN_DEFINITION.name, [None]), 0)
     assert not decoded.rejected
     assert not decoded.definitions
+
+
+async def test_a_late_event_fetches_its_person_from_the_database(tmp_path: Path) -> None:
+    """Swept in the flush's transaction, found again by event and by definition, totals exact."""
+    state, engine = open_state(tmp_path), JoinEngine(horizon_ms=0)
+    later_ms = START_MS + 1000 * 86_400_000
+    late = [event for event in EVENTS if not isinstance(event, RecipientAssigned)]
+    first = [delivery_of([e for e in EVENTS if isinstance(e, RecipientAssigned)])]
+    second = [delivery_of([e for e in late if type(e) is kind]) for kind in KINDS]
+    third = [delivery_of([definition()])]
+    history = StoredHistory(state, asyncio.Lock())
+    chain = commit(
+        join(
+            decode(groups(first, second, third), no_sink, lambda: 0),
+            engine,
+            history,
+            iter((later_ms, None, later_ms * 2)).__next__,
+        ),
+        storing(state),
+    )
+    retired = [len(flush.deltas.retired) async for flush in chain]
+    assert retired[0] > 10
+    assert retired[1] == 0
+    direct = JoinEngine()
+    direct.define(definition())
+    direct.apply(EVENTS)
+    expected = {key: vector for key, vector in direct.take().cohorts.items() if any(vector)}
+    columns = [duckdb.ColumnExpression(name) for name in (*KEY, *VECTOR)]
+    rows = state.connection.table("cohorts").select(*columns).fetchall()
+    assert {tuple(row[:6]): [int(n) for n in row[6:]] for row in rows if any(row[6:])} == expected
+    assert len(engine) < len(EVENTS)
+
+
+KEY = ("campaign_id", "variant_id", "cohort_start_ms", "cohort_width_ms", "dimension", "value")
+KINDS = tuple(dict.fromkeys(type(e) for e in EVENTS if not isinstance(e, RecipientAssigned)))
+
+
+def storing(state: State) -> Callable[[Flush], Awaitable[None]]:
+    """A store on a real database."""
+
+    async def store(flush: Flush) -> None:
+        state.commit(flush, 0)
+
+    return store

@@ -12,8 +12,9 @@ import pytest
 from pipeline.batch import Delivery, LostRecordsError, RecordBatch
 from pipeline.flush import DecodedBatch, Flush, RejectedRecord
 from pipeline.join.cohorts import VECTOR
-from pipeline.join.engine import Deltas, JoinEngine
+from pipeline.join.engine import Deltas, JoinEngine, Retired
 from pipeline.rows import DeadLetter, UnmatchedReceipt
+from pipeline.storage import history
 from pipeline.storage.restore import compact, restore
 from pipeline.storage.state import open_state
 from runtime.process import CannotRun
@@ -174,3 +175,18 @@ def test_a_folder_that_cannot_be_made_is_said(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(CannotRun, match="SMS_WORKER_DATA"):
         open_state(tmp_path / "file" / "data")
+
+
+def test_people_put_aside_are_found_again(tmp_path: Path) -> None:
+    """They leave the state log in the same transaction and wait in the history, one row each."""
+    state = open_state(tmp_path)
+    state.commit(flush(states={"k1.s": b"old", "k1.t": b"t"}), 1)
+    for facts in (b"first", b"second"):
+        retired = {"k1.s": Retired(facts, ("c1", "c2"))}
+        first = state.offsets()[TOPIC, 0]
+        state.commit(flush(first, first + 10, retired=retired), 1)
+    assert state.connection.execute("SELECT subject FROM state_log").fetchall() == [("k1.t",)]
+    assert history.people(state, {"k1.s", "k1.t"}) == [("k1.s", b"second")]
+    assert history.assigned_to(state, "c2") == [("k1.s", b"second")]
+    assert history.assigned_to(state, "c3") == []
+    assert list(history.subjects(state)) == ["k1.s"]

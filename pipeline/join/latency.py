@@ -1,0 +1,46 @@
+"""How long final receipts took: a histogram whose buckets a person can name."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Iterable
+
+from pipeline.join.matching import Part
+
+SECOND_MS, MINUTE_MS, HOUR_MS, DAY_MS = 1_000, 60_000, 3_600_000, 86_400_000
+BOUNDS_MS = (
+    1 * SECOND_MS,
+    2 * SECOND_MS,
+    5 * SECOND_MS,
+    10 * SECOND_MS,
+    30 * SECOND_MS,
+    1 * MINUTE_MS,
+    5 * MINUTE_MS,
+    15 * MINUTE_MS,
+    1 * HOUR_MS,
+    4 * HOUR_MS,
+    12 * HOUR_MS,
+    1 * DAY_MS,
+    3 * DAY_MS,
+    366 * DAY_MS,
+)
+"""Upper ends. Operators answer within seconds, or try on for a validity of up to three days."""
+
+LatencyKey = tuple[str, int, int]
+"""(connection, hour of the submit in ms, upper end of the bucket in ms)"""
+
+
+def latencies_of(parts: Iterable[Part]) -> tuple[LatencyKey, ...]:
+    """One entry per part that has a final receipt, sorted."""
+    found = []
+    for part in parts:
+        after_ms = part.final_after_ms
+        if after_ms is not None:
+            hour = part.submit.at_ms // HOUR_MS * HOUR_MS
+            found.append((part.submit.connection, hour, up_to_ms(after_ms)))
+    return tuple(sorted(found))
+
+
+def up_to_ms(after_ms: int) -> int:
+    """The bucket of a latency; what takes more than a year is in the last."""
+    return BOUNDS_MS[min(bisect_left(BOUNDS_MS, after_ms), len(BOUNDS_MS) - 1)]

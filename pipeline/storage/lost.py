@@ -1,0 +1,45 @@
+"""Records that Kafka removed before they were read: said once, skipped, never forgotten."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+
+from pipeline.storage.state import State
+from schemas.topics import TOPICS
+
+_COMPACTED = frozenset(topic.name for topic in TOPICS if topic.cleanup == "compact")
+_log = logging.getLogger(__name__)
+
+Offsets = Mapping[tuple[str, int], int]
+
+
+def skip_lost(state: State, beginnings: Offsets, now_ms: int) -> int:
+    """Move stored offsets below the begin of the log up to it, with a row in `gaps` for each.
+
+    Without this, a partition that retention has emptied would show its loss only with the next
+    record, perhaps never. A partition that was not read yet counts from 0.
+
+    Returns:
+        How many offsets are lost now.
+    """
+    stored = state.offsets()
+    lost = 0
+    with state.transaction():
+        for (topic, partition), beginning in sorted(beginnings.items()):
+            offset = stored.get((topic, partition), 0)
+            if topic in _COMPACTED or offset >= beginning:
+                continue
+            missing = beginning - offset
+            lost += missing
+            gap = [topic, partition, offset, beginning, missing, now_ms]
+            state.connection.execute("INSERT INTO gaps VALUES (?, ?, ?, ?, ?, ?)", gap)
+            state.connection.execute(
+                'DELETE FROM offsets WHERE topic = ? AND "partition" = ?', [topic, partition]
+            )
+            state.connection.execute(
+                "INSERT INTO offsets VALUES (?, ?, ?)", [topic, partition, beginning]
+            )
+            fields = {"topic": topic, "partition": partition, "missing": missing}
+            _log.error("Kafka removed records before they were read", extra={"fields": fields})
+    return lost

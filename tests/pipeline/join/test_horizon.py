@@ -1,0 +1,217 @@
+"""Putting people aside saves memory and changes no number."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from pipeline.join.engine import Deltas, JoinEngine, Retired
+from pipeline.join.facts import fact_of
+from pipeline.join.horizon import HORIZON_MS, Schedule, Sketch, kept_until_ms
+from schemas.events import (
+    CampaignDefined,
+    MessageSubmitted,
+    ReceiptReceived,
+    RecipientAssigned,
+    SubjectEvent,
+)
+from tests.support.join_events import DAY_MS, Sums, definition, definitions, worlds
+from tests.support.join_oracle import Expected
+
+FAR_MS = 10 * 365 * DAY_MS
+MANY = settings(
+    deadline=None, suppress_health_check=[HealthCheck.too_slow], max_examples=200
+)  # the machine may be slow; the worlds are small
+
+
+class Keeper:
+    """An engine with its history, as the worker and its database keep it."""
+
+    def __init__(self, horizon_ms: int = HORIZON_MS) -> None:
+        self.engine = JoinEngine(horizon_ms)
+        self.history: dict[str, Retired] = {}
+        self.sums = Sums()
+
+    def define(self, definition: CampaignDefined) -> None:
+        """Fetch whom it concerns, then put it in force."""
+        if self.engine.changes(definition):
+            self._load(s for s, r in self.history.items() if definition.campaign_id in r.campaigns)
+            self.engine.define(definition)
+
+    def apply(self, events: Sequence[SubjectEvent]) -> None:
+        """Fetch whom they concern, then apply."""
+        self._load(self.history.keys() & self.engine.forgotten(events))
+        self.engine.apply(events)
+
+    def take(self) -> Deltas:
+        """Keep what is handed over."""
+        deltas = self.engine.take()
+        assert not deltas.states.keys() & deltas.retired.keys()
+        self.history |= deltas.retired
+        self.sums.add(deltas)
+        return deltas
+
+    def _load(self, subjects: Iterable[str]) -> None:
+        for subject in subjects:
+            if subject not in self.engine:
+                self.engine.load(subject, self.history[subject].facts)
+
+
+@MANY
+@given(worlds(), definitions(), st.sampled_from([0, 2_000, HORIZON_MS]), st.data())
+def test_sweeping_at_any_moment_changes_nothing(
+    events: list[SubjectEvent],
+    defined: list[CampaignDefined],
+    horizon_ms: int,
+    data: st.DataObject,
+) -> None:
+    """Whoever is put aside, whenever: late events and definitions find everybody again."""
+    keeper = Keeper(horizon_ms)
+    rest = data.draw(st.permutations(events))
+    for each in data.draw(st.permutations([*defined, *[None] * 4])):
+        size = data.draw(st.integers(0, len(rest)))
+        keeper.apply(rest[:size])
+        rest = rest[size:]
+        if each is not None:
+            keeper.define(each)
+        if data.draw(st.booleans()):
+            keeper.engine.sweep(FAR_MS)
+        if data.draw(st.booleans()):
+            keeper.take()
+    keeper.apply(rest)
+    keeper.take()
+    plain = Keeper()
+    for each in defined:
+        plain.define(each)
+    plain.apply(events)
+    plain.take()
+    assert keeper.sums.aggregates() == plain.sums.aggregates()
+    assert keeper.sums.unmatched.keys() == Expected(events, defined).unmatched.keys()
+
+
+def assigned(subject: str, at_ms: int) -> RecipientAssigned:
+    """An assignment to campaign c1."""
+    return RecipientAssigned(
+        event_id=f"a-{subject}",
+        occurred_at_ms=at_ms,
+        subject=subject,
+        campaign_id="c1",
+        variant_id="a",
+    )
+
+
+def receipt(subject: str, at_ms: int) -> ReceiptReceived:
+    """A receipt of message 77."""
+    return ReceiptReceived(
+        event_id=f"r-{subject}",
+        occurred_at_ms=at_ms,
+        subject=subject,
+        connection="op",
+        smsc_message_id="77",
+        raw_state="DELIVRD",
+        state="DELIVERED",
+        is_final=True,
+    )
+
+
+def submitted(subject: str, at_ms: int) -> MessageSubmitted:
+    """Message m1 was accepted as 77."""
+    return MessageSubmitted(
+        event_id=f"s-{subject}",
+        occurred_at_ms=at_ms,
+        subject=subject,
+        message_id="m1",
+        connection="op",
+        source_addr="Shop",
+        outcome="accepted",
+        smsc_message_id="77",
+        campaign_id="c1",
+        variant_id="a",
+    )
+
+
+def test_a_person_is_kept_for_the_horizon_and_the_window() -> None:
+    """Seven days after the last assignment or submit, plus the window, whatever came since."""
+    window_ms = definition("c1").goal.window_ms
+    events = [assigned("s", 1_000), submitted("s", 5_000), receipt("s", DAY_MS)]
+    facts = dict(fact_of(event) for event in events)
+    until_ms = kept_until_ms(facts, {"c1": definition("c1")}, HORIZON_MS)
+    assert until_ms == 5_000 + 7 * DAY_MS + window_ms
+    alone = dict([fact_of(receipt("s", DAY_MS))])
+    assert kept_until_ms(alone, {}, HORIZON_MS) == 8 * DAY_MS
+
+
+def test_only_who_is_due_goes_and_the_memory_is_free() -> None:
+    """After the horizon the person is handed over once and is no longer at hand."""
+    keeper = Keeper()
+    keeper.define(definition("c1"))
+    keeper.apply([assigned("old", 0), assigned("new", 9 * DAY_MS)])
+    keeper.engine.sweep(FAR_MS)
+    assert keeper.take().retired.keys() == {"old"}
+    assert ("old" in keeper.engine, "new" in keeper.engine, len(keeper.engine)) == (False, True, 1)
+    keeper.engine.sweep(FAR_MS)
+    assert not keeper.take().retired
+
+
+def test_time_claimed_by_the_clock_alone_puts_nobody_aside() -> None:
+    """The sweep goes as far as event time has come: a backlog of old events keeps its people."""
+    keeper = Keeper()
+    keeper.apply([assigned("s", 0), assigned("t", DAY_MS)])
+    keeper.engine.sweep(FAR_MS)
+    assert not keeper.take().retired
+
+
+def test_a_receipt_weeks_late_corrects_its_old_cohort() -> None:
+    """It is looked up in what was put aside before it could count as unmatched."""
+    keeper = Keeper()
+    keeper.define(definition("c1"))
+    keeper.apply([assigned("s", 0), submitted("s", 10), assigned("other", 30 * DAY_MS)])
+    keeper.engine.sweep(FAR_MS)
+    assert "s" in keeper.take().retired
+    keeper.apply([receipt("s", 30 * DAY_MS)])
+    keeper.take()
+    assert keeper.sums.cohorts["c1", "a", 0, 1_000, "", "", "delivered"] == 1
+    assert not keeper.sums.unmatched
+
+
+def test_an_orphan_is_matched_when_its_submit_turns_up_weeks_later() -> None:
+    """It stays listed while it is put aside, and leaves the list with its submit."""
+    keeper = Keeper()
+    keeper.apply([receipt("s", 0), assigned("other", 30 * DAY_MS)])
+    keeper.engine.sweep(FAR_MS)
+    assert "s" in keeper.take().retired
+    assert keeper.sums.unmatched["r-s"].reason == "no_submit"
+    keeper.apply([submitted("s", 30 * DAY_MS)])
+    keeper.take()
+    assert not keeper.sums.unmatched
+
+
+@given(st.lists(st.tuples(st.text(max_size=3), st.integers(0, FAR_MS)), max_size=30), st.data())
+def test_the_schedule_forgets_nobody(entries: list[tuple[str, int]], data: st.DataObject) -> None:
+    """In portions of any size everybody comes out once, nobody an hour or more too early."""
+    schedule = Schedule()
+    for subject, at_ms in entries:
+        schedule.add(subject, at_ms)
+    now_ms = data.draw(st.integers(0, FAR_MS))
+    out: list[str] = []
+    while found := schedule.due(now_ms, data.draw(st.integers(1, 5))):
+        out += found
+    assert sorted(out) == sorted(
+        s for s, at_ms in entries if at_ms // 3_600_000 * 3_600_000 <= now_ms
+    )
+
+
+def test_the_sketch_never_denies_a_member() -> None:
+    """Everybody who was put in is found, over several layers; strangers are mostly not."""
+
+    class Small(Sketch):
+        LAYER = 1 << 10
+        _BITS = LAYER * 16
+
+    sketch = Small()
+    assert not sketch
+    sketch.update(f"k1.{n}" for n in range(3_000))
+    assert all(f"k1.{n}" in sketch for n in range(3_000))
+    assert sum(f"k2.{n}" in sketch for n in range(10_000)) < 1_000
