@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 import pytest
 import yaml
 
+from dashboards.settings import DashboardSettings
 from pipeline.settings import WorkerSettings
 from runtime.settings import PREFIX, SettingsError, read_settings, variables_of
 from simulator.settings import SimulatorSettings
@@ -26,6 +27,7 @@ from tracking.settings import TrackingSettings
 ROOT = Path(__file__).parents[2]
 SETTINGS: dict[str, type[Any]] = {
     "bridge": BridgeSettings,
+    "dashboard": DashboardSettings,
     "simulator": SimulatorSettings,
     "tracking": TrackingSettings,
     "worker": WorkerSettings,
@@ -274,7 +276,7 @@ def test_kafka_is_set_up_as_the_local_one(compose: Mapping[str, Any]) -> None:
     assert mounted == [f"kafka-data:{docker['log.dirs']}"]
 
 
-@pytest.mark.parametrize("service", sorted(SETTINGS.keys() - {"simulator"}))
+@pytest.mark.parametrize("service", sorted(SETTINGS.keys() - {"simulator", "dashboard"}))
 def test_everybody_finds_kafka(
     compose: Mapping[str, Any], service: str, filled: Mapping[str, str]
 ) -> None:
