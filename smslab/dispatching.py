@@ -11,7 +11,7 @@ from aiokafka.errors import KafkaError
 from rich.progress import Progress
 
 from campaigns.campaign_file import Campaign, CampaignError, parse_campaign
-from campaigns.definition import definition_of
+from campaigns.definition import definition_of, plan_hash
 from pipeline.dispatch.audience import AudienceError, Recipient, RejectedRow, read_recipients
 from pipeline.dispatch.plan import Planner
 from pipeline.dispatch.publish import Survey, dispatch, survey, write_rejected
@@ -19,7 +19,10 @@ from pipeline.dispatch.settings import DispatchSettings
 from runtime.kafka import KafkaPublisher, PublishError, kafka_unreachable
 from runtime.process import CannotRun, ExitCode
 from runtime.topics import is_reachable
+from schemas.events import CampaignDefined
 from schemas.subject import SubjectKey, Tokenizer
+from smslab.definitions import definition_in_force
+from smslab.screen import warn
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +91,19 @@ def keep_rejected(order: Order, found: Survey) -> Path | None:
     return path
 
 
+async def _definition(campaign: Campaign, audience_size: int, kafka: str) -> CampaignDefined:
+    """The definition to publish: the one in force, or a new version where the plan differs."""
+    known = await definition_in_force(kafka, campaign.campaign_id)
+    version = 1
+    if known is not None:
+        if known.plan_hash == plan_hash(campaign, audience_size):
+            return known
+        version = known.plan_version + 1
+        warn(f"The plan differs from the one in force: this is version {version} of it.")
+    now_ms = time.time_ns() // 1_000_000
+    return definition_of(campaign, now_ms=now_ms, audience_size=audience_size, plan_version=version)
+
+
 async def carry_out(order: Order, found: Survey, kafka: str, progress: Progress) -> int:
     """Publish everything; returns the number of recipients.
 
@@ -96,13 +112,9 @@ async def carry_out(order: Order, found: Survey, kafka: str, progress: Progress)
     """
     if not await is_reachable(kafka):
         raise CannotRun(kafka_unreachable(kafka), ExitCode.DEPENDENCY_UNREACHABLE)
-    definition = definition_of(
-        order.campaign,
-        now_ms=time.time_ns() // 1_000_000,
-        audience_size=found.recipients,
-    )
     task = progress.add_task("Assigning, requesting", total=found.recipients)
     try:
+        definition = await _definition(order.campaign, found.recipients, kafka)
         async with KafkaPublisher(kafka, client_id="smslab-dispatcher") as publisher:
             return await dispatch(
                 order.planner,
@@ -111,7 +123,7 @@ async def carry_out(order: Order, found: Survey, kafka: str, progress: Progress)
                 publisher,
                 progress=lambda done: progress.update(task, completed=done),
             )
-    except (KafkaError, PublishError) as error:
+    except (KafkaError, PublishError, TimeoutError) as error:
         raise CannotRun(
             f"{kafka_unreachable(kafka)} Run the same again: nothing is sent twice.",
             ExitCode.DEPENDENCY_UNREACHABLE,
