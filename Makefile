@@ -8,7 +8,7 @@ BIN = $(VENV)/bin
 UV = .uv/bin/uv
 ARGS ?=
 
-.PHONY: help demo test check lint types imports bench lock browser clean
+.PHONY: help demo test check lint types imports bench gates lock browser clean
 
 help:  ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -47,6 +47,9 @@ browser: $(VENV)/.installed  ## find or install a Chromium for the page tests
 
 bench: $(VENV)/.installed  ## measure; prints a table, writes benchmarks/results/
 	@$(BIN)/python -m benchmarks $(ARGS)
+
+gates: $(VENV)/.installed  ## simulate the promises of the statistics at full length (minutes)
+	@$(BIN)/python -m benchmarks.gates $(ARGS)
 
 lock: $(UV)  ## resolve the dependencies anew
 	@$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --upgrade -o requirements.lock pyproject.toml

@@ -8,10 +8,10 @@ from typing import Any, Final
 
 import yaml
 
-from campaigns import reading
-from campaigns.reading import Key, Problems, read_keys
 from campaigns.template import TemplateError, fields_of
+from schemas import reading
 from schemas.events import HOLDOUT, Costs, Goal, Plan, Purpose, VariantDefinition
+from schemas.reading import Key, Problems, read_keys
 
 _ID: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 _DURATION: Final = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
@@ -198,6 +198,7 @@ _NESTED: Final = {
         "method": Key(reading.one_of("fixed", "sequential", "bandit"), "fixed"),
         "alpha": Key(reading.number(0.0001, 0.5), 0.05),
         "power": Key(reading.number(0.5, 0.999), 0.8),
+        "expected_n": Key(reading.whole(2, 2**31 - 1), None),
     },
     "schedule": {
         "start": Key(reading.anything, None),

@@ -8,7 +8,7 @@ import json
 import msgspec
 
 from campaigns.campaign_file import Campaign
-from schemas.events import CampaignDefined
+from schemas.events import CampaignDefined, Plan
 
 
 def definition_of(
@@ -20,7 +20,7 @@ def definition_of(
         occurred_at_ms=now_ms,
         campaign_id=campaign.campaign_id,
         plan_version=plan_version,
-        plan_hash=plan_hash(campaign),
+        plan_hash=plan_hash(campaign, audience_size),
         salt=campaign.campaign_id,
         purpose=campaign.purpose,
         language=campaign.language,
@@ -31,14 +31,21 @@ def definition_of(
         holdout=campaign.holdout,
         goal=campaign.goal,
         costs=campaign.costs,
-        plan=campaign.plan,
+        plan=frozen_plan(campaign, audience_size),
         guardrails=campaign.guardrails,
         analyse_by=campaign.analyse_by,
         audience_size=audience_size,
     )
 
 
-def plan_hash(campaign: Campaign) -> str:
+def frozen_plan(campaign: Campaign, audience_size: int | None) -> Plan:
+    """The plan with its N*: what the file says, else the whole audience."""
+    plan = campaign.plan
+    expected_n = plan.expected_n or audience_size
+    return msgspec.structs.replace(plan, expected_n=expected_n)
+
+
+def plan_hash(campaign: Campaign, audience_size: int | None = None) -> str:
     """SHA-256 over the canonical JSON of what decides, first 16 hexadecimal digits."""
     deciding = msgspec.to_builtins(
         {
@@ -47,7 +54,7 @@ def plan_hash(campaign: Campaign) -> str:
             "holdout": campaign.holdout,
             "goal": campaign.goal,
             "costs": campaign.costs,
-            "plan": campaign.plan,
+            "plan": frozen_plan(campaign, audience_size),
             "guardrails": campaign.guardrails,
             "salt": campaign.campaign_id,
         }

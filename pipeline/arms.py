@@ -5,13 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Final
 
+from campaigns.currency import micro_per_minor
 from pipeline.rows import Campaign, Cohort, Counters, Moments
 from pipeline.stats.means import MeanSummary
-
-MICRO_PER_MINOR: Final = 10_000
-"""A minor unit is a hundredth, a micro a millionth of the major unit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +18,8 @@ class Arm:
     variant_id: str
     counters: Counters
     moments: Moments
+    micro_per_minor: int
+    """Of the campaign's currency; costs are micro-units, everything else minor units."""
 
     @property
     def n(self) -> int:
@@ -35,7 +34,7 @@ class Arm:
     @property
     def cost_minor(self) -> Fraction:
         """Σc in minor units."""
-        return Fraction(self.counters.cost_micro, MICRO_PER_MINOR)
+        return Fraction(self.counters.cost_micro, self.micro_per_minor)
 
     def revenue(self) -> MeanSummary:
         """Net revenue per recipient."""
@@ -56,7 +55,7 @@ class Arm:
     def linear(self, r: Fraction, c: Fraction, o: Fraction) -> MeanSummary:
         """Summary of r·revenue + c·cost + o·opted_out per recipient, all in minor units."""
         m = self.moments
-        unit = Fraction(1, MICRO_PER_MINOR)
+        unit = Fraction(1, self.micro_per_minor)
         total = r * self.net_revenue_minor + c * self.cost_minor + o * self.counters.opted_out
         squares = r * r * m.sum_rr + c * c * m.sum_cc * unit * unit
         squares += o * o * self.counters.opted_out
@@ -67,7 +66,7 @@ class Arm:
         """Covariance of the means of gain and cost: needed where one divides the other."""
         if self.n < 2:
             return float("nan")
-        unit = Fraction(1, MICRO_PER_MINOR)
+        unit = Fraction(1, self.micro_per_minor)
         products = margin_of(campaign) * self.moments.sum_rc * unit
         products -= opt_out_cost(campaign) * self.moments.sum_co * unit
         gain, cost = self.gain(campaign), self.cost()
@@ -85,8 +84,8 @@ def opt_out_cost(campaign: Campaign) -> Fraction:
     return Fraction(campaign.opt_out_cost_minor)
 
 
-def add_up(variant_id: str, cohorts: Iterable[Cohort]) -> Arm:
-    """Add the whole-cohort rows of one arm."""
+def add_up(variant_id: str, cohorts: Iterable[Cohort], currency: str) -> Arm:
+    """Add the whole-cohort rows of one arm of a campaign in `currency` (ISO 4217)."""
     rows = [row for row in cohorts if row.variant_id == variant_id and row.dimension == ""]
     counters = {
         name: sum(getattr(row.counters, name) for row in rows)
@@ -95,4 +94,4 @@ def add_up(variant_id: str, cohorts: Iterable[Cohort]) -> Arm:
     moments = {
         name: sum(getattr(row.moments, name) for row in rows) for name in Moments.__struct_fields__
     }
-    return Arm(variant_id, Counters(**counters), Moments(**moments))
+    return Arm(variant_id, Counters(**counters), Moments(**moments), micro_per_minor(currency))

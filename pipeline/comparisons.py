@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
 from pipeline.arms import Arm
+from pipeline.looks import Found, compare_counts, compare_sums, expected_pair
 from pipeline.rows import Campaign, Comparison, Maturity
-from pipeline.stats.means import MeanSummary, compare_means
-from pipeline.stats.proportions import DifferenceResult, compare_proportions
-from pipeline.stats.ratios import relative_lift
+from pipeline.stats.lifts import estimate_lift
+from pipeline.stats.means import MeanSummary
+from pipeline.stats.results import LiftResult
 from schemas.events import HOLDOUT
 
 PROPORTIONS: Final = {
@@ -28,12 +29,12 @@ _AGAINST_HOLDOUT: Final = ("conversion_rate", "revenue_per_recipient", "profit_p
 
 
 def compare_arms(
-    campaign: Campaign, arms: Sequence[Arm], maturity: Maturity
+    campaign: Campaign, shares: Mapping[str, float], arms: Sequence[Arm], maturity: Maturity
 ) -> Iterator[Comparison]:
     """Every variant against the control and against the holdout.
 
     With k treatments the deciding comparisons have level 1 − alpha/k each (Bonferroni), so
-    that the chance of any false winner stays at alpha.
+    that the chance of any false winner stays at alpha. `shares`: arm → planned share of all.
     """
     by_id = {arm.variant_id: arm for arm in arms}
     variants = [arm for arm in arms if arm.variant_id != HOLDOUT]
@@ -43,62 +44,68 @@ def compare_arms(
         for metric in (*PROPORTIONS, *MEANS):
             decides = metric == campaign.metric
             level = 1 - campaign.alpha / (len(treatments) if decides else 1)
-            yield _compare(campaign, metric, control, treatment, maturity, level, decides=decides)
+            pair = Pair(campaign, shares, control, treatment, level)
+            yield _compare(pair, metric, maturity, decides=decides)
     if HOLDOUT in by_id and by_id[HOLDOUT].n:
         for variant in variants:
+            pair = Pair(campaign, shares, by_id[HOLDOUT], variant, 1 - campaign.alpha)
             for metric in _AGAINST_HOLDOUT:
-                level = 1 - campaign.alpha
-                holdout = by_id[HOLDOUT]
-                yield _compare(campaign, metric, holdout, variant, maturity, level, decides=False)
+                yield _compare(pair, metric, maturity, decides=False)
 
 
-def _compare(
-    campaign: Campaign,
-    metric: str,
-    control: Arm,
-    treatment: Arm,
-    maturity: Maturity,
-    level: float,
-    *,
-    decides: bool,
-) -> Comparison:
-    found, errors, method = _difference(campaign, metric, control, treatment, level)
-    lift, bounds = relative_lift(found.control, found.treatment, *errors, confidence_level=level)
+class Pair(NamedTuple):
+    """Two arms and the level at which they are compared."""
+
+    campaign: Campaign
+    shares: Mapping[str, float]
+    control: Arm
+    treatment: Arm
+    level: float
+
+    def difference(self, metric: str) -> tuple[Found, tuple[float, float]]:
+        """Treatment minus control, and the standard errors of both."""
+        arms = (self.control, self.treatment)
+        names = [arm.variant_id for arm in arms]
+        expected_n = expected_pair(self.campaign, self.shares, *names)
+        if metric in PROPORTIONS:
+            hits = [getattr(arm.counters, PROPORTIONS[metric]) for arm in arms]
+            pairs = [(count, arm.n) for count, arm in zip(hits, arms, strict=True)]
+            found = compare_counts(
+                self.campaign, metric, *pairs, level=self.level, expected_n=expected_n
+            )
+            return found, (_share_error(*pairs[0]), _share_error(*pairs[1]))
+        first, second = (MEANS[metric](arm, self.campaign) for arm in arms)
+        found = compare_sums(self.campaign, first, second, level=self.level, expected_n=expected_n)
+        return found, (_root(first.mean_variance), _root(second.mean_variance))
+
+
+def _compare(pair: Pair, metric: str, maturity: Maturity, *, decides: bool) -> Comparison:
+    (found, method, lift_level), errors = pair.difference(metric)
+    lift = LiftResult(math.nan, math.nan, math.nan)
+    if lift_level is not None:
+        values = found.control, found.treatment
+        lift = estimate_lift(*values, *errors, confidence_level=lift_level)
     return Comparison(
-        campaign_id=campaign.campaign_id,
+        campaign_id=pair.campaign.campaign_id,
         metric=metric,
-        control=control.variant_id,
-        treatment=treatment.variant_id,
+        control=pair.control.variant_id,
+        treatment=pair.treatment.variant_id,
         maturity=maturity,
         decides=decides,
-        control_n=control.n,
-        treatment_n=treatment.n,
+        control_n=pair.control.n,
+        treatment_n=pair.treatment.n,
         control_value=found.control,
         treatment_value=found.treatment,
         effect_size=found.effect_size,
         ci_lower=found.ci_lower,
         ci_upper=found.ci_upper,
-        relative_lift=lift,
-        relative_lift_lower=bounds.lower,
-        relative_lift_upper=bounds.upper,
+        relative_lift=lift.relative_lift,
+        relative_lift_lower=lift.relative_lift_lower,
+        relative_lift_upper=lift.relative_lift_upper,
         pvalue=found.pvalue,
         method=method,
-        confidence_level=level,
+        confidence_level=pair.level,
     )
-
-
-def _difference(
-    campaign: Campaign, metric: str, control: Arm, treatment: Arm, level: float
-) -> tuple[DifferenceResult, tuple[float, float], str]:
-    if metric in PROPORTIONS:
-        counter = PROPORTIONS[metric]
-        pairs = [(getattr(arm.counters, counter), arm.n) for arm in (control, treatment)]
-        found = compare_proportions(pairs[0], pairs[1], confidence_level=level)
-        errors = (_share_error(*pairs[0]), _share_error(*pairs[1]))
-        return found, errors, "newcombe"
-    first, second = (MEANS[metric](arm, campaign) for arm in (control, treatment))
-    errors = (_root(first.mean_variance), _root(second.mean_variance))
-    return compare_means(first, second, confidence_level=level), errors, "welch"
 
 
 def _share_error(hits: int, trials: int) -> float:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import chain
 
-from pipeline.arms import add_up
+from pipeline.arms import Arm, add_up
 from pipeline.comparisons import compare_arms
 from pipeline.health import Examined, check_health
+from pipeline.looks import planned_shares
 from pipeline.plan_faults import plan_fault
 from pipeline.rows import (
     Campaign,
@@ -17,11 +17,12 @@ from pipeline.rows import (
     Comparison,
     HealthCheck,
     JoinHealth,
+    Maturity,
     Variant,
     VariantResult,
     Verdict,
 )
-from pipeline.variant_results import variant_result
+from pipeline.variant_results import UNRANKED, rank_arms, variant_result
 from pipeline.verdict import reach_verdict, refuse_plan
 from schemas.events import HOLDOUT, CampaignDefined
 
@@ -62,19 +63,25 @@ def evaluate(
     names = [variant.variant_id for variant in variants]
     if campaign.holdout or any(row.variant_id == HOLDOUT for row in cohorts):
         names.append(HOLDOUT)
-    live_arms = [add_up(name, cohorts) for name in names]
-    mature_arms = [add_up(name, mature) for name in names]
+    live_arms = [add_up(name, cohorts, campaign.currency) for name in names]
+    mature_arms = [add_up(name, mature, campaign.currency) for name in names]
     last = max((_end_ms(row, campaign) for row in cohorts), default=None)
     left = None if last is None else max(0, math.ceil((last - watermark_ms) / 1000))
     examined = Examined(campaign, variants, live_arms, mature_arms, health, left)
-    results = []
-    for maturity, arms in (("mature", mature_arms), ("live", live_arms)):
+    by_maturity: dict[Maturity, list[Arm]] = {"mature": mature_arms, "live": live_arms}
+    results: list[VariantResult] = []
+    shares = planned_shares(campaign, variants)
+    for maturity, arms in by_maturity.items():
         holdout = next((arm for arm in arms if arm.variant_id == HOLDOUT), None)
-        results += [variant_result(campaign, arm, holdout, maturity) for arm in arms]  # type: ignore[arg-type] # the two literals above
+        ranks = rank_arms(campaign, arms)
+        results += [
+            variant_result(campaign, arm, holdout, maturity, ranks.get(arm.variant_id, UNRANKED))
+            for arm in arms
+        ]
     comparisons = tuple(
-        chain(
-            compare_arms(campaign, mature_arms, "mature"), compare_arms(campaign, live_arms, "live")
-        )
+        comparison
+        for maturity, arms in by_maturity.items()
+        for comparison in compare_arms(campaign, shares, arms, maturity)
     )
     checks = tuple(check_health(examined))
     verdict = reach_verdict(examined, comparisons, checks, watermark_ms)
@@ -102,6 +109,8 @@ def campaign_rows(definition: CampaignDefined) -> tuple[Campaign, tuple[Variant,
         opt_out_cost_minor=definition.costs.opt_out_cost_minor,
         method=definition.plan.method,
         alpha=definition.plan.alpha,
+        power=definition.plan.power,
+        expected_n=definition.plan.expected_n,
         opt_out_margin=definition.guardrails.get("opt_out_rate", math.nan),
         audience_size=definition.audience_size,
     )

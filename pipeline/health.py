@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from typing import Final
 
 from pipeline.arms import Arm
+from pipeline.looks import compare_counts, expected_pair, is_sequential, planned_shares
 from pipeline.rows import Campaign, HealthCheck, JoinHealth, LightStatus, Variant
-from pipeline.stats.proportions import compare_proportions
-from pipeline.stats.srm import equal_rates, sample_ratio_mismatch
+from pipeline.stats.srm import check_equal_rates, check_sample_ratio, watch_sample_ratio
 from schemas.events import HOLDOUT
 
 SRM_ALPHA: Final = 0.001
@@ -63,10 +63,13 @@ def check_health(examined: Examined) -> list[HealthCheck]:
 
 def _split_as_planned(examined: Examined) -> Light:
     campaign = examined.campaign
-    shares = {v.variant_id: v.share * (1 - campaign.holdout) for v in examined.variants}
-    shares[HOLDOUT] = campaign.holdout
+    shares = planned_shares(campaign, examined.variants)
     counts = {arm.variant_id: arm.n for arm in examined.live}
-    pvalue = sample_ratio_mismatch(counts, shares)
+    pvalue = (
+        watch_sample_ratio(counts, shares).pvalue
+        if is_sequential(campaign)
+        else check_sample_ratio(counts, shares)
+    )
     evidence: Evidence = {"pvalue": pvalue, **counts}
     if math.isnan(pvalue):
         return "pending", evidence
@@ -77,7 +80,7 @@ def _delivery_equal(examined: Examined) -> Light:
     arms = [arm for arm in examined.mature if arm.variant_id != HOLDOUT]
     hits = {arm.variant_id: arm.counters.delivered for arm in arms}
     trials = {arm.variant_id: arm.counters.accepted for arm in arms}
-    pvalue = equal_rates(hits, trials)
+    pvalue = check_equal_rates(hits, trials)
     rates = {arm: hits[arm] / trials[arm] for arm in hits if trials[arm]}
     evidence: Evidence = {"pvalue": pvalue, **rates}
     if math.isnan(pvalue):
@@ -122,7 +125,7 @@ def opt_out_lights(examined: Examined) -> dict[str, Light]:
         return {}
     control = next(arm for arm in examined.mature if arm.variant_id == examined.campaign.control)
     return {
-        arm.variant_id: _opt_out_light(control, arm, examined.campaign)
+        arm.variant_id: _opt_out_light(control, arm, examined)
         for arm in examined.mature
         if arm is not control and arm.variant_id != HOLDOUT
     }
@@ -135,13 +138,17 @@ def _harm(light: Light) -> tuple[int, float]:
     return _SEVERITY.index(status), -math.inf if math.isnan(effect) else effect
 
 
-def _opt_out_light(control: Arm, arm: Arm, campaign: Campaign) -> Light:
-    margin = campaign.opt_out_margin
-    found = compare_proportions(
+def _opt_out_light(control: Arm, arm: Arm, examined: Examined) -> Light:
+    campaign, margin = examined.campaign, examined.campaign.opt_out_margin
+    shares = planned_shares(campaign, examined.variants)
+    found = compare_counts(
+        campaign,
+        "opt_out_rate",
         (control.counters.opted_out, control.n),
         (arm.counters.opted_out, arm.n),
-        confidence_level=1 - campaign.alpha,
-    )
+        level=1 - campaign.alpha,
+        expected_n=expected_pair(campaign, shares, control.variant_id, arm.variant_id),
+    ).difference
     evidence: Evidence = {
         "variant_id": arm.variant_id,
         "effect_size": found.effect_size,

@@ -113,7 +113,11 @@ class Campaign(Row, frozen=True, kw_only=True, gc=False):
     margin: float
     opt_out_cost_minor: int
     method: str
+    """fixed: one look, when everybody is mature. sequential: at any time."""
     alpha: float
+    power: float
+    expected_n: int | None
+    """N*: recipients of all arms at the planned decision, fixed at launch."""
     opt_out_margin: float
     """Largest accepted rise of the opt-out rate; `nan` without that guardrail."""
     audience_size: int | None
@@ -159,6 +163,10 @@ class VariantResult(Row, frozen=True, kw_only=True, gc=False):
     profit_per_recipient_minor: float
     profit_per_recipient_lower: float
     profit_per_recipient_upper: float
+    p_best: float
+    """Chance that this variant has the best primary metric of all variants, now; it peeks."""
+    expected_loss: float
+    """What choosing it costs on average, in the primary metric's unit."""
     cost_per_1000_minor: float
     """Cost per 1,000 billed messages' recipients, minor units."""
     segments_per_message: float

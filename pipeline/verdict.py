@@ -4,6 +4,9 @@ Fixed horizon, honestly: until every assigned recipient is mature no winner is n
 small a p-value looks meanwhile. Looking does not cost anything, deciding early would. The same
 holds for data faults: their lights are shown at once, but the split test looked at a hundred
 times would break its promise of one false alarm in a thousand.
+
+A sequential plan may be read at every look: its intervals and its split test hold at all looks
+together. Faults and harm count at once, a winner from the minimum run on (`is_readable`).
 """
 
 from __future__ import annotations
@@ -12,11 +15,29 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Final
 
+from pipeline.comparisons import PROPORTIONS
+from pipeline.detectable import detectable_effect
 from pipeline.health import Evidence, Examined, Light, opt_out_lights
+from pipeline.looks import is_sequential
 from pipeline.rows import Campaign, Comparison, HealthCheck, Verdict, VerdictKind
+from schemas.events import HOLDOUT
 
 BLOCKING: Final = ("split_as_planned", "nobody_in_two_arms", "receipts_matched")
 """A bad light here means that the numbers cannot be believed."""
+REASONS: Final[Mapping[VerdictKind, tuple[str, ...]]] = {
+    "collecting": ("nobody_assigned", "outcomes_not_mature", "list_too_small"),
+    "ship": ("treatment_earns_more", "control_earns_more"),
+    "stop": ("opt_outs_in_limit",),
+    "no_meaningful_difference": ("inside_minimum_effect", "smaller_than_it_matters"),
+    "your_call": (
+        "one_variant",
+        "opt_outs_not_ruled_out",
+        "interval_includes_zero",
+        "interval_undefined",
+    ),
+    "do_not_trust": (*BLOCKING, "plan_unusable"),
+}
+"""Verdict → its reasons: codes that pages and programs may rely on."""
 OK: Final[Light] = ("ok", {})
 Decision = tuple[VerdictKind, str | None, str, Evidence]
 
@@ -58,9 +79,50 @@ def refuse_plan(campaign: Campaign, fault: str, decided_at_ms: int) -> Verdict:
 def _decide(
     examined: Examined, deciding: Sequence[Comparison], lights: Mapping[str, HealthCheck]
 ) -> Decision:
-    if not examined.is_complete:
-        reason = "nobody_assigned" if examined.assigned == 0 else "outcomes_not_mature"
-        return "collecting", None, reason, {}
+    if examined.is_complete:
+        return _decide_now(examined, deciding, lights)
+    collecting = _collecting(examined)
+    if not is_sequential(examined.campaign) or not examined.assigned:
+        return collecting
+    early = _decide_now(examined, deciding, lights)
+    if early[0] in _AT_ONCE:
+        return early
+    if early[0] in _FROM_MINIMUM_RUN and is_readable(examined):
+        return *early[:3], {**early[3], "stopped_early": 1}
+    return collecting
+
+
+_AT_ONCE: Final = ("do_not_trust", "stop")
+_FROM_MINIMUM_RUN: Final = ("ship", "no_meaningful_difference")
+MINIMUM_RUN: Final = 0.1
+"""Share of the plan's N* that must be mature before a winner may be named."""
+MINIMUM_EVENTS: Final = 50
+"""Conversions (or what else the metric counts) in each arm before its mean is near normal."""
+
+
+def is_readable(examined: Examined) -> bool:
+    """Whether the asymptotic sequences may be believed yet (docs/statistics.md)."""
+    expected = examined.campaign.expected_n or examined.campaign.audience_size or 0
+    counter = PROPORTIONS.get(examined.campaign.metric, "converted")
+    variants = [arm for arm in examined.mature if arm.variant_id != HOLDOUT]
+    few = any(getattr(arm.counters, counter) < MINIMUM_EVENTS for arm in variants)
+    return examined.matured >= MINIMUM_RUN * expected and not few
+
+
+def _collecting(examined: Examined) -> Decision:
+    if not examined.assigned:
+        return "collecting", None, "nobody_assigned", {}
+    smallest = detectable_effect(examined)
+    if math.isnan(smallest):
+        return "collecting", None, "outcomes_not_mature", {}
+    is_enough = smallest <= examined.campaign.minimum_effect or not examined.campaign.minimum_effect
+    reason = "outcomes_not_mature" if is_enough else "list_too_small"
+    return "collecting", None, reason, {"detectable_effect": smallest}
+
+
+def _decide_now(
+    examined: Examined, deciding: Sequence[Comparison], lights: Mapping[str, HealthCheck]
+) -> Decision:
     broken = next((lights[name] for name in BLOCKING if lights[name].status == "bad"), None)
     if broken is not None:
         return "do_not_trust", None, broken.check, broken.evidence

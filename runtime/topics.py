@@ -34,6 +34,20 @@ async def ensure_topics(bootstrap: str, topics: Iterable[Topic] = TOPICS) -> Non
         await admin.close()
 
 
+async def check_topics(bootstrap: str, topics: Iterable[Topic] = TOPICS) -> None:
+    """Check that all topics are there, as they must be; makes none.
+
+    Raises:
+        TopicError: If one is missing or has another partition count.
+    """
+    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
+    await admin.start()
+    try:
+        await _check(admin, list(topics))
+    finally:
+        await admin.close()
+
+
 async def _create(admin: AIOKafkaAdminClient, topics: list[Topic]) -> None:
     new = [NewTopic(t.name, t.partitions, 1, topic_configs=t.config) for t in topics]
     new += [

@@ -90,6 +90,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     method: Literal["sequential", "fixed", "bandit"] = "fixed"
     alpha: float = 0.05
     power: float = 0.8
+    expected_n: Small | None = None
+    """N*: recipients of all arms at the planned decision; tunes what may be read at any time."""
 
 
 class CampaignDefined(Event, frozen=True, kw_only=True, tag="campaign_defined"):

@@ -11,8 +11,8 @@ from typing import Any, Final, Literal
 
 import yaml
 
-from campaigns import reading
-from campaigns.reading import Key, Problems, read_keys
+from schemas import reading
+from schemas.reading import Key, Problems, read_keys
 
 Range = tuple[float, float]
 ReceiptId = Literal["decimal", "same"]

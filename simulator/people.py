@@ -19,7 +19,7 @@ from schemas.subject import Tokenizer
 
 COLUMNS: Final = ("msisdn", "用户名", "店铺名", "city_tier", "loyalty")
 MAX_PEOPLE: Final = 50_000_000
-"""Made numbers are +86138 and 8 digits: 10^8 of them, half of which a sample may take."""
+"""Made numbers are +86138 and 8 digits: 10^8 of them, half of which may be drawn."""
 _INTERNATIONAL: Final = re.compile(r"[1-9][0-9]{6,14}")
 _FAMILY: Final = "王李张刘陈杨赵黄周吴徐孙马朱胡郭何林高罗"
 _GIVEN: Final = "伟芳娜敏静丽强磊军洋勇艳杰涛明超霞平刚英"
@@ -44,10 +44,19 @@ class Person:
     variant_id: str
 
 
+def made_numbers(count: int, *, seed: int) -> list[str]:
+    """Different MSISDNs; the same seed gives the same ones, a larger count more of them."""
+    draw = random.Random(seed)
+    numbers: dict[int, None] = {}
+    while len(numbers) < count:
+        numbers[draw.randrange(10**8)] = None
+    return [f"86138{number:08d}" for number in numbers]
+
+
 def write_audience(path: Path, people: int, *, seed: int, bad_rows: int = 0) -> None:
     """Write an audience file of `people` good rows, and bad ones spread among them."""
-    draw = random.Random(seed)
-    numbers = draw.sample(range(10**8), people)
+    numbers = made_numbers(people, seed=seed)
+    draw = random.Random(f"{seed}|rows")
     bad_at = sorted(draw.randrange(people) for _ in range(bad_rows))
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w", newline="", encoding="utf-8") as file:
@@ -59,7 +68,7 @@ def write_audience(path: Path, people: int, *, seed: int, bad_rows: int = 0) -> 
                 del bad_at[0]
             name = draw.choice(_FAMILY) + draw.choice(_GIVEN)
             tier, loyalty = draw.choice("123"), draw.choice(("new", "silver", "gold"))
-            writer.writerow((f"+86138{number:08d}", name, draw.choice(_SHOPS), tier, loyalty))
+            writer.writerow((f"+{number}", name, draw.choice(_SHOPS), tier, loyalty))
 
 
 def read_people(path: Path, campaign: Campaign, tokenizer: Tokenizer) -> Iterator[Person]:

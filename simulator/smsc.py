@@ -218,7 +218,7 @@ class Peer(asyncio.Protocol):
                 case Received(pdu.SubmitSm() as request):
                     self._on_submit(self, request)
                 case Received(request):
-                    self.session.respond(request, CommandStatus.RINVCMDID)
+                    self.session.refuse(request)
                 case Answered(delivery, response, _, is_late):
                     self._smsc.acknowledged(delivery, response.command_status, is_late=is_late)
                 case Expired(delivery):

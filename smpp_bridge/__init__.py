@@ -1,1 +1,21 @@
-"""SMPP to Kafka and back; knows no campaign."""
+"""SMPP to Kafka and back; knows no campaign. `Connection` is a small client for scripts."""
+
+from smpp_bridge.client import (
+    BindRefused,
+    Connection,
+    ConnectionLost,
+    Delivery,
+    NotAnswered,
+    SmppError,
+    SubmitRefused,
+)
+
+__all__ = [
+    "BindRefused",
+    "Connection",
+    "ConnectionLost",
+    "Delivery",
+    "NotAnswered",
+    "SmppError",
+    "SubmitRefused",
+]

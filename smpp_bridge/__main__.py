@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
+from collections.abc import Mapping
 from contextlib import AsyncExitStack
+from pathlib import Path
 
 from runtime.health import serve_health
 from runtime.kafka import KafkaPublisher, kafka_unreachable
@@ -14,40 +16,71 @@ from runtime.process import CannotRun, ExitCode, port_in_use, run_process
 from runtime.settings import SettingsError, read_settings
 from runtime.topics import is_reachable
 from smpp_bridge.adapters.clock import now_ms
-from smpp_bridge.adapters.journal import Journal
-from smpp_bridge.bridge import DAY_MS, Bridge
-from smpp_bridge.settings import BridgeSettings
+from smpp_bridge.adapters.journal import Journal, JournalInUse
+from smpp_bridge.assembly import assemble
+from smpp_bridge.bridge import DAY_MS
+from smpp_bridge.config_file import ConfigError, parse_config
+from smpp_bridge.configuration import BridgeConfig
+from smpp_bridge.settings import (
+    CONFIG_VARIABLE,
+    BridgeSettings,
+    ProcessSettings,
+    read_file_settings,
+)
 
 
 async def main(stop: asyncio.Event) -> None:
     """Read the settings, open everything, run."""
-    try:
-        settings = read_settings(BridgeSettings, os.environ)
-    except SettingsError as error:
-        raise CannotRun(str(error)) from error
+    settings, config = _read(os.environ)
     if not await is_reachable(settings.kafka):
         raise CannotRun(kafka_unreachable(settings.kafka), ExitCode.DEPENDENCY_UNREACHABLE)
     try:
         journal = Journal(settings.data, day=now_ms() // DAY_MS)
+    except JournalInUse as error:
+        raise CannotRun(f"SMS_BRIDGE_DATA == {settings.data}: {error}") from error
     except OSError as error:
         raise CannotRun(f"SMS_BRIDGE_DATA == {settings.data}: {error.strerror}.") from error
     try:
-        await _run(settings, journal, stop)
+        await _run(settings, config, journal, stop)
     finally:
         journal.close()
 
 
-async def _run(settings: BridgeSettings, journal: Journal, stop: asyncio.Event) -> None:
+async def _run(
+    settings: ProcessSettings, config: BridgeConfig, journal: Journal, stop: asyncio.Event
+) -> None:
     async with AsyncExitStack() as stack:
         publisher = KafkaPublisher(settings.kafka, client_id="smslab-bridge")
         await stack.enter_async_context(publisher)
-        bridge = Bridge(settings, publisher, journal)
-        host, port = settings.health_host, settings.health_port
         try:
-            await stack.enter_async_context(serve_health(host, port, bridge.probe))
+            bridge, metrics = assemble(settings, config, publisher, journal)
+        except OSError as error:
+            raise CannotRun(f"SMS_BRIDGE_DATA == {settings.data}: {error.strerror}.") from error
+        host, port = settings.health_host, settings.health_port
+        endpoint = serve_health(host, port, bridge.probe, routes=[metrics])
+        try:
+            await stack.enter_async_context(endpoint)
         except OSError as error:
             raise port_in_use("SMS_BRIDGE_HEALTH_PORT", host, port) from error
         await bridge.run(stop)
+
+
+def _read(environ: Mapping[str, str]) -> tuple[ProcessSettings, BridgeConfig]:
+    path = environ.get(CONFIG_VARIABLE)
+    try:
+        if not path:
+            settings = read_settings(BridgeSettings, environ)
+            return settings, settings.bridge_config()
+        file = parse_config(Path(path).read_text("utf-8"), environ)
+        return read_file_settings(environ, file.secrets), file.config
+    except SettingsError as error:
+        raise CannotRun(str(error)) from error
+    except OSError as error:
+        raise CannotRun(f"{CONFIG_VARIABLE} == {path} cannot be read: {error.strerror}.") from error
+    except UnicodeDecodeError as error:
+        raise CannotRun(f"{CONFIG_VARIABLE} == {path} is not a text in UTF-8.") from error
+    except ConfigError as error:
+        raise CannotRun(f"{CONFIG_VARIABLE} == {path} cannot be used:\n{error}") from error
 
 
 if __name__ == "__main__":

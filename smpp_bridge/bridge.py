@@ -1,99 +1,103 @@
-"""Wires links, submitter, receiver and Kafka into one bridge, and reports how it does."""
+"""Runs all connections of one bridge process, and reports how they do."""
 
 from __future__ import annotations
 
 import asyncio
 import errno
 import uuid
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
-from runtime.kafka import KafkaPublisher
+from runtime.kafka import Done, KafkaPublisher
 from runtime.process import CannotRun, ExitCode
-from schemas.events import ConnectionReported
-from schemas.subject import SubjectKey, Tokenizer
+from schemas.events import ConnectionReported, Event
 from smpp_bridge.adapters.clock import now_ms
 from smpp_bridge.adapters.counts import Counts
 from smpp_bridge.adapters.journal import Journal
-from smpp_bridge.adapters.link import Link, LinkKeeper
-from smpp_bridge.adapters.receiver import Receiver
-from smpp_bridge.adapters.requests import Requests
-from smpp_bridge.adapters.submitter import Submitter
-from smpp_bridge.protocol import pdu, session_events
-from smpp_bridge.protocol.constants import CommandStatus
-from smpp_bridge.protocol.session_events import SessionEvent
-from smpp_bridge.protocol.states import SessionState
-from smpp_bridge.protocol.timers import Timeouts
-from smpp_bridge.settings import BridgeSettings
+from smpp_bridge.adapters.links import Links
+from smpp_bridge.configuration import ConnectionConfig
 
 DAY_MS: Final = 86_400_000
 DRAIN_S: Final = 2.5
-_WRONG_CREDENTIALS: Final[dict[int, str]] = {
-    CommandStatus.RINVPASWD: "SMS_BRIDGE_PASSWORD",
-    CommandStatus.RINVSYSID: "SMS_BRIDGE_SYSTEM_ID",
-}
-_BINDS: Final[dict[str, tuple[type[pdu.Bind], ...]]] = {
-    "transceiver": (pdu.BindTransceiver,),
-    "transmitter+receiver": (pdu.BindTransmitter, pdu.BindReceiver),
-}
+_SUMMED: Final = ("bound", "in_flight", "backlog")
+
+
+class Part(Protocol):
+    """What a bridge process runs."""
+
+    async def start(self) -> None:
+        """Before anything runs."""
+
+    def runners(self, stop: asyncio.Event, /) -> list[Coroutine[Any, Any, None]]:
+        """What runs until cancelled."""
+
+    def tick(self) -> None:
+        """Once a second."""
+
+    async def drain(self, within_s: float) -> None:
+        """Stop new work, wait for the answers that are due, say goodbye."""
+
+    async def stop(self) -> None:
+        """After everything is durable."""
+
+
+class Route(Part, Protocol):
+    """One connection at work, in gateway or proxy mode."""
+
+    config: ConnectionConfig
+    counts: Counts
+    links: Links
+
+    @property
+    def in_flight(self) -> int:
+        """Messages without a durable result."""
+
+    @property
+    def backlog(self) -> int:
+        """Messages that wait for a window slot."""
+
+
+class Failure:
+    """The first thing that ends the process."""
+
+    def __init__(self, data: object) -> None:
+        self._data = data
+        self.future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    def __call__(self, error: BaseException) -> None:
+        """End the process."""
+        if self.future.done():
+            return
+        if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+            error = CannotRun(
+                f"SMS_BRIDGE_DATA == {self._data}: the disk is full. Free some space; "
+                "nothing is sent before it is noted in the journal.",
+                ExitCode.DEPENDENCY_UNREACHABLE,
+            )
+        self.future.set_exception(error)
 
 
 class Bridge:
-    """One SMPP account: its links and the events between them and Kafka."""
+    """The routes and what they share."""
 
     def __init__(
-        self, settings: BridgeSettings, publisher: KafkaPublisher, journal: Journal
+        self,
+        routes: Sequence[Route],
+        *,
+        publisher: KafkaPublisher,
+        journal: Journal,
+        failure: Failure,
+        others: Sequence[Part] = (),
+        report: Callable[[Event, Done], None] | None = None,
     ) -> None:
-        self._settings = settings
+        self._routes = routes
+        self._parts = (*routes, *others)
+        self._report = report or publisher.put_event
         self._publisher = publisher
         self._journal = journal
-        self._counts = Counts()
+        self._failure = failure
         self._instance = uuid.uuid4().hex[:8]
-        self._failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._keepers = list(self._make_keepers())
-        self._submitter = Submitter(
-            connection=settings.connection,
-            links=self._links,
-            journal=journal,
-            publisher=publisher,
-            counts=self._counts,
-            fail=self._fail,
-        )
-        self._receiver = Receiver(
-            connection=settings.connection,
-            publisher=publisher,
-            tokenizer=Tokenizer(SubjectKey(settings.subject_key_id, settings.subject_key)),
-            default_region=settings.default_region,
-            counts=self._counts,
-        )
-        self._requests = Requests(
-            bootstrap=settings.kafka,
-            connection=settings.connection,
-            submitter=self._submitter,
-            publisher=publisher,
-            fail=self._fail,
-        )
-
-    def _make_keepers(self) -> Iterator[LinkKeeper]:
-        settings = self._settings
-        for cls in _BINDS[settings.bind] * settings.binds:
-            bind = cls(
-                system_id=settings.system_id.encode(),
-                password=settings.password.encode(),
-                system_type=settings.system_type.encode(),
-            )
-            timeouts = Timeouts(
-                response_s=settings.response_timeout_s, enquire_link_s=settings.enquire_link_s
-            )
-            yield LinkKeeper(
-                self,
-                bind,
-                host=settings.host,
-                port=settings.port,
-                window=settings.window,
-                timeouts=timeouts,
-            )
 
     async def run(self, stop: asyncio.Event) -> None:
         """Run until `stop`; whatever fails in between ends the process, the supervisor restarts it.
@@ -101,144 +105,76 @@ class Bridge:
         Raises:
             CannotRun: If the SMSC refuses the credentials, or the disk is full.
         """
-        await self._requests.start()
-        async with _tasks(
-            *(keeper.run() for keeper in self._keepers),
-            self._requests.run(stop),
-            self._requests.commit_regularly(),
-            self._report_regularly(),
-        ) as tasks:
+        for part in self._parts:
+            await part.start()
+        runners = [runner for part in self._parts for runner in part.runners(stop)]
+        async with _tasks(*runners, self._tick_regularly()) as tasks:
             stopped = asyncio.ensure_future(stop.wait())
-            waits: set[asyncio.Future[Any]] = {stopped, self._failed, *tasks}
+            waits: set[asyncio.Future[Any]] = {stopped, self._failure.future, *tasks}
             while not stop.is_set():
                 done, _ = await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
                 for finished in done - {stopped}:
                     finished.result()  # raises what ended it
                     waits.discard(finished)
-            await self._drain()
+            await asyncio.gather(*(part.drain(DRAIN_S) for part in self._parts))
         await self._publisher.flush()
-        await self._requests.stop()
+        for part in self._parts:
+            await part.stop()
 
     def probe(self) -> Mapping[str, object]:
-        """Details for the health endpoint."""
-        report = self._reported()
+        """Details for the health endpoint; ready when something is bound."""
+        connections = {route.config.name: _details(route) for route in self._routes}
+        total = {name: sum(each[name] for each in connections.values()) for name in _SUMMED}
         return {
-            "ready": report.bound > 0,
-            "state": report.state,
-            "bound": report.bound,
-            "in_flight": self._submitter.in_flight,
-            "backlog": self._submitter.backlog,
+            "ready": total["bound"] > 0,
+            **total,
             "publishing": self._publisher.pending,
-            "last_error": report.last_error,
-            **{name: getattr(self._counts, name) for name in self._counts.__slots__},
+            "connections": connections,
         }
 
-    def on_link_ready(self) -> None:
-        """More may be sent."""
-        self._submitter.wake()
-
-    def on_link_event(self, link: Link, event: SessionEvent) -> None:
-        """Route what a session reports."""
-        match event:
-            case session_events.Received(request):
-                self._receiver.received(link, request)
-            case session_events.Answered(work, response, latency_s):
-                self._submitter.answered(link, work, response, latency_s)
-            case session_events.Expired(work):
-                self._submitter.unanswered(work)
-            case session_events.Unparsed(frame, reason):
-                self._receiver.unparsed(frame, reason)
-            case session_events.Closed(_, unanswered):
-                for work in unanswered:
-                    self._submitter.unanswered(work)
-            case session_events.BindRefused(status):
-                self._refused(status)
-            case _:
-                pass  # Bound: the keeper has noted it; Unexpected: without effect here
-
-    def _refused(self, status: int) -> None:
-        """Wrong credentials at the first bind are a mistake of the settings; later we retry."""
-        setting = _WRONG_CREDENTIALS.get(status)
-        if setting and not any(keeper.binds for keeper in self._keepers):
-            settings = self._settings
-            self._fail(
-                CannotRun(
-                    f"The SMSC at {settings.host}:{settings.port} refused the bind of system_id "
-                    f"{settings.system_id!r}: check {setting}."
-                )
-            )
-
-    def _links(self) -> list[Link]:
-        return [keeper.link for keeper in self._keepers if keeper.link is not None]
-
-    def _fail(self, error: BaseException) -> None:
-        if self._failed.done():
-            return
-        if isinstance(error, OSError) and error.errno == errno.ENOSPC:
-            error = CannotRun(
-                f"SMS_BRIDGE_DATA == {self._settings.data}: the disk is full. Free some space; "
-                "nothing is sent before it is noted in the journal.",
-                ExitCode.DEPENDENCY_UNREACHABLE,
-            )
-        self._failed.set_exception(error)
-
-    async def _drain(self) -> None:
-        """Stop new work, wait for the answers that are due, say goodbye."""
-        self._submitter.is_draining = True
-        loop = asyncio.get_running_loop()
-        deadline = loop.time() + DRAIN_S
-        # many sessions end the wait, once in a life: an event for it would cost more than it saves
-        while loop.time() < deadline and any(len(link.session.window) for link in self._links()):  # noqa: ASYNC110
-            await asyncio.sleep(0.02)
-        for link in self._links():
-            if link.session.is_bound:
-                link.session.unbind()
-                link.flush()
-        closing = [asyncio.ensure_future(link.closed.wait()) for link in self._links()]
-        if closing:
-            await asyncio.wait(closing, timeout=max(0.2, deadline - loop.time()))
-
-    async def _report_regularly(self) -> None:
+    async def _tick_regularly(self) -> None:
         while True:
             await asyncio.sleep(1.0)
             self._journal.turn_day(now_ms() // DAY_MS)
-            self._submitter.wake()
-            await self._publisher.publish(self._reported())
-
-    def _reported(self) -> ConnectionReported:
-        states = [keeper.state for keeper in self._keepers]
-        links = self._links()
-        counts = self._counts
-        return ConnectionReported(
-            event_id=f"{self._settings.connection}/{self._instance}/{now_ms()}",
-            occurred_at_ms=now_ms(),
-            connection=self._settings.connection,
-            instance=self._instance,
-            state=min(states, key=_RANKS.index),
-            binds=len(states),
-            bound=sum(link.session.is_bound for link in links),
-            window=self._settings.window * len(states),
-            window_in_use=sum(len(link.session.window) for link in links),
-            submits=counts.submits,
-            accepted=counts.accepted,
-            rejected=counts.rejected,
-            receipts=counts.receipts,
-            inbound=counts.inbound,
-            unknown=counts.unknown,
-            reconnects=sum(max(0, keeper.binds - 1) for keeper in self._keepers),
-            last_error=next((k.last_error for k in self._keepers if k.last_error), None),
-        )
+            for part in self._parts:
+                part.tick()
+            for route in self._routes:
+                self._report(_reported(route, self._instance), lambda _error: None)
 
 
-_RANKS: Final = (
-    SessionState.CLOSED,
-    SessionState.OPEN,
-    SessionState.UNBINDING,
-    SessionState.BOUND_RX,
-    SessionState.BOUND_TX,
-    SessionState.BOUND_TRX,
-)
-"""Worst first."""
+def _details(route: Route) -> dict[str, Any]:
+    links, counts = route.links, route.counts
+    return {
+        "state": links.state,
+        "bound": links.bound,
+        "in_flight": route.in_flight,
+        "backlog": route.backlog,
+        "last_error": links.last_error,
+        **{name: getattr(counts, name) for name in counts.__slots__},
+    }
+
+
+def _reported(route: Route, instance: str) -> ConnectionReported:
+    links, counts, name = route.links, route.counts, route.config.name
+    return ConnectionReported(
+        event_id=f"{name}/{instance}/{now_ms()}",
+        occurred_at_ms=now_ms(),
+        connection=name,
+        instance=instance,
+        state=links.state,
+        binds=links.size,
+        bound=links.bound,
+        window=route.config.window * links.size,
+        window_in_use=links.window_in_use,
+        submits=counts.submits,
+        accepted=counts.accepted,
+        rejected=counts.rejected,
+        receipts=counts.receipts,
+        inbound=counts.inbound,
+        unknown=counts.unknown,
+        reconnects=links.reconnects,
+        last_error=links.last_error,
+    )
 
 
 @asynccontextmanager

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final
 
+import msgspec
 import phonenumbers
 
 from schemas.events import (
@@ -17,10 +18,11 @@ from schemas.events import (
 )
 from schemas.subject import Tokenizer
 from smpp_bridge.protocol import constants
+from smpp_bridge.protocol.codec import encode
 from smpp_bridge.protocol.constants import CommandStatus
 from smpp_bridge.protocol.keywords import classify_reply
 from smpp_bridge.protocol.pdu import DataSm, DeliverSm, SubmitSm
-from smpp_bridge.protocol.receipts import body_of, candidates_of, parse_receipt
+from smpp_bridge.protocol.receipts import ReceiptRules, body_of, candidates_of, parse_receipt
 from smpp_bridge.protocol.text import UCS2_CODING, encode_text
 
 HOUR_MS: Final = 3_600_000
@@ -47,8 +49,15 @@ class Part:
         """Of its result; stable across retries, so that duplicates are recognised."""
         return f"{self.request.message_id}/{self.number}"
 
+    def submit_at(self, now_ms: int) -> SubmitSm:
+        """The PDU to send now: its relative validity shrinks while it waits."""
+        if self.request.expires_at_ms is None:
+            return self.submit_sm
+        validity = _validity(self.request.expires_at_ms, now_ms)
+        return msgspec.structs.replace(self.submit_sm, validity_period=validity)
 
-def parts_of(request: MessageRequested, *, now_ms: int) -> list[Part]:
+
+def parts_of(request: MessageRequested) -> list[Part]:
     """The submit_sm PDUs of a request.
 
     Raises:
@@ -58,7 +67,7 @@ def parts_of(request: MessageRequested, *, now_ms: int) -> list[Part]:
     encoded = encode_text(request.text, reference=reference)
     source_ton, source_npi = _sender_type(request.source_addr)
     bodies = encoded.parts
-    return [
+    parts = [
         Part(
             request,
             SubmitSm(
@@ -69,7 +78,6 @@ def parts_of(request: MessageRequested, *, now_ms: int) -> list[Part]:
                 dest_addr_npi=constants.NPI_ISDN,
                 destination_addr=request.destination.encode("ascii"),
                 esm_class=constants.ESM_UDHI if encoded.has_udh else constants.ESM_DEFAULT,
-                validity_period=_validity(request.expires_at_ms, now_ms),
                 registered_delivery=1,
                 data_coding=encoded.data_coding,
                 short_message=body,
@@ -80,6 +88,8 @@ def parts_of(request: MessageRequested, *, now_ms: int) -> list[Part]:
         )
         for number, body in enumerate(bodies, 1)
     ]
+    encode(parts[0].submit_sm)  # raises here, where it is one dead letter, and not at the socket
+    return parts
 
 
 def submitted(
@@ -92,10 +102,14 @@ def submitted(
     command_status: int | None = None,
     latency_s: float | None = None,
     may_duplicate: bool = False,
+    is_first: bool = True,
 ) -> MessageSubmitted:
-    """The result of one part."""
+    """A result of one part. A later one (a late answer, a second copy's) is another fact."""
+    event_id = part.event_id
+    if not is_first:
+        event_id = f"{event_id}/{smsc_message_id or command_status}"
     return MessageSubmitted(
-        event_id=part.event_id,
+        event_id=event_id,
         occurred_at_ms=now_ms,
         subject=part.request.subject,
         message_id=part.request.message_id,
@@ -124,6 +138,7 @@ def received(
     *,
     connection: str,
     tokenizer: Tokenizer,
+    rules: ReceiptRules,
     default_region: str,
     now_ms: int,
 ) -> ReceiptReceived | InboundReceived:
@@ -133,7 +148,7 @@ def received(
         UnreadableAddress: If its source address is no phone number.
     """
     subject = tokenizer.token(msisdn_of(request.source_addr, default_region))
-    receipt = parse_receipt(request)
+    receipt = parse_receipt(request, rules)
     if receipt is None:
         return _inbound(request, connection=connection, subject=subject, now_ms=now_ms)
     return ReceiptReceived(
@@ -142,14 +157,14 @@ def received(
         subject=subject,
         connection=connection,
         smsc_message_id=receipt.message_id,
-        candidates=candidates_of(receipt.message_id) if receipt.message_id else (),
+        candidates=candidates_of(receipt.message_id, receipt.other_id),
         raw_state=receipt.raw_state,
         state=receipt.state,  # type: ignore[arg-type] # the parser's table holds only these
         is_final=receipt.is_final,
         err=receipt.err,
         submitted_at_ms=receipt.submitted_at_ms,
         done_at_ms=receipt.done_at_ms,
-        source=_source(request, is_tlv=receipt.from_tlv),
+        source=receipt.source,
     )
 
 
@@ -210,22 +225,14 @@ def _fingerprint(request: DeliverSm | DataSm, connection: str) -> str:
     return digest.hexdigest()
 
 
-def _source(request: DeliverSm | DataSm, *, is_tlv: bool) -> Literal["text", "tlv", "data_sm"]:
-    if isinstance(request, DataSm):
-        return "data_sm"
-    return "tlv" if is_tlv else "text"
-
-
 def _sender_type(address: str) -> tuple[int, int]:
     if not address.isdigit():
         return constants.TON_ALPHANUMERIC, constants.NPI_UNKNOWN
     return constants.TON_UNKNOWN, constants.NPI_ISDN
 
 
-def _validity(expires_at_ms: int | None, now_ms: int) -> bytes:
+def _validity(expires_at_ms: int, now_ms: int) -> bytes:
     """Relative time YYMMDDhhmmss000R (SMPP 3.4 §7.1.1.2), so no clocks need to agree."""
-    if expires_at_ms is None:
-        return b""
     seconds = min(max(1, (expires_at_ms - now_ms) // 1000), _MAX_VALIDITY_S)
     minutes, second = divmod(seconds, 60)
     hours, minute = divmod(minutes, 60)

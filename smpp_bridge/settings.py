@@ -1,16 +1,30 @@
-"""The bridge's settings, all from the environment."""
+"""The bridge's settings: all from the environment, or with connections from a file. Pure."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
-from runtime.settings import choice, host_port, integer, number, secret_bytes, setting, text
+from runtime.settings import (
+    choice,
+    host_port,
+    integer,
+    number,
+    read_settings,
+    secret_bytes,
+    setting,
+    text,
+)
+from smpp_bridge.configuration import BindMode, BridgeConfig, ConnectionConfig
+
+CONFIG_VARIABLE = "SMS_BRIDGE_CONFIG"
 
 
 @dataclass(frozen=True, slots=True)
-class BridgeSettings:
-    """One SMPP account at one operator: `connection` is its name in every event."""
+class ProcessSettings:
+    """What every bridge process needs, whatever it connects to."""
 
     kafka: str = setting("SMS_KAFKA", host_port, "Kafka's host:port.")
     subject_key: bytes = setting(
@@ -22,6 +36,28 @@ class BridgeSettings:
     subject_key_id: str = setting(
         "SMS_SUBJECT_KEY_ID", text, "Short name of the key, in front of every token.", default="k1"
     )
+    data: Path = setting(
+        "SMS_BRIDGE_DATA", Path, "Folder of the journal.", default=Path("data/bridge")
+    )
+    health_host: str = setting(
+        "SMS_BRIDGE_HEALTH_HOST", text, "Address of the health endpoint.", default="127.0.0.1"
+    )
+    health_port: int = setting(
+        "SMS_BRIDGE_HEALTH_PORT", integer(0, 65535), "Its port; 0 takes a free one.", default=8081
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class FileSettings(ProcessSettings):
+    """A process whose connections stand in a file; SMS_BRIDGE_HOST and the like then do not."""
+
+    config: Path = setting(CONFIG_VARIABLE, Path, "File with the connections (docs/bridge.md).")
+
+
+@dataclass(frozen=True, slots=True)
+class BridgeSettings(ProcessSettings):
+    """One SMPP account at one operator: `connection` is its name in every event."""
+
     connection: str = setting("SMS_BRIDGE_CONNECTION", text, "Name of this connection in events.")
     host: str = setting("SMS_BRIDGE_HOST", text, "Host of the SMSC.", default="127.0.0.1")
     port: int = setting("SMS_BRIDGE_PORT", integer(1, 65535), "Port of the SMSC.", default=2775)
@@ -65,15 +101,6 @@ class BridgeSettings:
         "Country (CN, DE, …) of numbers that the SMSC sends in national form.",
         default="",
     )
-    data: Path = setting(
-        "SMS_BRIDGE_DATA", Path, "Folder of the journal.", default=Path("data/bridge")
-    )
-    health_host: str = setting(
-        "SMS_BRIDGE_HEALTH_HOST", text, "Address of the health endpoint.", default="127.0.0.1"
-    )
-    health_port: int = setting(
-        "SMS_BRIDGE_HEALTH_PORT", integer(0, 65535), "Its port; 0 takes a free one.", default=8081
-    )
 
     def __post_init__(self) -> None:
         """Limits that the bind PDU has (SMPP 3.4 §4.1)."""
@@ -85,3 +112,38 @@ class BridgeSettings:
         for name, value, limit in limits:
             if len(value.encode()) > limit:
                 raise ValueError(f"{name} is too long, must be at most {limit} octets.")
+
+    def bridge_config(self) -> BridgeConfig:
+        """Gateway mode with this one connection."""
+        return BridgeConfig(
+            connections=(
+                ConnectionConfig(
+                    name=self.connection,
+                    host=self.host,
+                    port=self.port,
+                    system_id=self.system_id,
+                    password=self.password,
+                    system_type=self.system_type,
+                    bind=cast("BindMode", self.bind),
+                    binds=self.binds,
+                    window=self.window,
+                    response_timeout_s=self.response_timeout_s,
+                    enquire_link_s=self.enquire_link_s,
+                    default_region=self.default_region,
+                ),
+            )
+        )
+
+
+def read_file_settings(environ: Mapping[str, str], secrets: frozenset[str]) -> FileSettings:
+    """The settings beside a configuration file.
+
+    Args:
+        environ: The environment.
+        secrets: Variables that the file names as `password_env`: known, read elsewhere.
+
+    Raises:
+        SettingsError: If a variable is missing, unknown, or breaks its rule.
+    """
+    ours = {name: value for name, value in environ.items() if name not in secrets}
+    return read_settings(FileSettings, ours)

@@ -13,7 +13,7 @@ from collections import defaultdict, deque
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from aiokafka.errors import ConsumerStoppedError
+from aiokafka.errors import ConsumerStoppedError, IllegalStateError
 from faust.transport.consumer import ensure_TP
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, ConsumerMessage
@@ -113,13 +113,24 @@ class BatchConsumer(driver.Consumer):
                 if self.should_stop:
                     break
                 if not self.flow_active:
-                    await self.perform_seek()  # the fetch is dropped: read it again
+                    await self._read_again()
                     continue
                 self.fetches += 1
                 await self._hand_over(records or {}, active)
         except (ConsumerStoppedError, asyncio.CancelledError):
             if not self.transport.app.should_stop:
                 raise
+
+    async def _read_again(self) -> None:
+        """Undo a fetch that came while the group was rebalancing.
+
+        The partitions may go while we seek. Nothing flows before Faust has seen the new
+        assignment, and then it seeks again itself (faust.tables.recovery).
+        """
+        try:
+            await self.perform_seek()
+        except IllegalStateError as error:
+            _log.info("partitions left while seeking", extra={"fields": {"error": str(error)}})
 
     async def _hand_over(
         self, records: Mapping[Any, Sequence[Any]], active: set[TP] | None

@@ -8,6 +8,7 @@ A record is: kind, 16-octet hash of the part's id, length, payload. No personal 
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import os
 from collections.abc import Iterator
@@ -53,11 +54,21 @@ _encode_answer = msgspec.msgpack.Encoder().encode
 _decode_answer = msgspec.msgpack.Decoder(Answer).decode
 
 
+class JournalInUse(Exception):  # noqa: N818 - it names the situation
+    """Another process writes this journal: both would send the same messages."""
+
+
 class Journal:
-    """The journal of one folder. `write` puts everything noted since the last call on disk."""
+    """The journal of one folder. `write` puts everything noted since the last call on disk.
+
+    Raises:
+        JournalInUse: If another process has it open.
+        OSError: If the folder cannot be made or read.
+    """
 
     def __init__(self, folder: Path, *, day: int) -> None:
         folder.mkdir(parents=True, exist_ok=True)
+        self._lock = _lock(folder / "lock")
         self._folder = folder
         self._fates: dict[int, dict[bytes, Fate]] = {}
         self._buffer = bytearray()
@@ -112,11 +123,25 @@ class Journal:
         """Write and close."""
         self.write()
         os.close(self._file)
+        os.close(self._lock)
 
     def _open(self, day: int) -> int:
         self._fates.setdefault(day, {})
         flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
         return os.open(self._folder / f"{day}.journal", flags, 0o600)
+
+
+def _lock(path: Path) -> int:
+    """Held as long as the process lives, SIGKILL included."""
+    file = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        os.close(file)
+        raise JournalInUse(
+            "another bridge uses this folder. Stop it, or give this one a folder of its own."
+        ) from error
+    return file
 
 
 def _key(part_id: str) -> bytes:

@@ -1,33 +1,28 @@
-"""One SMPP session on one TCP connection, and the keeper that brings it back."""
+"""One SMPP session of ours on one TCP connection.
+
+What the SMSC sends is bounded by count and octets: above, the socket is not read until Kafka
+has caught up. The session parses all it is given, so nothing waits unparsed in our own buffer
+while the socket rests; one read (asyncio: 256 KiB) is the most by which a bound is passed.
+While the socket rests no timer runs: answers and link checks may lie unread in it.
+"""
 
 from __future__ import annotations
 
 import asyncio
-import logging
-import random
 from typing import Any, Final, Protocol
 
+from smpp_bridge.adapters.tls import tls_sentence
+from smpp_bridge.configuration import ConnectionConfig
 from smpp_bridge.protocol import pdu
-from smpp_bridge.protocol.constants import REFUSED_BINDS
+from smpp_bridge.protocol.constants import CommandStatus
 from smpp_bridge.protocol.session import Session
-from smpp_bridge.protocol.session_events import (
-    BindRefused,
-    Bound,
-    Closed,
-    SessionEvent,
-)
+from smpp_bridge.protocol.session_events import Received, SessionEvent
 from smpp_bridge.protocol.states import SessionState
 from smpp_bridge.protocol.timers import Timeouts
 
-MAX_INBOUND_PENDING: Final = 4000
-"""Unacknowledged deliver_sm per link, about 0.8 KB each; above, the socket is not read."""
-_BACKOFF_S: Final = (0.25, 30.0)
-_REFUSED_BACKOFF_S: Final = (5.0, 300.0)
-"""Retrying a refused bind fast only locks the account."""
-_CONNECT_WITHIN_S: Final = 10.0
-_TICK_S: Final = 0.5
-
-log = logging.getLogger(__name__)
+MAX_UNWRITTEN: Final = 2**20
+"""Octets a peer may leave unread before we stop reading its requests, whose answers pile up."""
+_TRANSMITS: Final = (SessionState.BOUND_TX, SessionState.BOUND_TRX)
 
 
 class LinkOwner(Protocol):
@@ -43,16 +38,18 @@ class LinkOwner(Protocol):
 class Link(asyncio.Protocol):
     """The shell of one session; lives as long as its socket."""
 
-    def __init__(
-        self, owner: LinkOwner, bind: pdu.Bind, *, window: int, timeouts: Timeouts
-    ) -> None:
+    def __init__(self, owner: LinkOwner, bind: pdu.Bind, config: ConnectionConfig) -> None:
         self._owner = owner
         self._bind = bind
+        self._config = config
         self._loop = asyncio.get_running_loop()
-        self.session = Session("esme", now=self.now(), window=window, timeouts=timeouts)
+        timeouts = Timeouts(
+            response_s=config.response_timeout_s, enquire_link_s=config.enquire_link_s
+        )
+        self.session = Session("esme", now=self.now(), window=config.window, timeouts=timeouts)
         self.closed = asyncio.Event()
-        self.throttled_until = 0.0
-        self.throttles_in_row = 0
+        self.unacknowledged = 0
+        self.unacknowledged_bytes = 0
         self._is_writable = True
         self._is_reading = True
         self._flush_is_due = False
@@ -62,15 +59,29 @@ class Link(asyncio.Protocol):
         """The session's clock, seconds."""
         return self._loop.time()
 
+    @property
+    def is_reading(self) -> bool:
+        """Whether the socket is read."""
+        return self._is_reading
+
     def can_submit(self) -> bool:
         """Whether a submit_sm may go out now."""
         session = self.session
-        return (
-            session.state in (SessionState.BOUND_TX, SessionState.BOUND_TRX)
-            and self._is_writable
-            and session.window.free > 0
-            and self.now() >= self.throttled_until
-        )
+        return session.state in _TRANSMITS and self._is_writable and session.window.free > 0
+
+    def respond(self, request: pdu.Request, status: int, **fields: Any) -> None:
+        """Answer a request of the SMSC; flushed with the other answers of this turn."""
+        self.unacknowledged -= 1
+        self.unacknowledged_bytes -= size_of(request)
+        self.session.respond(request, status, **fields)
+        self.flush_soon()
+
+    def refuse(self, request: pdu.Request) -> None:
+        """Answer what an ESME does not serve."""
+        self.unacknowledged -= 1
+        self.unacknowledged_bytes -= size_of(request)
+        self.session.refuse(request)
+        self.flush_soon()
 
     def flush(self) -> None:
         """Write what the session wants to send; close when it has ended."""
@@ -80,9 +91,8 @@ class Link(asyncio.Protocol):
             self._transport.write(data)
         if self.session.is_closed:
             self._transport.close()
-        elif not self._is_reading and self.session.inbound_pending < MAX_INBOUND_PENDING // 2:
-            self._is_reading = True
-            self._transport.resume_reading()
+        else:
+            self._read_or_rest()
 
     def flush_soon(self) -> None:
         """Flush once for all answers of this turn of the loop."""
@@ -94,10 +104,17 @@ class Link(asyncio.Protocol):
         self._flush_is_due = False
         self.flush()
 
+    def abort(self) -> None:
+        """Drop the connection; what was not written never will be."""
+        self.session.data_to_send()
+        if self._transport is not None:
+            self._transport.abort()
+
     def tick(self) -> None:
-        """Let time pass in the session."""
-        self.session.tick(self.now())
-        self._report()
+        """Let time pass in the session, unless its answers may lie unread."""
+        if self._is_reading:
+            self.session.tick(self.now())
+            self._report()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Connected: bind at once."""
@@ -110,14 +127,10 @@ class Link(asyncio.Protocol):
         """Octets from the SMSC."""
         self.session.receive_data(data, self.now())
         self._report()
-        if self._is_reading and self.session.inbound_pending > MAX_INBOUND_PENDING:
-            self._is_reading = False
-            assert self._transport is not None
-            self._transport.pause_reading()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The socket is gone."""
-        self.session.disconnected(f"connection lost: {exc}" if exc else "connection closed")
+        self.session.disconnected(reason_of(exc))
         self._report()
         self.closed.set()
 
@@ -128,92 +141,49 @@ class Link(asyncio.Protocol):
     def resume_writing(self) -> None:
         """The peer has caught up."""
         self._is_writable = True
+        self.flush()
         self._owner.on_link_ready()
 
     def _report(self) -> None:
         for event in self.session.events():
+            if isinstance(event, Received):
+                self.unacknowledged += 1
+                self.unacknowledged_bytes += size_of(event.request)
+                if self._is_full() and self._config.when_full == "refuse":
+                    self.respond(event.request, CommandStatus.RMSGQFUL)
+                    continue
             self._owner.on_link_event(self, event)
         self.flush()
         self._owner.on_link_ready()
 
+    def _is_full(self, part: float = 1.0) -> bool:
+        config = self._config
+        return (
+            self.unacknowledged > part * config.max_unacknowledged
+            or self.unacknowledged_bytes > part * config.max_unacknowledged_bytes
+        )
 
-class LinkKeeper:
-    """Keeps one link up: connect, bind, wait until it ends, wait longer each time, again."""
+    def _read_or_rest(self) -> None:
+        """Rest above the bounds, read again at half of them."""
+        assert self._transport is not None
+        unwritten = self._transport.get_write_buffer_size()
+        if self._is_reading and (self._is_full() or unwritten > MAX_UNWRITTEN):
+            self._is_reading = False
+            self._transport.pause_reading()
+        elif not self._is_reading and not self._is_full(0.5) and unwritten <= MAX_UNWRITTEN / 2:
+            self._is_reading = True
+            self._transport.resume_reading()
 
-    def __init__(
-        self,
-        owner: LinkOwner,
-        bind: pdu.Bind,
-        *,
-        host: str,
-        port: int,
-        window: int,
-        timeouts: Timeouts,
-    ) -> None:
-        self._owner = owner
-        self._arguments: dict[str, Any] = {"window": window, "timeouts": timeouts}
-        self._bind = bind
-        self._address = (host, port)
-        self.link: Link | None = None
-        self.last_error: str | None = None
-        self.binds = 0
-        self.refused_with: int | None = None
 
-    @property
-    def state(self) -> SessionState:
-        """Of the session in being."""
-        return SessionState.CLOSED if self.link is None else self.link.session.state
+def size_of(request: pdu.Pdu) -> int:
+    """About the octets that an unanswered request holds."""
+    body = len(request.short_message) if isinstance(request, pdu.Message) else 0
+    return 64 + body + sum([4 + len(value) for _, value in request.tlvs])
 
-    def on_link_ready(self) -> None:
-        """Pass it on."""
-        self._owner.on_link_ready()
 
-    def on_link_event(self, link: Link, event: SessionEvent) -> None:
-        """Remember what decides how to come back, and pass it on."""
-        if isinstance(event, Bound):
-            self.binds += 1
-            self.last_error, self.refused_with = None, None
-        elif isinstance(event, BindRefused):
-            self.refused_with = event.command_status
-        elif isinstance(event, Closed):
-            self.last_error = event.reason
-        self._owner.on_link_event(link, event)
-
-    async def run(self) -> None:
-        """Until cancelled."""
-        failures = 0
-        while True:
-            binds = self.binds
-            await self._once()
-            failures = 0 if self.binds > binds else failures + 1
-            refused = self.refused_with in REFUSED_BINDS
-            least, most = _REFUSED_BACKOFF_S if refused else _BACKOFF_S
-            # full jitter, so that many links do not come back in step
-            delay_s = random.uniform(least / 2, min(most, least * 2**failures))  # noqa: S311
-            log.warning(
-                "link is down",
-                extra={"fields": {"reason": self.last_error, "retry_in_s": round(delay_s, 2)}},
-            )
-            await asyncio.sleep(delay_s)
-
-    async def _once(self) -> None:
-        host, port = self._address
-        loop = asyncio.get_running_loop()
-        try:
-            async with asyncio.timeout(_CONNECT_WITHIN_S):
-                _, link = await loop.create_connection(
-                    lambda: Link(self, self._bind, **self._arguments), host, port
-                )
-        except (OSError, TimeoutError) as error:
-            self.last_error = f"{host}:{port} cannot be reached: {error or 'timeout'}"
-            return
-        self.link = link
-        try:
-            while not link.closed.is_set():
-                try:
-                    async with asyncio.timeout(_TICK_S):
-                        await link.closed.wait()
-                except TimeoutError:
-                    link.tick()
-        finally:
-            self.link = None
+def reason_of(error: Exception | None) -> str:
+    """Why a connection ended, in a few words."""
+    sentence = tls_sentence(error)
+    if sentence is not None:
+        return sentence
+    return f"connection lost: {error}" if error else "connection closed"

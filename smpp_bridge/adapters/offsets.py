@@ -18,7 +18,9 @@ class Offsets:
         return len(self._begun)
 
     def begin(self, offset: int) -> None:
-        """A record was read."""
+        """A record was read; a step back (a rebalance) begins anew from there."""
+        if self._begun and offset <= self._begun[-1]:
+            self._begun.clear()  # else a finished tail would stand for an unfinished head
         self._begun.append(offset)
 
     def finish(self, offset: int) -> None:

@@ -4,56 +4,64 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from runtime.kafka import KafkaPublisher
+from runtime.kafka import Done
 from schemas.events import ReceiptReceived
 from schemas.subject import Tokenizer
 from schemas.topics import INBOUND_RECEIVED
 from smpp_bridge import mapping
 from smpp_bridge.adapters.clock import now_ms
-from smpp_bridge.adapters.counts import Counts
+from smpp_bridge.adapters.counts import NO_METERS, Counts, Meters
 from smpp_bridge.adapters.link import Link
+from smpp_bridge.adapters.recorder import EventPublisher
+from smpp_bridge.configuration import ConnectionConfig
 from smpp_bridge.protocol.codec import encode
 from smpp_bridge.protocol.constants import CommandStatus
-from smpp_bridge.protocol.pdu import DataSm, DeliverSm, Pdu
+from smpp_bridge.protocol.pdu import DataSm, DeliverSm, Request
 
 
 class Receiver:
-    """Publishes what the SMSC delivers. What cannot be understood goes to the dead letters."""
+    """Publishes what the SMSC delivers. What cannot be understood goes to the dead letters.
+
+    `stored` is called when Kafka has it and decides the answer; by default that is ROK.
+    """
 
     def __init__(
         self,
+        config: ConnectionConfig,
         *,
-        connection: str,
-        publisher: KafkaPublisher,
+        publisher: EventPublisher,
         tokenizer: Tokenizer,
-        default_region: str,
         counts: Counts,
+        meters: Meters = NO_METERS,
+        stored: Callable[[Link, DeliverSm | DataSm], None] | None = None,
     ) -> None:
-        self._connection = connection
+        self._config = config
         self._publisher = publisher
         self._tokenizer = tokenizer
-        self._default_region = default_region
         self._counts = counts
+        self._meters = meters
+        self._stored = stored or _accept
 
-    def received(self, link: Link, request: Pdu) -> None:
+    def received(self, link: Link, request: Request) -> None:
         """Publish; the answer follows when Kafka has it."""
-        answer = _answer(link, request)
         if not isinstance(request, (DeliverSm, DataSm)):
-            answer(None)
+            link.refuse(request)
             return
+        answer = self._answer(link, request)
         try:
             event = mapping.received(
                 request,
-                connection=self._connection,
+                connection=self._config.name,
                 tokenizer=self._tokenizer,
-                default_region=self._default_region,
+                rules=self._config.receipts,
+                default_region=self._config.default_region,
                 now_ms=now_ms(),
             )
         except ValueError as error:
-            self._dead_letter(encode(request), str(error), answer)
+            self._dead_letter(encode(request, is_strict=False), str(error), answer)
             return
         if isinstance(event, ReceiptReceived):
-            self._counts.receipts += 1
+            self._counts.receipt(event.state)
         else:
             self._counts.inbound += 1
         self._publisher.put_event(event, answer)
@@ -62,19 +70,25 @@ class Receiver:
         """A PDU that could not be read; the session has refused it already."""
         self._dead_letter(frame, reason, lambda _error: None)
 
-    def _dead_letter(
-        self, frame: bytes, reason: str, done: Callable[[BaseException | None], None]
-    ) -> None:
+    def _dead_letter(self, frame: bytes, reason: str, done: Done) -> None:
         self._counts.unreadable += 1
         self._publisher.dead_letter(
-            INBOUND_RECEIVED.name, frame, reason, done, connection=self._connection
+            INBOUND_RECEIVED.name, frame, reason, done, connection=self._config.name
         )
 
+    def _answer(self, link: Link, request: DeliverSm | DataSm) -> Done:
+        came_at = link.now()
 
-def _answer(link: Link, request: Pdu) -> Callable[[BaseException | None], None]:
-    def answer(error: BaseException | None) -> None:
-        status = CommandStatus.ROK if error is None else CommandStatus.RX_T_APPN
-        link.session.respond(request, status)  # a temporary error makes the SMSC send it again
-        link.flush_soon()
+        def answer(error: BaseException | None) -> None:
+            self._meters.ack(link.now() - came_at)
+            if error is None:
+                self._stored(link, request)
+                return
+            self._counts.unstored += 1
+            link.respond(request, self._config.failed_publish_status)  # so that it comes again
 
-    return answer
+        return answer
+
+
+def _accept(link: Link, request: DeliverSm | DataSm) -> None:
+    link.respond(request, CommandStatus.ROK)

@@ -1,33 +1,44 @@
-"""Reads the requests of this connection from Kafka; commits what has durable results."""
+"""Reads the requests of one connection from Kafka; commits what has durable results.
+
+One consumer group per connection: a slow connection holds up no other, and each has its own
+place in the topic. After a rebalance (a broker that restarts, a second bridge) reading begins
+again at the committed offset; the journal and the submitter know what is on its way.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any, Final
 
 from aiokafka import AIOKafkaConsumer
+from aiokafka.abc import ConsumerRebalanceListener
+from aiokafka.errors import KafkaError
 from aiokafka.structs import TopicPartition
 
 from runtime.kafka import KafkaPublisher
 from schemas.codec import SchemaError, decoder_for
 from schemas.events import MessageRequested
 from schemas.topics import OUTBOUND_REQUESTED
+from smpp_bridge.adapters.counts import Counts
 from smpp_bridge.adapters.offsets import Offsets
 from smpp_bridge.adapters.submitter import Submitter
 
 FETCH_RECORDS: Final = 1000
 MAX_BACKLOG: Final = 5000
 """Parts in memory that wait for a slot; a window of 64 empties it in seconds."""
+MAX_GAP: Final = 50_000
+"""Offsets read beyond an unfinished one: one unanswered part must not grow memory for ever."""
 _COMMIT_S: Final = 0.5
+_LOOK_AGAIN_S: Final = 0.25
 _SESSION_TIMEOUT_MS: Final = 6000
 
 log = logging.getLogger(__name__)
 
 
-class Requests:
+class Requests(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka has no types
     """The consumer of `sms.outbound.requested.v1`."""
 
     def __init__(
@@ -37,16 +48,18 @@ class Requests:
         connection: str,
         submitter: Submitter,
         publisher: KafkaPublisher,
+        counts: Counts,
         fail: Callable[[BaseException], None],
     ) -> None:
         self._connection = connection
         self._submitter = submitter
         self._publisher = publisher
+        self._counts = counts
         self._fail = fail
         self._decoder = decoder_for(OUTBOUND_REQUESTED.name)
         self._offsets: dict[TopicPartition, Offsets] = {}
+        self._due: dict[TopicPartition, int] = {}
         self._consumer = AIOKafkaConsumer(
-            OUTBOUND_REQUESTED.name,
             bootstrap_servers=bootstrap,
             group_id=f"smslab-bridge-{connection}",
             enable_auto_commit=False,
@@ -58,9 +71,9 @@ class Requests:
     async def run(self, stop: asyncio.Event) -> None:
         """Read until `stop`."""
         while not stop.is_set():
-            while self._submitter.backlog > MAX_BACKLOG and not stop.is_set():
-                self._submitter.room.clear()
-                await self._submitter.room.wait()
+            if self._is_full:
+                await self._room()
+                continue
             batches = await self._consumer.getmany(timeout_ms=100, max_records=FETCH_RECORDS)
             for partition, records in batches.items():
                 offsets = self._offsets.setdefault(partition, Offsets())
@@ -70,6 +83,7 @@ class Requests:
     async def start(self) -> None:
         """Join the group."""
         await self._consumer.start()
+        self._consumer.subscribe([OUTBOUND_REQUESTED.name], listener=self)
 
     async def stop(self) -> None:
         """Commit and leave the group."""
@@ -82,14 +96,45 @@ class Requests:
             await asyncio.sleep(_COMMIT_S)
             await self._commit()
 
+    async def on_partitions_revoked(self, revoked: Iterable[TopicPartition]) -> None:
+        """They may be ours no longer: commit, and forget what was begun."""
+        await self._commit()
+        for partition in revoked:
+            self._offsets.pop(partition, None)
+            self._due.pop(partition, None)
+
+    async def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:
+        """Nothing: reading begins at the committed offset."""
+
+    @property
+    def _is_full(self) -> bool:
+        gap = max(map(len, self._offsets.values()), default=0)
+        return self._submitter.backlog > MAX_BACKLOG or gap > MAX_GAP
+
+    async def _room(self) -> None:
+        self._submitter.room.clear()
+        try:
+            async with asyncio.timeout(_LOOK_AGAIN_S):
+                await self._submitter.room.wait()
+        except TimeoutError:
+            return  # a gap closes without an event
+
     async def _commit(self) -> None:
-        due = {
-            partition: front
-            for partition, offsets in self._offsets.items()
-            if (front := offsets.committable()) is not None
-        }
-        if due:
+        for partition, offsets in self._offsets.items():
+            front = offsets.committable()
+            if front is not None:
+                self._due[partition] = front
+        due = dict(self._due)
+        if not due:
+            return
+        try:
             await self._consumer.commit(due)
+        except KafkaError as error:
+            # committed later; until then more would be read again after a crash, and known
+            log.warning("offsets are not committed", extra={"fields": {"reason": repr(error)}})
+            return
+        for partition in [p for p in due if self._due.get(p) == due[p]]:
+            del self._due[partition]
 
     def _take(self, offsets: Offsets, record: Any) -> None:
         offsets.begin(record.offset)
@@ -106,6 +151,7 @@ class Requests:
 
     def _dead_letter(self, record: Any, reason: str, finish: Callable[[], None]) -> None:
         log.warning("request cannot be sent", extra={"fields": {"offset": record.offset}})
+        self._counts.unreadable += 1
         self._publisher.dead_letter(
             record.topic,
             record.value or b"",

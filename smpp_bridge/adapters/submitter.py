@@ -1,66 +1,59 @@
-"""Requests → submit_sm within the windows → durable results. Decides the fate of every part."""
+"""Requests → submit_sm within windows and rate → durable results. Decides every part's fate."""
 
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from typing import Final
 
 from runtime.kafka import KafkaPublisher
-from schemas.events import MessageRequested, SubmitOutcome
+from schemas.events import MessageRequested, MessageSubmitted, SubmitOutcome
 from smpp_bridge import mapping
 from smpp_bridge.adapters.clock import now_ms
-from smpp_bridge.adapters.counts import Counts
+from smpp_bridge.adapters.counts import NO_METERS, Counts, Meters
 from smpp_bridge.adapters.journal import Answer, Journal
 from smpp_bridge.adapters.link import Link
-from smpp_bridge.mapping import Part
+from smpp_bridge.adapters.queue import Work, WorkQueue
+from smpp_bridge.configuration import ConnectionConfig
+from smpp_bridge.pacing import Brake, TokenBucket
 from smpp_bridge.protocol.constants import THROTTLED
 from smpp_bridge.protocol.pdu import MessageResp, Pdu
 
 MAX_UNDURABLE: Final = 20_000
 """Results that Kafka has not confirmed; above, nothing is sent: about 10 MB, 0.5 s of work."""
-_THROTTLE_S: Final = (0.5, 30.0)
+_ROOM_BELOW: Final = 2000
 _MAX_ID: Final = 100
 """Octets of smsc_message_id that are kept; the specification allows 64."""
-_RESENT: Final = frozenset({"transactional", "otp"})
-"""Better twice than never; everything else is reported as unknown and left alone."""
-
-
-@dataclass(slots=True, eq=False)
-class Work:
-    """One part on its way; `finish` is called once its result is durable."""
-
-    part: Part
-    finish: Callable[[], None]
-    may_duplicate: bool = False
-    is_settled: bool = False
 
 
 class Submitter:
-    """Owns the queue between Kafka and the links."""
+    """Owns the queue between Kafka and the links of one connection."""
 
     def __init__(
         self,
+        config: ConnectionConfig,
         *,
-        connection: str,
         links: Callable[[], Iterable[Link]],
         journal: Journal,
         publisher: KafkaPublisher,
         counts: Counts,
         fail: Callable[[BaseException], None],
+        meters: Meters = NO_METERS,
     ) -> None:
-        self._connection = connection
+        self._config = config
+        self._meters = meters
         self._links = links
         self._journal = journal
         self._publisher = publisher
         self._counts = counts
         self._fail = fail
-        self._queue: deque[Work] = deque()
-        self._active: set[str] = set()
+        self._queue = WorkQueue()
+        self._active: dict[str, Work] = {}
         self._loop = asyncio.get_running_loop()
+        self._bucket = TokenBucket(config.rate_per_s, now=self._loop.time())
+        self._brake = Brake()
         self._pump_is_due = False
+        self._wakes_at: asyncio.TimerHandle | None = None
         self.room = asyncio.Event()
         self.is_draining = False
 
@@ -80,29 +73,29 @@ class Submitter:
         Raises:
             ValueError: If it does not fit into SMPP.
         """
-        parts = mapping.parts_of(request, now_ms=now_ms())
+        parts = mapping.parts_of(request)
         part_done = _countdown(len(parts), finish)
-        is_expired = request.expires_at_ms is not None and request.expires_at_ms <= now_ms()
         for part in parts:
-            self._take(Work(part, part_done), is_expired=is_expired)
+            self._take(Work(part, [part_done]))
         self.wake()
 
-    def _take(self, work: Work, *, is_expired: bool) -> None:
+    def _take(self, work: Work) -> None:
         part_id = work.part.event_id
         fate = self._journal.fate(part_id)
-        if part_id in self._active or fate.kind == "done":
-            work.finish()  # a repeated request: its first one is on its way or has its result
+        active = self._active.get(part_id)
+        if active is not None:
+            active.finish += work.finish  # a repeated request waits for the first one's result
             return
-        self._active.add(part_id)
+        if fate.kind == "done":
+            _finish(work)
+            return
+        self._active[part_id] = work
         if fate.answer is not None:
             self._settle(work, fate.answer.outcome, fate.answer)
-        elif fate.kind == "attempted" and work.part.request.purpose not in _RESENT:
-            self._settle(work, "unknown")
-        elif is_expired:
-            self._settle(work, "expired")
+        elif fate.kind == "attempted":
+            self._unanswered(work, self._queue.put)
         else:
-            work.may_duplicate = fate.kind == "attempted"
-            self._queue.append(work)
+            self._queue.put(work)
 
     def wake(self) -> None:
         """Pump soon: a slot, a bind, a request or durable credit has come."""
@@ -110,62 +103,98 @@ class Submitter:
             self._pump_is_due = True
             self._loop.call_soon(self._pump)
 
-    def answered(self, link: Link, work: Work, response: Pdu, latency_s: float) -> None:
-        """The SMSC answered."""
+    def tick(self) -> None:
+        """Once a second: what has waited too long for a link is reported, not sent."""
+        for work in self._queue.take_expired(now_ms()):
+            self._expire(work)
+        self.wake()
+
+    def answered(
+        self, work: Work, response: Pdu, latency_s: float, *, is_late: bool = False
+    ) -> None:
+        """The SMSC answered; late answers count, too: they hold the id that receipts name."""
         status = response.command_status
-        if status in THROTTLED:
-            self._throttle(link, work)
+        self._counts.statuses[status] += 1
+        self._meters.submit(latency_s)
+        if status in THROTTLED and not (is_late and work.is_settled):
+            self._throttled(work, is_late=is_late)
             return
-        link.throttles_in_row = 0
+        self._brake.release(self._loop.time())
         message_id = response.message_id if isinstance(response, MessageResp) else b""
         answer = Answer(
             mapping.outcome_of(status), status, message_id[:_MAX_ID].decode("latin-1") or None
         )
-        self._journal.note(work.part.event_id, "answered", answer)
+        if not work.is_settled:
+            self._journal.note(work.part.event_id, "answered", answer)
         self._settle(work, answer.outcome, answer, latency_s)
 
     def unanswered(self, work: Work) -> None:
         """The answer did not come in time, or the link has died before it."""
-        if work.is_settled:
-            return
-        if work.part.request.purpose in _RESENT:
+        if not work.is_settled:
+            self._unanswered(work, self._queue.put_back)
+
+    def _unanswered(self, work: Work, put: Callable[[Work], None]) -> None:
+        """Nobody knows whether the SMSC has it (docs/adr/0003)."""
+        if work.part.request.purpose in self._config.resend and not work.is_expired(now_ms()):
             work.may_duplicate = True
-            self._queue.appendleft(work)
+            put(work)
         else:
             self._settle(work, "unknown")
 
-    def _throttle(self, link: Link, work: Work) -> None:
-        self._journal.note(work.part.event_id, "released")
-        self._queue.appendleft(work)
-        least, most = _THROTTLE_S
-        delay_s = min(most, least * 2**link.throttles_in_row)
-        link.throttles_in_row += 1
-        link.throttled_until = link.now() + delay_s
-        self._loop.call_later(delay_s, self.wake)
+    def _throttled(self, work: Work, *, is_late: bool) -> None:
+        self._counts.throttled += 1
+        self._wake_in(self._brake.pull(self._loop.time()))
+        if is_late:
+            return  # given up before: its second attempt waits already
+        if not work.may_duplicate:
+            self._journal.note(work.part.event_id, "released")
+        self._queue.put_back(work)
 
     def _pump(self) -> None:
-        """Send while there are work, slots and durable credit."""
+        """Send while there are work, slots, tokens and durable credit."""
         self._pump_is_due = False
         used: set[Link] = set()
         for link in self._ready_links():
-            work = self._queue.popleft()
+            work = self._next()
+            if work is None:
+                break
             self._journal.note(work.part.event_id, "attempted")
-            link.session.send(work.part.submit_sm, work, link.now())
+            link.session.send(work.part.submit_at(now_ms()), work, link.now())
             self._counts.submits += 1
             used.add(link)
         try:
             self._journal.write()
         except OSError as error:
-            self._fail(error)  # nothing of this turn has been written to a socket
+            for link in used:
+                link.abort()  # nothing of this turn has been written to a socket, nor will be
+            self._fail(error)
             return
         for link in used:
             link.flush()
-        if len(self._queue) < MAX_UNDURABLE // 10:
+        if len(self._queue) < _ROOM_BELOW:
             self.room.set()
+        if self._queue and self._brake.holds(self._loop.time()):
+            self._wake_in(self._brake.until - self._loop.time())
+
+    def _next(self) -> Work | None:
+        """The next part that may be sent; what may not any more gets its result on the way."""
+        while self._queue:
+            work = self._queue.take()
+            if work.is_settled:  # its late answer came while it waited for the second attempt
+                continue
+            if work.is_expired(now_ms()):
+                self._expire(work)
+                continue
+            if self._bucket.take(self._loop.time()):
+                return work
+            self._queue.put_back(work)
+            self._wake_in(self._bucket.wait_s(self._loop.time()))
+            return None
+        return None
 
     def _ready_links(self) -> Iterable[Link]:
         """One link per message to send, in turn, while something can be sent."""
-        while self._queue and not self.is_draining:
+        while self._queue and not self.is_draining and not self._brake.holds(self._loop.time()):
             ready = [link for link in self._links() if link.can_submit()]
             if not ready:
                 return
@@ -174,6 +203,15 @@ class Submitter:
                     return
                 yield link
 
+    def _wake_in(self, delay_s: float) -> None:
+        """One timer: whichever reason to wait set it, the pump asks both."""
+        if self._wakes_at is None or self._wakes_at.when() <= self._loop.time():
+            self._wakes_at = self._loop.call_later(delay_s, self.wake)
+
+    def _expire(self, work: Work) -> None:
+        if not work.is_settled:
+            self._settle(work, "unknown" if work.may_duplicate else "expired")
+
     def _settle(
         self,
         work: Work,
@@ -181,31 +219,43 @@ class Submitter:
         answer: Answer | None = None,
         latency_s: float | None = None,
     ) -> None:
+        """Publish a result. A second one of the same part is another fact with its own id."""
+        is_first = not work.is_settled
+        work.is_settled = True
         event = mapping.submitted(
             work.part,
-            connection=self._connection,
+            connection=self._config.name,
             outcome=outcome,
             now_ms=now_ms(),
             smsc_message_id=answer.smsc_message_id if answer else None,
             command_status=answer.command_status if answer else None,
             latency_s=latency_s,
             may_duplicate=work.may_duplicate,
+            is_first=is_first,
         )
         self._counts.settle(outcome)
-        is_first = not work.is_settled
-        work.is_settled = True
-        self._publisher.put_event(event, lambda error: self._durable(work, error, is_first))
+        self._publish(event, work, is_first=is_first)
 
-    def _durable(self, work: Work, error: BaseException | None, is_first: bool) -> None:  # noqa: FBT001 - bound by a lambda above
-        if error is not None:
-            self._fail(error)
-            return
-        if is_first:
-            self._journal.note(work.part.event_id, "done")
-            self._active.discard(work.part.event_id)
-            work.finish()
-            if self._queue:
-                self.wake()
+    def _publish(self, event: MessageSubmitted, work: Work, *, is_first: bool) -> None:
+        put_at = self._loop.time()
+
+        def durable(error: BaseException | None) -> None:
+            self._meters.publish(self._loop.time() - put_at)
+            if error is not None:
+                self._fail(error)
+            elif is_first:
+                self._journal.note(work.part.event_id, "done")
+                del self._active[work.part.event_id]
+                _finish(work)
+                if self._queue:
+                    self.wake()
+
+        self._publisher.put_event(event, durable)
+
+
+def _finish(work: Work) -> None:
+    for finish in work.finish:
+        finish()
 
 
 def _countdown(count: int, finish: Callable[[], None]) -> Callable[[], None]:

@@ -53,6 +53,7 @@ _DATA: Final = (
     *_address("dest_addr", "destination_addr", 64),
     *_octets("esm_class", "registered_delivery", "data_coding"),
 )
+_SOURCE: Final = _address("source_addr", "source_addr")
 _MESSAGE_RESP: Final = (Field("message_id", "c_string", 64),)
 
 FIELDS: Final[dict[type[pdu.Pdu], tuple[Field, ...]]] = {
@@ -69,6 +70,28 @@ FIELDS: Final[dict[type[pdu.Pdu], tuple[Field, ...]]] = {
     pdu.DeliverSmResp: _MESSAGE_RESP,
     pdu.DataSm: _DATA,
     pdu.DataSmResp: _MESSAGE_RESP,
+    pdu.QuerySm: (*_MESSAGE_RESP, *_SOURCE),
+    pdu.QuerySmResp: (
+        *_MESSAGE_RESP,
+        Field("final_date", "c_string", 16),
+        *_octets("message_state", "error_code"),
+    ),
+    pdu.CancelSm: (
+        Field("service_type", "c_string", 5),
+        *_MESSAGE_RESP,
+        *_SOURCE,
+        *_address("dest_addr", "destination_addr"),
+    ),
+    pdu.CancelSmResp: (),
+    pdu.ReplaceSm: (
+        *_MESSAGE_RESP,
+        *_SOURCE,
+        Field("schedule_delivery_time", "c_string", 16),
+        Field("validity_period", "c_string", 16),
+        *_octets("registered_delivery", "sm_default_msg_id"),
+        Field("short_message", "short_message", 254),
+    ),
+    pdu.ReplaceSmResp: (),
     pdu.AlertNotification: (
         *_address("source_addr", "source_addr", 64),
         *_address("esme_addr", "esme_addr", 64),
@@ -79,4 +102,4 @@ FIELDS: Final[dict[type[pdu.Pdu], tuple[Field, ...]]] = {
     pdu.EnquireLinkResp: (),
     pdu.GenericNack: (),
 }
-"""Every PDU that we know."""
+"""Every PDU that we know. submit_multi is not among them: its sender gets RINVCMDID (§4.3)."""

@@ -14,8 +14,8 @@ MAX_LENGTH: Final = 131_072
 class FramingError(ValueError):
     """A command_length that cannot be true: where the next PDU starts is unknown. Closes."""
 
-    def __init__(self, length: int) -> None:
-        super().__init__(f"command_length == {length}, must be {MIN_LENGTH}-{MAX_LENGTH}.")
+    def __init__(self, length: int, max_length: int = MAX_LENGTH) -> None:
+        super().__init__(f"command_length == {length}, must be {MIN_LENGTH}-{max_length}.")
         self.length = length
 
 
@@ -46,7 +46,7 @@ class FrameBuffer:
             if not MIN_LENGTH <= length <= self._max_length:
                 if frames:
                     break  # hand out what was whole; the next call raises
-                raise FramingError(length)
+                raise FramingError(length, self._max_length)
             if end - position < length:
                 break
             frames.append(bytes(buffer[position : position + length]))

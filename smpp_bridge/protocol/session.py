@@ -8,39 +8,83 @@ Requests of the shell that the state forbids raise `ValueError`.
 
 from __future__ import annotations
 
-from typing import Any, Final
+from collections.abc import Callable
+from typing import Any, Final, TypeVar
+
+import msgspec
 
 from smpp_bridge.protocol import pdu, session_events
 from smpp_bridge.protocol.codec import RESPONSES, PduError, decode, encode
-from smpp_bridge.protocol.constants import RESPONSE_BIT, CommandId, CommandStatus
-from smpp_bridge.protocol.framing import FrameBuffer, FramingError
+from smpp_bridge.protocol.constants import (
+    FIRST_VERSION_WITH_TLVS,
+    INTERFACE_VERSION,
+    RESPONSE_BIT,
+    CommandId,
+    CommandStatus,
+    Tag,
+)
+from smpp_bridge.protocol.framing import MAX_LENGTH, FrameBuffer, FramingError
 from smpp_bridge.protocol.session_events import SessionEvent
-from smpp_bridge.protocol.states import BOUND, BOUND_BY, Role, SessionState, may_issue
+from smpp_bridge.protocol.states import (
+    BOUND,
+    BOUND_BY,
+    BUSY,
+    NOT_SERVED,
+    Role,
+    SessionState,
+    may_issue,
+    wrong_state_status,
+)
 from smpp_bridge.protocol.timers import Due, Timeouts, Timers
 from smpp_bridge.protocol.window import Window
 
-_CONTENT: Final = (pdu.SubmitSm, pdu.DeliverSm, pdu.DataSm)
 _PEER: Final[dict[Role, Role]] = {"esme": "smsc", "smsc": "esme"}
+_PDU_OVERHEAD: Final = 100
+"""Octets of a pending request besides its body: header, addresses, flags."""
+_WITHOUT_ID: Final[dict[Role, tuple[type[pdu.Pdu], ...]]] = {
+    "esme": (pdu.DeliverSm, pdu.DataSm),
+    "smsc": (pdu.DeliverSm,),
+}
+"""§4.6.2: message_id of the answer is unused and must be empty; some peers drop the link."""
+_P = TypeVar("_P", bound=pdu.Pdu)
 
 
 class Session:
-    """The state of one connection; `role` is ours. `window` bounds our unanswered messages."""
+    """The state of one connection; `role` is ours. `window` bounds our unanswered requests.
+
+    `max_length`: octets of the largest PDU that is believed; above, framing is lost.
+    """
 
     def __init__(
-        self, role: Role, *, now: float, window: int = 64, timeouts: Timeouts | None = None
+        self,
+        role: Role,
+        *,
+        now: float,
+        window: int = 64,
+        timeouts: Timeouts | None = None,
+        max_length: int = MAX_LENGTH,
     ) -> None:
         self.role: Role = role
         self.state = SessionState.OPEN
         self.window = Window(window)
+        self.version = INTERFACE_VERSION
+        """interface_version that both sides speak, known once bound."""
         self.inbound_pending = 0
         """Requests of the peer that we have not answered."""
+        self.inbound_octets = 0
+        """About how many octets they have."""
         self._timeouts = timeouts or Timeouts()
         self._timers = Timers(self._timeouts, now)
-        self._frames = FrameBuffer()
+        self._frames = FrameBuffer(max_length)
         self._events: list[SessionEvent] = []
         self._out: list[bytes] = []
-        self._bind: tuple[int, CommandId] | None = None
+        self._bind: pdu.Bind | None = None
+        """The bind that waits for its answer, whoever asked."""
+        self._link_requests: dict[CommandId, int] = {}
+        """Our last bind, enquire_link and unbind that wait for an answer → sequence_number."""
         self._unbind_request: pdu.Unbind | None = None
+        self._unbinding_since: float | None = None
+        self._unbind_reason = "unbound"
 
     @property
     def is_bound(self) -> bool:
@@ -82,68 +126,128 @@ class Session:
     def bind(self, request: pdu.Bind) -> None:
         """Ask to bind (ESME)."""
         self._require(request.command_id)
-        sequence = self.window.next_sequence()
-        self._bind = (sequence, request.command_id)
-        self._write(request, sequence)
+        if self._bind is not None:
+            raise ValueError("a bind waits for its answer, must be one at a time.")
+        self._send_own(request)
+        self._bind = request
 
     def answer_bind(self, request: pdu.Bind, status: int, system_id: bytes = b"") -> None:
-        """Accept (ROK) or refuse a `BindRequested` (SMSC)."""
-        fields: dict[str, Any] = {"system_id": system_id} if status == CommandStatus.ROK else {}
-        self._answer(request, status, **fields)
-        if status == CommandStatus.ROK:
-            self.state = BOUND_BY[request.command_id]
-        else:
-            self._close(f"bind refused with 0x{status:02x}")
+        """Accept (ROK) or refuse a `BindRequested` (SMSC). On a closed session this does nothing.
 
-    def send(self, request: pdu.Message | pdu.DataSm, context: Any, now: float) -> int:
-        """Send submit_sm, deliver_sm or data_sm; returns its sequence_number.
+        sc_interface_version tells a peer of 3.4 or later what we speak (§5.3.2.25).
+        """
+        if self.is_closed:
+            return
+        self._bind = None
+        if status != CommandStatus.ROK:
+            self._answer(request, status)
+            self._close(f"bind refused with 0x{status:02x}")
+            return
+        self.version = min(request.interface_version, INTERFACE_VERSION)
+        tlvs = ((Tag.SC_INTERFACE_VERSION, bytes((INTERFACE_VERSION,))),)
+        self._answer(request, status, system_id=system_id, tlvs=tlvs if self._has_tlvs else ())
+        self.state = BOUND_BY[request.command_id]
+
+    def send(
+        self, request: pdu.Request, context: Any, now: float, *, is_strict: bool = True
+    ) -> int:
+        """Send a request within the window; returns its sequence_number.
+
+        A peer of 3.3 gets it without TLVs. Not strict: what another peer sent is passed on.
 
         Raises:
-            ValueError: If the state or the window forbids it, or a field breaks its limit.
+            ValueError: If the state or the window forbids it, a field breaks its limit, or the
+                text is in a TLV that a peer of 3.3 cannot read.
         """
         self._require(request.command_id)
         if not self.window.free:
             raise ValueError(f"window == {self.window.size}, all slots are in use.")
-        sequence = self.window.next_sequence()
-        self._write(request, sequence)
+        sequence = self._next_sequence()
+        self._write(self._readable(request), sequence, is_strict=is_strict)
         self.window.add(sequence, context, now)
+        self._timers.worked(now)
         return sequence
 
+    def notify(self, notification: pdu.AlertNotification | pdu.Outbind) -> None:
+        """Send what has no answer (SMSC)."""
+        self._require(notification.command_id)
+        self._write(self._readable(notification), self._next_sequence())
+
     def respond(
-        self, request: pdu.Pdu, status: int = CommandStatus.ROK, message_id: bytes = b""
+        self,
+        request: pdu.Pdu,
+        status: int = CommandStatus.ROK,
+        message_id: bytes = b"",
+        **fields: Any,
     ) -> None:
-        """Answer a `Received` request. After the session has closed this does nothing."""
+        """Answer a `Received` request. After the session has closed this does nothing.
+
+        Args:
+            request: As it was received.
+            status: Any command_status.
+            message_id: For submit_sm, and for data_sm when we are the SMSC.
+            **fields: Further fields of the answer, as query_sm_resp has them.
+
+        Raises:
+            ValueError: If `message_id` is given where it must be empty.
+        """
         if self.is_closed:
             return
+        if message_id and isinstance(request, _WITHOUT_ID[self.role]):
+            raise ValueError(f"message_id has {len(message_id)} octets, must be empty.")
         self.inbound_pending -= 1
-        fields: dict[str, Any] = {"message_id": message_id} if message_id else {}
+        self.inbound_octets -= _octets_of(request)
+        if message_id:
+            fields["message_id"] = message_id
         self._answer(request, status, **fields)
-        self._finish_unbind()
+        self._go_on_unbinding()
+
+    def refuse(self, request: pdu.Request) -> None:
+        """Answer a `Received` request that this side does not serve."""
+        self.respond(request, NOT_SERVED.get(request.command_id, CommandStatus.RINVCMDID))
 
     def unbind(self) -> None:
-        """Say goodbye; the shell has drained before. `Closed` follows the answer."""
+        """Say goodbye; no new work from now on. `Closed` follows.
+
+        unbind goes out when what is in flight either way has its answer or has expired.
+        """
         self._require(CommandId.UNBIND)
-        self._write(pdu.Unbind(), self.window.next_sequence())
         self.state = SessionState.UNBINDING
+        self._go_on_unbinding()
 
     def tick(self, now: float) -> None:
-        """Let time pass: expiry, link check, dead link, bind in time."""
+        """Let time pass: expiry, link check, dead link, bind and unbind in time, inactivity."""
         if self.is_closed:
             return
         for request in self.window.expire(now - self._timeouts.response_s):
             self._events.append(session_events.Expired(request.context))
+        self._go_on_unbinding()
+        self._hurry_unbinding(now)
         due = self._timers.tick(now, is_open=self.state is SessionState.OPEN)
         if due is Due.CHECK_LINK:
-            self._write(pdu.EnquireLink(), self.window.next_sequence())
+            self._send_own(pdu.EnquireLink())
             self._timers.link_checked(now)
         elif due is Due.LINK_DEAD:
             self._close("link check was not answered")
         elif due is Due.NOT_BOUND_IN_TIME:
             self._close("not bound in time")
+        elif due is Due.INACTIVE and self.is_bound:
+            self._unbind_reason = "no message within the inactivity time"
+            self.unbind()
 
     def disconnected(self, reason: str) -> None:
         """The transport is gone."""
         self._close(reason)
+
+    @property
+    def _has_tlvs(self) -> bool:
+        return self.version >= FIRST_VERSION_WITH_TLVS
+
+    @property
+    def _is_draining(self) -> bool:
+        """We want to unbind, but something is still in flight."""
+        is_said = self._unbind_request is not None or CommandId.UNBIND in self._link_requests
+        return self.state is SessionState.UNBINDING and not is_said
 
     def _receive_frame(self, frame: bytes, now: float) -> None:
         if self.is_closed:
@@ -156,9 +260,9 @@ class Session:
         if received.command_id & RESPONSE_BIT:
             self._receive_response(received, now)
         elif may_issue(_PEER[self.role], received.command_id, self.state):
-            self._receive_request(received)
+            self._receive_request(received, now)
         else:
-            self._refuse(received, CommandStatus.RINVBNDSTS)
+            self._refuse(received, wrong_state_status(received.command_id, self.state))
 
     def _refuse_unparsed(self, error: PduError) -> None:
         self._events.append(session_events.Unparsed(error.frame, error.reason))
@@ -175,45 +279,88 @@ class Session:
             self._answer(request, status)
         self._events.append(session_events.Unexpected(request))
 
-    def _receive_request(self, request: pdu.Pdu) -> None:
-        if isinstance(request, _CONTENT):
-            self.inbound_pending += 1
-            self._events.append(session_events.Received(request))
-        elif isinstance(request, pdu.EnquireLink):
-            self._write(pdu.EnquireLinkResp(sequence_number=request.sequence_number))
+    def _receive_request(self, request: pdu.Pdu, now: float) -> None:
+        if isinstance(request, pdu.REQUESTS):
+            self._receive_content(request, now)
         elif isinstance(request, pdu.Bind):
-            self._events.append(session_events.BindRequested(request))
-        elif isinstance(request, pdu.Unbind):
-            self._unbind_request = request
-            self.state = SessionState.UNBINDING
-            self._finish_unbind()
+            self._receive_bind(request)
         else:
-            self._events.append(session_events.Unexpected(request))
+            _RECEIVE[type(request)](self, request)
 
-    def _finish_unbind(self) -> None:
-        """Answers that are due go out before the goodbye."""
-        if self._unbind_request is not None and self.inbound_pending == 0:
+    def _receive_content(self, request: pdu.Request, now: float) -> None:
+        if self._is_draining:
+            self._refuse(request, BUSY[self.role])
+            return
+        self._timers.worked(now)
+        self.inbound_pending += 1
+        self.inbound_octets += _octets_of(request)
+        self._events.append(session_events.Received(request))
+
+    def _receive_bind(self, request: pdu.Bind) -> None:
+        if self._bind is not None:
+            self._refuse(request, CommandStatus.RALYBND)
+            return
+        self._bind = request
+        self._events.append(session_events.BindRequested(request))
+
+    def _receive_enquire_link(self, request: pdu.EnquireLink) -> None:
+        self._write(pdu.EnquireLinkResp(sequence_number=request.sequence_number))
+
+    def _receive_unbind(self, request: pdu.Unbind) -> None:
+        self._unbind_request = request
+        self.state = SessionState.UNBINDING
+        self._go_on_unbinding()
+
+    def _receive_alert(self, notification: pdu.AlertNotification) -> None:
+        self._events.append(session_events.AlertReceived(notification))
+
+    def _receive_outbind(self, request: pdu.Outbind) -> None:
+        self._events.append(session_events.OutbindReceived(request))
+
+    def _go_on_unbinding(self) -> None:
+        """Answers that are due go out before the goodbye, and ours are waited for."""
+        if self.state is not SessionState.UNBINDING or self.inbound_pending > 0:
+            return
+        if self._unbind_request is not None:
             sequence = self._unbind_request.sequence_number
             self._write(pdu.UnbindResp(sequence_number=sequence))
             self._close("peer unbound")
+        elif self._is_draining and not len(self.window):
+            self._send_own(pdu.Unbind())
+            self._unbinding_since = None  # the answer has its own time
+
+    def _hurry_unbinding(self, now: float) -> None:
+        if self.state is not SessionState.UNBINDING:
+            return
+        if self._unbinding_since is None:
+            self._unbinding_since = now
+        elif now - self._unbinding_since >= self._timeouts.response_s:
+            self._close("unbind did not end in time")
 
     def _receive_response(self, response: pdu.Pdu, now: float) -> None:
-        is_to_bind = self._bind is not None and response.sequence_number == self._bind[0]
-        if isinstance(response, pdu.BindResp) or is_to_bind:
-            self._receive_bind_answer(response)
-        elif isinstance(response, pdu.UnbindResp):
-            self._close("unbound")
+        sequence = response.sequence_number
+        own = next((c for c, number in self._link_requests.items() if number == sequence), None)
+        if own is not None:
+            self._receive_own_answer(own, response)
+        elif isinstance(response, pdu.UnbindResp) and CommandId.UNBIND in self._link_requests:
+            self._close(self._unbind_reason)  # some peers number it anew
         elif not isinstance(response, pdu.EnquireLinkResp):  # `heard` has noted that one
             self._receive_answer(response, now)
 
+    def _receive_own_answer(self, own: CommandId, response: pdu.Pdu) -> None:
+        """Whatever carries the number is the answer, generic_nack too."""
+        del self._link_requests[own]
+        if own is CommandId.UNBIND:
+            self._close(self._unbind_reason)
+        elif own is not CommandId.ENQUIRE_LINK:
+            self._receive_bind_answer(response)
+
     def _receive_bind_answer(self, response: pdu.Pdu) -> None:
-        if self._bind is None or response.sequence_number != self._bind[0]:
-            self._events.append(session_events.Unexpected(response))
-            return
-        command_id = self._bind[1]
-        self._bind = None
+        request, self._bind = self._bind, None
+        assert request is not None
         if response.command_status == CommandStatus.ROK and isinstance(response, pdu.BindResp):
-            self.state = BOUND_BY[command_id]
+            self.state = BOUND_BY[request.command_id]
+            self.version = min(request.interface_version, _version_of(response))
             self._events.append(session_events.Bound(response))
             return
         self._events.append(session_events.BindRefused(response.command_status))
@@ -225,8 +372,10 @@ class Session:
             self._events.append(session_events.Unexpected(response))
             return
         request, is_late = found
+        self._timers.worked(now)
         latency_s = now - request.sent_at
         self._events.append(session_events.Answered(request.context, response, latency_s, is_late))
+        self._go_on_unbinding()
 
     def _require(self, command_id: CommandId) -> None:
         if not may_issue(self.role, command_id, self.state) or (
@@ -234,15 +383,33 @@ class Session:
         ):
             raise ValueError(f"{command_id.name} is not allowed for {self.role} in {self.state}.")
 
-    def _answer(self, request: pdu.Pdu, status: int, **fields: Any) -> None:
-        self._write(
-            RESPONSES[type(request)](
-                command_status=status, sequence_number=request.sequence_number, **fields
-            )
-        )
+    def _readable(self, request: _P) -> _P:
+        if self._has_tlvs or not request.tlvs:
+            return request
+        if request.tlv(Tag.MESSAGE_PAYLOAD) is not None:
+            raise ValueError(f"the peer speaks 0x{self.version:02x}, message_payload needs 0x34.")
+        return msgspec.structs.replace(request, tlvs=())
 
-    def _write(self, message: pdu.Pdu, sequence_number: int | None = None) -> None:
-        self._out.append(encode(message, sequence_number))
+    def _answer(self, request: pdu.Pdu, status: int, **fields: Any) -> None:
+        answer = RESPONSES[type(request)](
+            command_status=status, sequence_number=request.sequence_number, **fields
+        )
+        # an operator's id may be longer than §5.2.23 allows; it is passed on as it is
+        self._out.append(encode(answer, is_strict=False))
+
+    def _send_own(self, request: pdu.Pdu) -> None:
+        """Send a request of the link itself, which takes no slot of the window."""
+        sequence = self._next_sequence()
+        self._write(request, sequence)
+        self._link_requests[request.command_id] = sequence
+
+    def _next_sequence(self) -> int:
+        return self.window.next_sequence(avoid=self._link_requests.values())
+
+    def _write(
+        self, message: pdu.Pdu, sequence_number: int | None = None, *, is_strict: bool = True
+    ) -> None:
+        self._out.append(encode(message, sequence_number, is_strict=is_strict))
 
     def _close(self, reason: str) -> None:
         if self.is_closed:
@@ -250,3 +417,22 @@ class Session:
         self.state = SessionState.CLOSED
         unanswered = tuple(request.context for request in self.window.drain())
         self._events.append(session_events.Closed(reason, unanswered))
+
+
+_RECEIVE: Final[dict[type[pdu.Pdu], Callable[[Session, Any], None]]] = {
+    pdu.EnquireLink: Session._receive_enquire_link,  # noqa: SLF001 - a table of its own methods
+    pdu.Unbind: Session._receive_unbind,  # noqa: SLF001
+    pdu.AlertNotification: Session._receive_alert,  # noqa: SLF001
+    pdu.Outbind: Session._receive_outbind,  # noqa: SLF001
+}
+"""What is not answered by the shell."""
+
+
+def _version_of(response: pdu.BindResp) -> int:
+    """Many SMSCs of 3.4 leave sc_interface_version out, so its absence means nothing."""
+    return int.from_bytes(response.tlv(Tag.SC_INTERFACE_VERSION) or b"", "big") or INTERFACE_VERSION
+
+
+def _octets_of(request: pdu.Pdu) -> int:
+    body = getattr(request, "short_message", b"")
+    return _PDU_OVERHEAD + len(body) + sum(len(value) for _, value in request.tlvs)

@@ -31,9 +31,9 @@ class BindRefused:
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """A request with content (submit_sm, deliver_sm, data_sm); answer with `Session.respond`."""
+    """A request of the peer (`pdu.Request`); answer with `Session.respond` or `refuse`."""
 
-    request: pdu.Pdu
+    request: pdu.Request
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,9 +63,23 @@ class Unparsed:
 
 @dataclass(frozen=True, slots=True)
 class Unexpected:
-    """An answer that nobody asked for, or a PDU without effect here (outbind, alert)."""
+    """An answer that nobody asked for, or a request that was refused or has no effect here."""
 
     pdu: pdu.Pdu
+
+
+@dataclass(frozen=True, slots=True)
+class AlertReceived:
+    """A phone that was away is back (§4.12); nothing to answer."""
+
+    notification: pdu.AlertNotification
+
+
+@dataclass(frozen=True, slots=True)
+class OutbindReceived:
+    """The SMSC has something for us and asks us to bind as receiver (§2.2.1, §4.1.7)."""
+
+    request: pdu.Outbind
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,5 +99,7 @@ SessionEvent = (
     | Expired
     | Unparsed
     | Unexpected
+    | AlertReceived
+    | OutbindReceived
     | Closed
 )

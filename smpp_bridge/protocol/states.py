@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Final, Literal
 
-from smpp_bridge.protocol.constants import CommandId
+from smpp_bridge.protocol.constants import CommandId, CommandStatus
 
 Role = Literal["esme", "smsc"]
 
@@ -34,6 +34,8 @@ ALLOWED: Final[dict[CommandId, dict[Role, frozenset[SessionState]]]] = {
     CommandId.OUTBIND: {"smsc": _OPEN},
     CommandId.SUBMIT_SM: {"esme": _TRANSMITS},
     CommandId.QUERY_SM: {"esme": _TRANSMITS},
+    CommandId.CANCEL_SM: {"esme": _TRANSMITS},
+    CommandId.REPLACE_SM: {"esme": _TRANSMITS},
     CommandId.DATA_SM: {"esme": _TRANSMITS, "smsc": _RECEIVES},
     CommandId.DELIVER_SM: {"smsc": _RECEIVES},
     CommandId.ALERT_NOTIFICATION: {"smsc": _RECEIVES},
@@ -48,6 +50,27 @@ BOUND_BY: Final[dict[CommandId, SessionState]] = {
     CommandId.BIND_TRANSCEIVER: SessionState.BOUND_TRX,
 }
 """Bind request → state after an answer with ROK."""
+
+
+BUSY: Final[dict[Role, CommandStatus]] = {
+    "esme": CommandStatus.RX_T_APPN,
+    "smsc": CommandStatus.RMSGQFUL,
+}
+"""How a side that is about to unbind refuses new work, so that it comes again later."""
+NOT_SERVED: Final[dict[CommandId, CommandStatus]] = {
+    CommandId.QUERY_SM: CommandStatus.RQUERYFAIL,
+    CommandId.CANCEL_SM: CommandStatus.RCANCELFAIL,
+    CommandId.REPLACE_SM: CommandStatus.RREPLACEFAIL,
+}
+"""Refusal of a request that this side does not serve; any other gets RINVCMDID."""
+
+
+def wrong_state_status(command_id: int, state: SessionState) -> CommandStatus:
+    """How a request is refused that the matrix forbids: a second bind has its own status."""
+    is_bound = state in BOUND or state is SessionState.UNBINDING
+    if command_id in BOUND_BY and is_bound:
+        return CommandStatus.RALYBND
+    return CommandStatus.RINVBNDSTS
 
 
 def may_issue(role: Role, command_id: int, state: SessionState) -> bool:

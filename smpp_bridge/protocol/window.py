@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -40,16 +41,19 @@ class Window:
         """Slots that are free."""
         return self.size - len(self._waiting)
 
-    def next_sequence(self) -> int:
-        """The next number, 1…0x7FFFFFFF, skipping those still in flight (SMPP 3.4 §5.1.4)."""
+    def next_sequence(self, avoid: Collection[int] = ()) -> int:
+        """The next number, 1…0x7FFFFFFF, skipping those still in flight (SMPP 3.4 §5.1.4).
+
+        `avoid`: numbers of the link's own requests, which take no slot.
+        """
         while True:
             self._last = 1 if self._last >= MAX_SEQUENCE else self._last + 1
-            if self._last not in self._waiting:
+            taken = self._last in self._waiting or self._last in self._late
+            if not taken and self._last not in avoid:
                 return self._last
 
     def add(self, sequence_number: int, context: Any, now: float) -> None:
         """Take a slot; the link's own requests (bind, enquire_link, unbind) do not come here."""
-        self._late.pop(sequence_number, None)
         self._waiting[sequence_number] = InFlight(sequence_number, context, now)
 
     def match(self, sequence_number: int) -> tuple[InFlight, bool] | None:

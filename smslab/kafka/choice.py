@@ -18,8 +18,8 @@ from smslab.kafka.memory import MemoryKafka
 Notice = Callable[[str], None]
 
 MEMORY_NOTICE = (
-    "IN-MEMORY KAFKA: Apache Kafka could not be used ({reason}). Data end with this process and "
-    "old messages vanish after 100,000 per partition. Good for a look, not for real sending."
+    "IN-MEMORY KAFKA ({reason}): data end with this process, and old messages vanish after "
+    "100,000 per partition. Good for a look, not for real sending."
 )
 
 
@@ -64,8 +64,7 @@ def _auto(folder: Path, notice: Notice) -> Iterator[Broker]:
     try:
         kafka.start()
     except DownloadError as error:
-        notice(MEMORY_NOTICE.format(reason=error))
-        with _memory(folder, notice) as broker:
+        with _in_memory(notice, f"Apache Kafka could not be had: {error}") as broker:
             yield broker
         return
     except BrokerError as error:
@@ -95,7 +94,14 @@ def _stopped_after(kafka: ApacheKafka) -> Iterator[Broker]:
 
 
 @contextmanager
-def _memory(_folder: Path, _notice: Notice) -> Iterator[Broker]:
+def _memory(_folder: Path, notice: Notice) -> Iterator[Broker]:
+    with _in_memory(notice, "as chosen") as broker:
+        yield broker
+
+
+@contextmanager
+def _in_memory(notice: Notice, reason: str) -> Iterator[Broker]:
+    notice(MEMORY_NOTICE.format(reason=reason))
     try:
         with MemoryKafka() as kafka:
             yield Broker(kafka.bootstrap, is_in_memory=True, kind="memory", pid=kafka.pid)

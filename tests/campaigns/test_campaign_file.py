@@ -94,4 +94,5 @@ def test_the_plan_hash_changes_with_what_decides_and_with_nothing_else() -> None
     assert plan_hash(parse_campaign(changed("source_addr", "10690002"))) == plan_hash(original)
     assert plan_hash(parse_campaign(changed("goal.window", "61s"))) != plan_hash(original)
     definition = definition_of(original, now_ms=1, audience_size=10)
-    assert definition.plan_hash == plan_hash(original)
+    assert definition.plan_hash == plan_hash(original, 10) != plan_hash(original, 11)
+    assert definition.plan.expected_n == 10

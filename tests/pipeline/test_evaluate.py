@@ -56,7 +56,14 @@ def arms(a: int = 100, b: int = 100, **b_fields: int) -> list[Cohort]:
             "inside_minimum_effect",
         ),
         (arms(100, 300, opted_out=300), {}, "stop", "B", "opt_outs_in_limit"),
-        (arms(100, 300), {"audience_size": 30_000}, "collecting", None, "outcomes_not_mature"),
+        (arms(100, 300), {"audience_size": 30_000}, "collecting", None, "list_too_small"),
+        (
+            arms(100, 300),
+            {"audience_size": 30_000, "minimum_effect": 30.0},
+            "collecting",
+            None,
+            "outcomes_not_mature",
+        ),
         ([], {}, "collecting", None, "nobody_assigned"),
         (
             [cohort("A", 9000), cohort("B", 11_000), cohort(HOLDOUT, 2222)],
@@ -142,6 +149,14 @@ def test_money_follows_from_the_file() -> None:
     assert row.roi_gross == pytest.approx(0.3 * 300 * REVENUE_MINOR / 45_000)
 
 
+@pytest.mark.parametrize(
+    ("currency", "cost_minor"), [("CNY", 4500.0), ("JPY", 45.0), ("KWD", 45000.0)]
+)
+def test_the_currency_decides_what_a_minor_unit_is(currency: str, cost_minor: float) -> None:
+    """1,000 messages at 45,000 micro are 45 of the major unit: 45 yen, 45.00 yuan, 45.000 dinar."""
+    assert float(add_up("A", [cohort("A", 1000)], currency).cost_minor) == cost_minor
+
+
 def test_the_holdout_has_results_but_no_return() -> None:
     """Nobody paid for the holdout."""
     rows = {r.variant_id: r for r in judged(arms()).variant_results if r.maturity == "mature"}
@@ -157,8 +172,8 @@ def test_any_split_into_cohorts_gives_the_same_results(cuts: list[int], mixer: o
     ]
     shuffled = list(pieces)
     mixer.shuffle(shuffled)  # type: ignore[attr-defined]
-    assert add_up("A", shuffled) == add_up("A", pieces)
-    whole = add_up("A", pieces)
+    assert add_up("A", shuffled, "CNY") == add_up("A", pieces, "CNY")
+    whole = add_up("A", pieces, "CNY")
     assert whole.counters.converted == sum(cuts)
 
 

@@ -22,14 +22,14 @@ class Operator:
     """An SMSC that accepts everything and delivers one receipt per message."""
 
     def __init__(self) -> None:
-        self.smsc = Smsc(system_id="shop", password=PASSWORD, on_submit=self.on_submit)
+        self.smsc = Smsc(system_id="shop", password=PASSWORD)
         self.delivered = 0
         self.port = 0
 
     def on_submit(self, peer: Peer, request: SubmitSm) -> None:
         """Accept, then deliver a receipt."""
         peer.answer(request, CommandStatus.ROK, b"FF")
-        receipt = receipt_sm(request, 255, now_s=0, is_delivered=True, err="000")
+        receipt = receipt_sm(request, "255", now_s=0, is_delivered=True, err="000")
         self.smsc.deliver(receipt, self.taken)
 
     def taken(self) -> None:
@@ -41,7 +41,7 @@ class Operator:
 async def operator() -> AsyncIterator[Operator]:
     """A listening operator."""
     started = Operator()
-    started.port = await started.smsc.start("127.0.0.1", 0)
+    started.port = await started.smsc.start("127.0.0.1", 0, started.on_submit)
     yield started
     await started.smsc.stop()
 

@@ -109,14 +109,18 @@ def test_a_made_audience_is_read_back_without_its_bad_rows(tmp_path: Path) -> No
 
 
 def test_the_ledger_counts_people_once_and_adds_money(tmp_path: Path) -> None:
-    """Two purchases of one person are one conversion and their sum."""
+    """Two purchases of one person are one conversion and their sum; a repeated id adds nothing."""
     path = tmp_path / "ledger.jsonl"
     ledger = Ledger(path)
     for row in (1, 2):
         ledger.write("assigned", row=row, variant_id="A", at_ms=1)
-    for value in (500, 300):
-        ledger.write("converted", row=1, variant_id="A", at_ms=2, value_minor=value)
-    ledger.write("refunded", row=1, variant_id="A", at_ms=3, value_minor=300)
+    for number, value in (("1", 500), ("2", 300), ("2", 300)):
+        ledger.write(
+            "converted", row=1, variant_id="A", at_ms=2, value_minor=value, conversion_id=number
+        )
+    ledger.write(
+        "refunded", row=1, variant_id="A", at_ms=3, value_minor=300, conversion_id="2-refund"
+    )
     ledger.write("assigned", row=3, variant_id=HOLDOUT, at_ms=1)
     ledger.close()
     totals = read_totals(path)
@@ -126,9 +130,43 @@ def test_the_ledger_counts_people_once_and_adds_money(tmp_path: Path) -> None:
     assert totals["total"]["assigned"] == 3
 
 
-def test_a_torn_ledger_is_told(tmp_path: Path) -> None:
+def test_a_purchase_after_the_window_is_told_but_not_counted(tmp_path: Path) -> None:
+    """The campaign can take no credit for it."""
+    path = tmp_path / "ledger.jsonl"
+    ledger = Ledger(path)
+    ledger.write("assigned", row=1, variant_id="A", at_ms=1)
+    ledger.write(
+        "converted",
+        row=1,
+        variant_id="A",
+        at_ms=9,
+        value_minor=5,
+        conversion_id="c",
+        in_window=False,
+    )
+    ledger.close()
+    totals = read_totals(path)["A"]
+    assert (totals["assigned"], totals["converted"], totals["revenue_minor"]) == (1, 0, 0)
+
+
+def test_a_line_that_is_no_fact_is_told(tmp_path: Path) -> None:
     """Truth is never guessed."""
     path = tmp_path / "ledger.jsonl"
-    path.write_text('{"fact": "assi', encoding="utf-8")
+    path.write_text('{"fact": "assi"}\n', encoding="utf-8")
     with pytest.raises(ValueError, match="line 1 is not a fact"):
         read_totals(path)
+
+
+def test_a_torn_line_is_not_read_and_is_cut_off_by_the_next_simulator(tmp_path: Path) -> None:
+    """Its fact was never told to anybody."""
+    path = tmp_path / "ledger.jsonl"
+    ledger = Ledger(path)
+    ledger.write("assigned", row=1, variant_id="A", at_ms=1)
+    ledger.close()
+    with path.open("a", encoding="utf-8") as file:
+        file.write('{"fact": "assi')
+    assert read_totals(path)["A"]["assigned"] == 1
+    again = Ledger(path)
+    again.write("assigned", row=2, variant_id="A", at_ms=1)
+    again.close()
+    assert read_totals(path)["A"]["assigned"] == 2

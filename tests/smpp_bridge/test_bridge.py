@@ -13,53 +13,23 @@ from pathlib import Path
 import pytest
 
 from runtime.kafka import KafkaPublisher
-from schemas.events import InboundReceived, MessageRequested, MessageSubmitted, ReceiptReceived
-from schemas.subject import SubjectKey, Tokenizer
+from schemas.events import InboundReceived, ReceiptReceived
 from schemas.topics import INBOUND_RECEIVED, MESSAGE_RECEIPT, MESSAGE_SUBMITTED
 from smpp_bridge.protocol import pdu
 from smpp_bridge.protocol.constants import ESM_RECEIPT, CommandStatus
+from tests.support.bridge import (
+    TOKENIZER,
+    WINDOW,
+    best_outcomes,
+    environment,
+    of_connection,
+    requested,
+)
 from tests.support.processes import process, sentence_of
 from tests.support.smsc import Smsc, run_smsc
 from tests.support.topics import TopicReader, wait_until
 
-KEY = "00" * 32
-WINDOW = 64
-"""The bridge's default."""
-TOKENIZER = Tokenizer(SubjectKey("k1", bytes(32)))
-
 pytestmark = pytest.mark.kafka
-
-
-def environment(kafka: str, smsc_port: int, folder: Path, connection: str) -> dict[str, str]:
-    """The settings of a bridge process."""
-    return {
-        "SMS_KAFKA": kafka,
-        "SMS_SUBJECT_KEY": KEY,
-        "SMS_BRIDGE_CONNECTION": connection,
-        "SMS_BRIDGE_PORT": str(smsc_port),
-        "SMS_BRIDGE_SYSTEM_ID": "shop",
-        "SMS_BRIDGE_PASSWORD": "secret",
-        "SMS_BRIDGE_DATA": str(folder),
-        "SMS_BRIDGE_HEALTH_PORT": "0",
-    }
-
-
-def requested(connection: str, number: int, **fields: str) -> MessageRequested:
-    """One request; `number` makes the person."""
-    destination = f"86138{number:08d}"
-    return MessageRequested(
-        event_id=f"{connection}-{number}",
-        occurred_at_ms=1,
-        subject=TOKENIZER.token(destination),
-        message_id=f"{connection}-{number}",
-        connection=connection,
-        source_addr="10690001",
-        destination=destination,
-        text=fields.get("text", "hi"),
-        purpose=fields.get("purpose", "promotional"),  # type: ignore[arg-type]
-        campaign_id=connection,
-        variant_id="A",
-    )
 
 
 @asynccontextmanager
@@ -67,11 +37,6 @@ async def results_of(kafka: str, connection: str) -> AsyncIterator[TopicReader]:
     """Reads submit results."""
     async with TopicReader(kafka, MESSAGE_SUBMITTED.name) as reader:
         yield reader
-
-
-def of_connection(reader: TopicReader, connection: str) -> list[MessageSubmitted]:
-    """Results of one connection, the topic being shared."""
-    return [e for e in reader.events(MessageSubmitted) if e.connection == connection]
 
 
 @pytest.fixture
@@ -136,6 +101,12 @@ async def test_receipts_and_replies_reach_kafka_without_number_or_text(
         )
         smsc.deliver(reply, "mo")
         await wait_until(lambda: len(smsc.acknowledged) == 2)
+        await wait_until(
+            lambda: (
+                any(connection.encode() in v for v in receipts.values)
+                and any(connection.encode() in v for v in inbound.values)
+            )
+        )
         subject = TOKENIZER.token("8613812345678")
         mine = [e for e in receipts.events(ReceiptReceived) if e.connection == connection]
         replies = [e for e in inbound.events(InboundReceived) if e.connection == connection]
@@ -185,10 +156,7 @@ async def test_sigkill_neither_loses_nor_repeats_a_message(
         async with process("smpp_bridge", settings):
             known = lambda: {e.message_id for e in of_connection(results, connection)}  # noqa: E731
             await wait_until(lambda: len(known()) == count, 60)
-        best: dict[str, str] = {}
-        for event in of_connection(results, connection):
-            if best.get(event.message_id) != "accepted":
-                best[event.message_id] = event.outcome
+        best = best_outcomes(of_connection(results, connection))
     sent = Counter(request.destination_addr for request in smsc.submitted)
     assert max(sent.values()) == 1
     assert set(best.values()) <= {"accepted", "unknown"}

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from smpp_bridge.adapters.journal import KEPT_DAYS, Answer, Journal
+from smpp_bridge.adapters.journal import KEPT_DAYS, Answer, Journal, JournalInUse
 from smpp_bridge.adapters.offsets import Offsets
 
 
@@ -21,7 +22,7 @@ def test_notes_survive_the_process(tmp_path: Path) -> None:
     journal.note("m3/1", "done")
     journal.note("m4/1", "attempted")
     journal.note("m4/1", "released")
-    journal.write()
+    journal.close()
     after = Journal(tmp_path, day=5)
     kinds = {name: after.fate(f"{name}/1").kind for name in ("m1", "m2", "m3", "m4", "m5")}
     assert kinds == {
@@ -59,6 +60,30 @@ def test_the_next_day_remembers_and_old_days_are_forgotten(tmp_path: Path) -> No
     journal.turn_day(5 + KEPT_DAYS)
     assert journal.fate("m1/1").kind == "new"
     assert sorted(path.stem for path in tmp_path.glob("*.journal")) == ["6", str(5 + KEPT_DAYS)]
+
+
+def test_a_step_back_never_commits_beyond_what_is_unfinished() -> None:
+    """After a rebalance reading begins again lower: what was finished above is not the front."""
+    offsets = Offsets()
+    for offset in (100, 101):
+        offsets.begin(offset)
+    for offset in range(50, 102):
+        offsets.begin(offset)
+    offsets.finish(100)
+    offsets.finish(101)
+    assert offsets.committable() is None
+    for offset in range(50, 100):
+        offsets.finish(offset)
+    assert offsets.committable() == 102
+
+
+def test_two_processes_never_share_a_journal(tmp_path: Path) -> None:
+    """Both would send the same messages; the lock goes with the process that holds it."""
+    first = Journal(tmp_path, day=5)
+    with pytest.raises(JournalInUse, match="another bridge"):
+        Journal(tmp_path, day=5)
+    first.close()
+    Journal(tmp_path, day=5).close()
 
 
 @given(st.permutations(range(8)))

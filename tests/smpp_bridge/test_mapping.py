@@ -2,38 +2,48 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.events import InboundReceived, MessageRequested, ReceiptReceived
 from schemas.subject import SubjectKey, Tokenizer
-from smpp_bridge.mapping import UnreadableAddress, msisdn_of, parts_of, received
+from smpp_bridge.mapping import UnreadableAddress, msisdn_of, parts_of, received, submitted
 from smpp_bridge.protocol.constants import ESM_RECEIPT, ESM_UDHI
 from smpp_bridge.protocol.pdu import DeliverSm
+from smpp_bridge.protocol.receipts import ReceiptRules
 
 TOKENIZER = Tokenizer(SubjectKey("k1", bytes(32)))
 
 
 def request(text: str = "hi", **fields: object) -> MessageRequested:
     """One request."""
-    return MessageRequested(
-        event_id="e",
-        occurred_at_ms=0,
-        subject=TOKENIZER.token("8613800000001"),
-        message_id="m1",
-        connection="c",
-        source_addr="10690001",
-        destination="8613800000001",
-        text=text,
-        purpose="promotional",
-        **fields,  # type: ignore[arg-type]
-    )
+    values: dict[str, Any] = {
+        "event_id": "e",
+        "occurred_at_ms": 0,
+        "subject": TOKENIZER.token("8613800000001"),
+        "message_id": "m1",
+        "connection": "c",
+        "source_addr": "10690001",
+        "destination": "8613800000001",
+        "text": text,
+        "purpose": "promotional",
+    }
+    return MessageRequested(**values | fields)
 
 
-def event_of(pdu: DeliverSm, now_ms: int = 0) -> ReceiptReceived | InboundReceived:
+def event_of(pdu: DeliverSm, now_ms: int = 0, **rules: bool) -> ReceiptReceived | InboundReceived:
     """The event of a deliver_sm."""
-    return received(pdu, connection="c", tokenizer=TOKENIZER, default_region="", now_ms=now_ms)
+    return received(
+        pdu,
+        connection="c",
+        tokenizer=TOKENIZER,
+        rules=ReceiptRules(**rules),  # type: ignore[arg-type]
+        default_region="",
+        now_ms=now_ms,
+    )
 
 
 @pytest.mark.parametrize(
@@ -63,16 +73,33 @@ def test_what_is_no_number_is_refused_without_naming_it(address: bytes) -> None:
 
 def test_a_long_text_becomes_parts_with_one_reference() -> None:
     """Every part says how many there are and carries the UDHI flag."""
-    parts = parts_of(request("优" * 100), now_ms=0)
+    parts = parts_of(request("优" * 100))
     assert [(part.number, part.total) for part in parts] == [(1, 2), (2, 2)]
     assert {part.submit_sm.esm_class for part in parts} == {ESM_UDHI}
     assert len({part.submit_sm.short_message[3] for part in parts}) == 1
 
 
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"source_addr": "1" * 21},
+        {"source_addr": "店"},
+        {"source_addr": "a\0b"},
+        {"destination": "8" * 21},
+        {"destination": "店"},
+    ],
+)
+def test_what_does_not_fit_into_smpp_is_refused_before_it_is_queued(fields: dict[str, str]) -> None:
+    """A dead letter; at the socket it would stop the pump for everybody."""
+    with pytest.raises(ValueError, match=r"must be|can't encode"):
+        parts_of(request(**fields))
+
+
 def test_validity_is_relative_so_clocks_need_not_agree() -> None:
     """A request that ends in 26 h 1 min 5 s says so in SMPP's relative form."""
-    (part,) = parts_of(request(expires_at_ms=93_665_000), now_ms=0)
-    assert part.submit_sm.validity_period == b"000001" + b"020105" + b"000R"
+    (part,) = parts_of(request(expires_at_ms=93_665_000))
+    assert part.submit_at(0).validity_period == b"000001" + b"020105" + b"000R"
+    assert part.submit_at(93_600_000).validity_period == b"000000" + b"000105" + b"000R"
 
 
 def test_a_resent_receipt_is_the_same_fact_and_another_one_is_not() -> None:
@@ -110,3 +137,24 @@ def test_no_message_of_a_readable_number_makes_the_mapping_raise(
         source_addr=b"8613812345678", esm_class=esm_class, data_coding=coding, short_message=body
     )
     assert "13812345678" not in event_of(pdu).subject
+
+
+def test_a_connection_decides_what_unmarked_receipts_and_disputed_states_are() -> None:
+    """Operators differ: esm_class 0 with a receipt's text, and whether ACCEPTED is the end."""
+    unmarked = DeliverSm(source_addr=b"8613800000001", short_message=b"id:7 stat:ACCEPTD err:000")
+    assert isinstance(event_of(unmarked, detects_unmarked=False), InboundReceived)
+    finals = [
+        event_of(unmarked, **rules).is_final  # type: ignore[union-attr]
+        for rules in ({}, {"is_accepted_final": True}, {"is_accepted_final": False})
+    ]
+    assert finals == [None, True, False]
+
+
+def test_a_later_result_of_the_same_part_is_another_fact() -> None:
+    """`unknown` first, then the late answer: the join must see both."""
+    (part,) = parts_of(request())
+    first = submitted(part, connection="c", outcome="unknown", now_ms=0)
+    late = submitted(
+        part, connection="c", outcome="accepted", now_ms=1, smsc_message_id="77", is_first=False
+    )
+    assert (first.event_id, late.event_id) == ("m1/1", "m1/1/77")

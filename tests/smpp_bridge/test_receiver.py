@@ -11,6 +11,7 @@ from schemas.events import Event
 from schemas.subject import SubjectKey, Tokenizer
 from smpp_bridge.adapters.counts import Counts
 from smpp_bridge.adapters.receiver import Receiver
+from smpp_bridge.configuration import ConnectionConfig
 from smpp_bridge.protocol.constants import CommandStatus
 from smpp_bridge.protocol.pdu import DeliverSm, Pdu
 
@@ -41,15 +42,15 @@ class RecordingLink:
     """Stands for the link and its session."""
 
     def __init__(self) -> None:
-        self.session = self
         self.answers: list[int] = []
+
+    def now(self) -> float:
+        """No time passes."""
+        return 0.0
 
     def respond(self, request: Pdu, status: int) -> None:
         """Note the answer."""
         self.answers.append(status)
-
-    def flush_soon(self) -> None:
-        """Nothing to flush."""
 
 
 @pytest.fixture
@@ -62,17 +63,21 @@ def publisher() -> HeldPublisher:
 def receiver(publisher: HeldPublisher) -> Receiver:
     """A receiver in front of it."""
     return Receiver(
-        connection="c",
+        ConnectionConfig(
+            name="c",
+            system_id="shop",
+            password="secret",
+            failed_publish_status=CommandStatus.RSYSERR,
+        ),
         publisher=publisher,  # type: ignore[arg-type]
         tokenizer=Tokenizer(SubjectKey("k1", bytes(32))),
-        default_region="",
         counts=Counts(),
     )
 
 
 @pytest.mark.parametrize(
     ("error", "status"),
-    [(None, CommandStatus.ROK), (PublishError("down"), CommandStatus.RX_T_APPN)],
+    [(None, CommandStatus.ROK), (PublishError("down"), CommandStatus.RSYSERR)],
 )
 @pytest.mark.parametrize("source", [b"8613800000001", b"SHOP"])
 def test_the_answer_waits_for_kafka_and_tells_its_outcome(
@@ -82,7 +87,7 @@ def test_the_answer_waits_for_kafka_and_tells_its_outcome(
     status: CommandStatus,
     source: bytes,
 ) -> None:
-    """ROK only for what is stored, dead letters too; else a temporary error, so it comes again."""
+    """ROK only for what is stored, dead letters too; else an error, so that it comes again."""
     link = RecordingLink()
     request = DeliverSm(source_addr=source, short_message=b"STOP")
     receiver.received(link, request)  # type: ignore[arg-type]

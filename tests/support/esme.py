@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from dataclasses import dataclass, field
 
 from smpp_bridge.protocol import constants, pdu
 from smpp_bridge.protocol.constants import CommandStatus
 from smpp_bridge.protocol.session import Session
-from smpp_bridge.protocol.session_events import Answered, Bound, Received
+from smpp_bridge.protocol.session_events import Answered, BindRefused, Bound, Received
 from smpp_bridge.protocol.text import encode_text
 
 WINDOW = 1000
@@ -20,15 +21,21 @@ class Esme(asyncio.Protocol):
 
     status: int | None = CommandStatus.ROK
     answers: list[tuple[object, int, bytes]] = field(default_factory=list)
-    delivered: list[pdu.DeliverSm] = field(default_factory=list)
+    responses: list[pdu.MessageResp] = field(default_factory=list)
+    delivered: list[pdu.DeliverSm | pdu.DataSm] = field(default_factory=list)
     is_bound: bool = False
+    bind: pdu.Bind = field(
+        default_factory=lambda: pdu.BindTransceiver(system_id=b"shop", password=b"secret")
+    )
+    refused_with: int | None = None
+    is_closed: bool = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Connected: bind."""
         assert isinstance(transport, asyncio.Transport)
         self.transport = transport
         self.session = Session("esme", now=0, window=WINDOW)
-        self.session.bind(pdu.BindTransceiver(system_id=b"shop", password=b"secret"))
+        self.session.bind(self.bind)
         self.flush()
 
     def data_received(self, data: bytes) -> None:
@@ -38,14 +45,27 @@ class Esme(asyncio.Protocol):
             match event:
                 case Bound():
                     self.is_bound = True
-                case Received(pdu.DeliverSm() as request):
+                case BindRefused(status):
+                    self.refused_with = status
+                case Received(pdu.DeliverSm() | pdu.DataSm() as request):
                     self.delivered.append(request)
                     if self.status is not None:
                         self.session.respond(request, self.status)
-                case Answered(context, pdu.SubmitSmResp() as response):
+                case Answered(context, pdu.MessageResp() as response):
+                    self.responses.append(response)
                     self.answers.append((context, response.command_status, response.message_id))
                 case _:
                     pass
+        self.flush()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The SMSC side has closed."""
+        self.is_closed = True
+        self.is_bound = False
+
+    def send(self, request: pdu.SubmitSm | pdu.DataSm, context: object) -> None:
+        """Send one PDU as it is."""
+        self.session.send(request, context, 0)
         self.flush()
 
     def submit(self, msisdn: str, text: str, *, reference: int = 0) -> int:
@@ -74,9 +94,17 @@ class Esme(asyncio.Protocol):
         self.transport.abort()
 
 
-async def connect(port: int, *, status: int | None = CommandStatus.ROK) -> Esme:
+async def connect(
+    port: int,
+    *,
+    status: int | None = CommandStatus.ROK,
+    bind: pdu.Bind | None = None,
+    tls: ssl.SSLContext | None = None,
+    server_name: str | None = None,
+) -> Esme:
     """A connected ESME that is about to be bound."""
-    _, esme = await asyncio.get_running_loop().create_connection(
-        lambda: Esme(status), "127.0.0.1", port
+    esme = Esme(status) if bind is None else Esme(status, bind=bind)
+    await asyncio.get_running_loop().create_connection(
+        lambda: esme, "127.0.0.1", port, ssl=tls, server_hostname=server_name
     )
     return esme

@@ -22,7 +22,7 @@ async def process(
         "-m",
         *module.split(" "),
         cwd=ROOT,
-        env={**_plain_environment(), **environment},
+        env={**plain_environment(), **environment},
         stdout=asyncio.subprocess.DEVNULL,
         stderr=asyncio.subprocess.PIPE,
     )
@@ -43,5 +43,6 @@ async def sentence_of(module: str, environment: Mapping[str, str]) -> tuple[int,
         return started.returncode, error.decode()
 
 
-def _plain_environment() -> dict[str, str]:
+def plain_environment() -> dict[str, str]:
+    """Our own environment without settings of the product."""
     return {name: value for name, value in os.environ.items() if not name.startswith("SMS_")}

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from pipeline.rows import Cohort, Counters, Moments
+from typing import Final
+
+from pipeline.arms import add_up
+from pipeline.evaluate import campaign_rows
+from pipeline.rows import Cohort, Counters, Maturity, Moments, VariantResult
+from pipeline.variant_results import variant_result
 from schemas.events import (
     HOLDOUT,
     CampaignDefined,
@@ -12,6 +17,7 @@ from schemas.events import (
     VariantDefinition,
 )
 
+MATURITIES: Final[tuple[Maturity, ...]] = ("mature", "live")
 WINDOW_MS = 60_000
 COST_MICRO = 45_000
 REVENUE_MINOR = 8_000
@@ -23,6 +29,8 @@ def definition(
     minimum_effect: float = 3.0,
     audience_size: int | None = None,
     opt_out_margin: float | None = 0.01,
+    method: str = "fixed",
+    expected_n: int | None = None,
 ) -> CampaignDefined:
     """A campaign with two variants and a holdout."""
     return CampaignDefined(
@@ -49,7 +57,7 @@ def definition(
             margin=0.3,
             opt_out_cost_minor=800,
         ),
-        plan=Plan(),
+        plan=Plan(method=method, expected_n=expected_n),  # type: ignore[arg-type]
         guardrails={} if opt_out_margin is None else {"opt_out_rate": opt_out_margin},
         audience_size=audience_size,
     )
@@ -97,3 +105,20 @@ def cohort(
             sum_co=opted_out * cost,
         ),
     )
+
+
+def evaluated(**arms: dict[str, int]) -> list[VariantResult]:
+    """Results of arms with the given counters, one cohort each, as `evaluate` gives them."""
+    campaign, _ = campaign_rows(definition(audience_size=None))
+    rows = []
+    for variant_id, counters in arms.items():
+        counted = Cohort(
+            campaign_id="spring",
+            variant_id=variant_id,
+            cohort_start_ms=0,
+            cohort_width_ms=1000,
+            counters=Counters(**counters),
+        )
+        arm = add_up(variant_id, [counted], campaign.currency)
+        rows += [variant_result(campaign, arm, None, maturity) for maturity in MATURITIES]
+    return rows

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from typing import Any, TypeVar
 
 from smpp_bridge.protocol import pdu
 from smpp_bridge.protocol.constants import CommandStatus
@@ -18,23 +20,23 @@ class Smsc:
     """What the operator saw and how it answers. `answer` gives (status, id) or None for silence."""
 
     password: bytes = b"secret"
-    answer: Callable[[pdu.SubmitSm], tuple[int, bytes] | None] | None = None
-    submitted: list[pdu.SubmitSm] = field(default_factory=list)
+    answer: Callable[[Any], tuple[int, bytes] | None] | None = None
+    submitted: list[Any] = field(default_factory=list)
     acknowledged: list[tuple[object, int]] = field(default_factory=list)
     peers: list[Peer] = field(default_factory=list)
     port: int = 0
-    held: list[tuple[Peer, pdu.SubmitSm]] = field(default_factory=list)
+    held: list[tuple[Peer, Any]] = field(default_factory=list)
 
-    def answer_for(self, request: pdu.SubmitSm) -> tuple[int, bytes] | None:
+    def answer_for(self, request: pdu.SubmitSm | pdu.DataSm) -> tuple[int, bytes] | None:
         """The configured answer; by default acceptance with a running id."""
         if self.answer is not None:
             return self.answer(request)
         return CommandStatus.ROK, b"id-%d" % len(self.submitted)
 
-    def deliver(self, request: pdu.DeliverSm, context: object) -> None:
+    def deliver(self, request: pdu.DeliverSm | pdu.DataSm, context: object) -> None:
         """Send a deliver_sm on the newest link."""
         peer = next(peer for peer in reversed(self.peers) if peer.session.is_bound)
-        peer.session.send(request, context, 0)
+        peer.session.send(request, context, 0, is_strict=False)
         peer.flush()
 
     @property
@@ -69,14 +71,14 @@ class Peer(asyncio.Protocol):
                 status = CommandStatus.ROK if right else CommandStatus.RINVPASWD
                 self.session.answer_bind(event.request, status, b"operator")
             elif isinstance(event, Received):
-                assert isinstance(event.request, pdu.SubmitSm)
+                assert isinstance(event.request, (pdu.SubmitSm, pdu.DataSm))
                 self._smsc.submitted.append(event.request)
                 self.answer(event.request)
             elif isinstance(event, Answered):
                 self._smsc.acknowledged.append((event.context, event.response.command_status))
         self.flush()
 
-    def answer(self, request: pdu.SubmitSm) -> None:
+    def answer(self, request: pdu.SubmitSm | pdu.DataSm) -> None:
         """Answer a submit_sm, or hold it."""
         found = self._smsc.answer_for(request)
         if found is None:
@@ -93,15 +95,22 @@ class Peer(asyncio.Protocol):
             self._transport.close()
 
 
+S = TypeVar("S", bound=Smsc)
+
+
 @asynccontextmanager
-async def run_smsc(smsc: Smsc) -> AsyncIterator[Smsc]:
+async def run_smsc(
+    smsc: S, *, tls: ssl.SSLContext | None = None, peer: Callable[[S], Peer] | None = None
+) -> AsyncIterator[S]:
     """Listen on a free port while the block runs."""
-    server = await asyncio.get_running_loop().create_server(lambda: Peer(smsc), "127.0.0.1", 0)
+    server = await asyncio.get_running_loop().create_server(
+        lambda: (peer or Peer)(smsc), "127.0.0.1", 0, ssl=tls
+    )
     smsc.port = server.sockets[0].getsockname()[1]
     try:
         yield smsc
     finally:
         server.close()
-        for peer in smsc.peers:
-            peer._transport.abort()
+        for each in smsc.peers:
+            each._transport.abort()
         await asyncio.sleep(0)

@@ -1,0 +1,170 @@
+"""Prometheus metrics of a bridge, at `/metrics` beside the health endpoint.
+
+Read from the running totals when scraped; only the two histograms cost anything per message.
+Every metric has the label `connection`.
+
+| name | kind | meaning |
+|---|---|---|
+| `smslab_bridge_bound` | gauge | bound sessions |
+| `smslab_bridge_binds` | gauge | sessions that shall be bound |
+| `smslab_bridge_state` | gauge | 1 for the session state (label `state`) of the worst session |
+| `smslab_bridge_window_size` | gauge | unanswered submit_sm that all sessions together may have |
+| `smslab_bridge_window_in_use` | gauge | unanswered submit_sm |
+| `smslab_bridge_in_flight` | gauge | messages without a durable result |
+| `smslab_bridge_backlog` | gauge | messages that wait for a window slot |
+| `smslab_bridge_unacknowledged` | gauge | deliver_sm that wait for Kafka |
+| `smslab_bridge_paused` | gauge | sessions whose socket is not read, because too much waits |
+| `smslab_bridge_submits_total` | counter | submit_sm sent |
+| `smslab_bridge_results_total` | counter | results by `outcome` |
+| `smslab_bridge_statuses_total` | counter | answers of the SMSC by `command_status` (hexadecimal) |
+| `smslab_bridge_throttled_total` | counter | RTHROTTLED and RMSGQFUL of the SMSC |
+| `smslab_bridge_receipts_total` | counter | receipts by `state` |
+| `smslab_bridge_inbound_total` | counter | replies (MO) |
+| `smslab_bridge_dead_lettered_total` | counter | PDUs and requests that could not be used |
+| `smslab_bridge_unstored_total` | counter | deliver_sm refused because Kafka did not take them |
+| `smslab_bridge_reconnects_total` | counter | binds after the first of each session |
+| `smslab_bridge_submit_latency_seconds` | histogram | submit_sm to its answer |
+| `smslab_bridge_ack_latency_seconds` | histogram | deliver_sm to our answer, Kafka in between |
+| `smslab_bridge_publish_latency_seconds` | histogram | result of a submit_sm to Kafka's answer |
+| `smslab_bridge_publishing` | gauge | records that Kafka has not confirmed (no label) |
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Final
+
+from aiohttp import web
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Histogram, generate_latest
+from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from smpp_bridge.adapters.counts import Meters
+
+if TYPE_CHECKING:
+    from smpp_bridge.bridge import Route
+
+PREFIX: Final = "smslab_bridge_"
+_BUCKETS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
+"""From a loopback answer to the response timeout."""
+_GAUGES: Final[dict[str, tuple[str, Callable[[Route], float]]]] = {
+    "bound": ("Bound sessions.", lambda route: route.links.bound),
+    "binds": ("Sessions that shall be bound.", lambda route: route.links.size),
+    "window_size": (
+        "Unanswered submit_sm allowed.",
+        lambda route: route.config.window * route.links.size,
+    ),
+    "window_in_use": ("Unanswered submit_sm.", lambda route: route.links.window_in_use),
+    "in_flight": ("Messages without a durable result.", lambda route: route.in_flight),
+    "backlog": ("Messages that wait for a window slot.", lambda route: route.backlog),
+    "unacknowledged": (
+        "deliver_sm that wait for Kafka.",
+        lambda route: sum(link.unacknowledged for link in route.links.connected()),
+    ),
+    "paused": (
+        "Sessions whose socket is not read.",
+        lambda route: sum(not link.is_reading for link in route.links.connected()),
+    ),
+}
+_COUNTERS: Final[dict[str, tuple[str, Callable[[Route], float]]]] = {
+    "submits": ("submit_sm sent.", lambda route: route.counts.submits),
+    "throttled": ("RTHROTTLED and RMSGQFUL.", lambda route: route.counts.throttled),
+    "inbound": ("Replies (MO).", lambda route: route.counts.inbound),
+    "dead_lettered": ("What could not be used.", lambda route: route.counts.unreadable),
+    "unstored": ("deliver_sm that Kafka did not take.", lambda route: route.counts.unstored),
+    "reconnects": ("Binds after the first.", lambda route: route.links.reconnects),
+}
+_OUTCOMES: Final = ("accepted", "rejected", "unknown", "expired")
+
+
+class Latencies:
+    """The histograms, one child per connection."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._submit = _histogram("submit", "submit_sm to its answer.", registry)
+        self._ack = _histogram("ack", "deliver_sm to our answer.", registry)
+        self._publish = _histogram("publish", "Submit result to Kafka's answer.", registry)
+
+    def of(self, connection: str) -> Meters:
+        """The meters of one connection."""
+        return Meters(
+            submit=self._submit.labels(connection).observe,
+            ack=self._ack.labels(connection).observe,
+            publish=self._publish.labels(connection).observe,
+        )
+
+
+class RouteCollector(Collector):
+    """Reads all routes when scraped."""
+
+    def __init__(self, routes: Sequence[Route], publishing: Callable[[], float]) -> None:
+        self._routes = routes
+        self._publishing = publishing
+
+    def collect(self) -> Iterator[Metric]:
+        """All metrics but the histograms."""
+        for name, (text, value) in _GAUGES.items():
+            gauge = GaugeMetricFamily(PREFIX + name, text, labels=["connection"])
+            for route in self._routes:
+                gauge.add_metric([route.config.name], value(route))
+            yield gauge
+        for name, (text, value) in _COUNTERS.items():
+            counter = CounterMetricFamily(PREFIX + name, text, labels=["connection"])
+            for route in self._routes:
+                counter.add_metric([route.config.name], value(route))
+            yield counter
+        yield self._states()
+        yield from self._by_label()
+        yield GaugeMetricFamily(
+            f"{PREFIX}publishing", "Records that Kafka has not confirmed.", self._publishing()
+        )
+
+    def _states(self) -> Metric:
+        states = GaugeMetricFamily(
+            f"{PREFIX}state", "State of the worst session.", labels=["connection", "state"]
+        )
+        for route in self._routes:
+            states.add_metric([route.config.name, route.links.state], 1)
+        return states
+
+    def _by_label(self) -> Iterator[Metric]:
+        yield self._labelled(
+            "results",
+            "Results.",
+            "outcome",
+            lambda route: [(name, getattr(route.counts, name)) for name in _OUTCOMES],
+        )
+        yield self._labelled(
+            "receipts", "Receipts.", "state", lambda route: route.counts.receipt_states.items()
+        )
+        yield self._labelled(
+            "statuses",
+            "Answers of the SMSC.",
+            "command_status",
+            lambda route: [(f"0x{s:08x}", n) for s, n in route.counts.statuses.items()],
+        )
+
+    def _labelled(
+        self, name: str, text: str, label: str, values: Callable[[Route], Iterable[tuple[str, int]]]
+    ) -> Metric:
+        counter = CounterMetricFamily(PREFIX + name, text, labels=["connection", label])
+        for route in self._routes:
+            for key, count in values(route):
+                counter.add_metric([route.config.name, key], count)
+        return counter
+
+
+def metrics_route(registry: CollectorRegistry) -> web.RouteDef:
+    """`/metrics` in the text format."""
+
+    async def show(_request: web.Request) -> web.Response:
+        return web.Response(
+            body=generate_latest(registry), headers={"Content-Type": CONTENT_TYPE_LATEST}
+        )
+
+    return web.get("/metrics", show)
+
+
+def _histogram(name: str, text: str, registry: CollectorRegistry) -> Histogram:
+    full_name = f"{PREFIX}{name}_latency_seconds"
+    return Histogram(full_name, text, ["connection"], registry=registry, buckets=_BUCKETS)

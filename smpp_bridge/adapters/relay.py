@@ -1,0 +1,269 @@
+"""Proxy mode of one connection: passes messages both ways and records them.
+
+The promise: an ESME gets the answer to a submit_sm only when Kafka has its result; the SMSC
+gets the answer to a deliver_sm only when Kafka has the event and then the ESME's own answer
+(or, by the account's policy while it is unbound, a refusal, or ROK). Before a submit_sm goes
+out it is in the transit log: after a crash each entry becomes an `unknown` result.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Coroutine
+from typing import Any, Final
+
+import msgspec
+
+from runtime.process import CannotRun
+from schemas.events import MessageSubmitted
+from schemas.subject import Tokenizer
+from smpp_bridge import mapping
+from smpp_bridge.adapters.clock import now_ms
+from smpp_bridge.adapters.counts import NO_METERS, Counts, Meters
+from smpp_bridge.adapters.desk import Client, Delivery, Desk
+from smpp_bridge.adapters.front import Front
+from smpp_bridge.adapters.link import Link
+from smpp_bridge.adapters.links import Links
+from smpp_bridge.adapters.receiver import Receiver
+from smpp_bridge.adapters.recorder import Recorder
+from smpp_bridge.adapters.transit_log import TransitLog
+from smpp_bridge.configuration import ConnectionConfig
+from smpp_bridge.pacing import TokenBucket
+from smpp_bridge.protocol import session_events
+from smpp_bridge.protocol.constants import THROTTLED, CommandStatus
+from smpp_bridge.protocol.pdu import DataSm, DeliverSm, MessageResp, Pdu, SubmitSm
+from smpp_bridge.protocol.session_events import SessionEvent
+from smpp_bridge.proxied import Clerk, Owners
+
+MAX_WAITING: Final = 10_000
+"""submit_sm that wait for a slot of the SMSC; beyond, RMSGQFUL."""
+_MAX_ID: Final = 100
+
+
+class Transit:
+    """One message of an ESME on its way."""
+
+    __slots__ = ("client", "event", "front", "is_settled", "request")
+
+    def __init__(
+        self, front: Front, client: Client, request: SubmitSm | DataSm, event: MessageSubmitted
+    ) -> None:
+        self.front = front
+        self.client = client
+        self.request = request
+        self.event = event
+        self.is_settled = False
+
+
+class Relay:
+    """One connection."""
+
+    def __init__(
+        self,
+        config: ConnectionConfig,
+        *,
+        desk: Desk,
+        recorder: Recorder,
+        clerk: Clerk,
+        owners: Owners,
+        transit_log: TransitLog,
+        tokenizer: Tokenizer,
+        fail: Callable[[BaseException], None],
+        refused: Callable[[CannotRun], None],
+        meters: Meters = NO_METERS,
+    ) -> None:
+        self.config = config
+        self.counts = Counts()
+        self.links = Links(config, on_event=self._on_event, on_ready=self._wake, refused=refused)
+        self._desk = desk
+        self._recorder = recorder
+        self._clerk = clerk
+        self._owners = owners
+        self._log = transit_log
+        self._fail = fail
+        self._meters = meters
+        self._receiver = Receiver(
+            config,
+            publisher=recorder,
+            tokenizer=tokenizer,
+            counts=self.counts,
+            meters=meters,
+            stored=self._stored,
+        )
+        self._waiting: deque[Transit] = deque()
+        self._loop = asyncio.get_running_loop()
+        self._bucket = TokenBucket(config.rate_per_s, now=self._loop.time())
+        self._pump_is_due = False
+        self._wakes_at: asyncio.TimerHandle | None = None
+        self._undurable = 0
+        self.unrouted = 0
+        """deliver_sm that belong to no account: recorded and acknowledged, not forwarded."""
+
+    @property
+    def in_flight(self) -> int:
+        """Messages without a durable result."""
+        return self._undurable
+
+    @property
+    def backlog(self) -> int:
+        """Messages that wait for a slot."""
+        return len(self._waiting)
+
+    async def start(self) -> None:
+        """Nothing before the links."""
+
+    def runners(self, _stop: asyncio.Event) -> list[Coroutine[Any, Any, None]]:
+        """What runs until cancelled."""
+        return self.links.runners()
+
+    def tick(self) -> None:
+        """Once a second: without the SMSC nothing waits, its ESMEs shall try again."""
+        while self._waiting and not self.links.bound:
+            transit = self._waiting.popleft()
+            self._refuse(transit.front, transit.client, transit.request, CommandStatus.RMSGQFUL)
+        self._wake()
+
+    async def drain(self, within_s: float) -> None:
+        """Wait for the answers that are due, say goodbye."""
+        await self.links.drain(within_s)
+
+    async def stop(self) -> None:
+        """Nothing after the links."""
+
+    def submit(self, front: Front, client: Client, request: SubmitSm | DataSm) -> None:
+        """Pass a message on, or refuse it for now."""
+        if not self.links.bound or len(self._waiting) >= MAX_WAITING:
+            self._refuse(front, client, request, CommandStatus.RMSGQFUL)
+            return
+        try:
+            event = self._clerk.write_down(request, client.account.system_id, now_ms())
+        except mapping.UnreadableAddress:  # it could not be recorded
+            self._refuse(front, client, request, CommandStatus.RINVDSTADR)
+            return
+        self._waiting.append(Transit(front, client, request, event))
+        self._wake()
+
+    def _refuse(
+        self, front: Front, client: Client, request: SubmitSm | DataSm, status: CommandStatus
+    ) -> None:
+        client.refused[status] += 1
+        front.respond(request, status)
+
+    def _wake(self) -> None:
+        if not self._pump_is_due:
+            self._pump_is_due = True
+            self._loop.call_soon(self._pump)
+
+    def _wake_in(self, delay_s: float) -> None:
+        if self._wakes_at is None or self._wakes_at.when() <= self._loop.time():
+            self._wakes_at = self._loop.call_later(delay_s, self._wake)
+
+    def _pump(self) -> None:
+        """Send while there are messages, slots and tokens; the log is written before the socket."""
+        self._pump_is_due = False
+        used: set[Link] = set()
+        while self._waiting:
+            if self._waiting[0].front.session.is_closed:
+                self._waiting.popleft()  # nobody waits for the answer, and nothing was sent
+                continue
+            link = min(
+                (link for link in self.links.connected() if link.can_submit()),
+                key=lambda link: len(link.session.window),
+                default=None,
+            )
+            if link is None:
+                break
+            if not self._bucket.take(self._loop.time()):
+                self._wake_in(self._bucket.wait_s(self._loop.time()))
+                break
+            self._send(link, self._waiting.popleft())
+            used.add(link)
+        try:
+            self._log.write()
+        except OSError as error:
+            for link in used:
+                link.abort()  # what is not in the log must not go out
+            self._fail(error)
+            return
+        for link in used:
+            link.flush()
+
+    def _send(self, link: Link, transit: Transit) -> None:
+        try:
+            link.session.send(transit.request, transit, link.now(), is_strict=False)
+        except ValueError:  # an SMSC of 3.3 cannot read it
+            self._refuse(transit.front, transit.client, transit.request, CommandStatus.RINVMSGLEN)
+            return
+        self._log.begin(transit.event)
+        self._owners.sent(transit.request, transit.client.account.system_id)
+        self.counts.submits += 1
+        self._undurable += 1
+
+    def _on_event(self, link: Link, event: SessionEvent) -> None:
+        match event:
+            case session_events.Received(request):
+                self._receiver.received(link, request)
+            case session_events.Answered(transit, response, latency_s):
+                self._answered(transit, response, latency_s)
+            case session_events.Expired(transit):
+                self._unanswered(transit)
+            case session_events.Unparsed(frame, reason):
+                self._receiver.unparsed(frame, reason)
+            case session_events.Closed(_, unanswered):
+                for transit in unanswered:
+                    self._unanswered(transit)
+            case _:
+                pass  # Bound, BindRefused: the keeper has noted them; Unexpected has no effect
+
+    def _answered(self, transit: Transit, response: Pdu, latency_s: float) -> None:
+        status = response.command_status
+        self.counts.statuses[status] += 1
+        self.counts.throttled += status in THROTTLED
+        self._meters.submit(latency_s)
+        message_id = response.message_id if isinstance(response, MessageResp) else b""
+        self._owners.named(message_id, transit.client.account.system_id)
+        event = msgspec.structs.replace(
+            transit.event,
+            outcome=mapping.outcome_of(status),
+            command_status=status,
+            smsc_message_id=message_id[:_MAX_ID].decode("latin-1") or None,
+            latency_ms=round(latency_s * 1000),
+        )
+        self._record(transit, event, status, message_id=message_id, tlvs=response.tlvs)
+
+    def _unanswered(self, transit: Transit) -> None:
+        """Nobody knows whether the SMSC has it: recorded as `unknown`, told as RUNKNOWNERR."""
+        self._record(transit, transit.event, CommandStatus.RUNKNOWNERR)
+
+    def _record(
+        self, transit: Transit, event: MessageSubmitted, status: int, **fields: Any
+    ) -> None:
+        """Publish a result; when Kafka has it, the ESME gets its answer."""
+        is_first = not transit.is_settled
+        transit.is_settled = True
+        if not is_first:  # a late answer, after `unknown`
+            event = msgspec.structs.replace(event, event_id=f"{event.event_id}/late")
+        event = msgspec.structs.replace(event, occurred_at_ms=now_ms())
+        self.counts.settle(event.outcome)
+        put_at = self._loop.time()
+
+        def durable(error: BaseException | None) -> None:
+            self._meters.publish(self._loop.time() - put_at)
+            if error is not None:
+                self._fail(error)
+            elif is_first:
+                self._undurable -= 1
+                self._log.done(transit.event.event_id)
+                transit.front.respond(transit.request, status, **fields)
+
+        self._recorder.put_event(event, durable)
+
+    def _stored(self, link: Link, request: DeliverSm | DataSm) -> None:
+        """Kafka has it: on to the ESME, whose answer the SMSC gets."""
+        owner = self._owners.owner_of(request)
+        if owner is None:
+            self.unrouted += 1
+            link.respond(request, CommandStatus.ROK)
+        else:
+            self._desk.deliver(Delivery(link, request), owner)

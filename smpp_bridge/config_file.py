@@ -1,0 +1,327 @@
+"""Reads `bridge.yaml` (docs/bridge.md): every problem at once, each with its path. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from ipaddress import IPv4Network, IPv6Network, ip_network
+from typing import Any, Final, TypeVar
+
+import yaml
+
+from schemas import reading
+from schemas.reading import Key, Problems, read_keys
+from smpp_bridge.configuration import (
+    MAX_UNACKNOWLEDGED,
+    MAX_UNACKNOWLEDGED_BYTES,
+    RESENT,
+    Account,
+    BridgeConfig,
+    ConnectionConfig,
+    ContentTag,
+    ProxyConfig,
+    Tls,
+)
+from smpp_bridge.protocol.constants import CommandStatus
+from smpp_bridge.protocol.receipts import ReceiptRules
+
+T = TypeVar("T")
+_NAME: Final = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
+_PURPOSES: Final = ("promotional", "transactional", "service", "otp")
+_BIND_MODES: Final = ("transceiver", "transmitter", "receiver")
+
+
+class ConfigError(ValueError):
+    """The file cannot be used; `problems` are sentences with path and fix."""
+
+    def __init__(self, problems: list[str]) -> None:
+        super().__init__("\n".join(f"- {problem}" for problem in problems))
+        self.problems = problems
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigFile:
+    """The configuration and the names of the variables that hold its passwords."""
+
+    config: BridgeConfig
+    secrets: frozenset[str]
+
+
+def parse_config(source: str, environ: Mapping[str, str]) -> ConfigFile:
+    """Read the file's text.
+
+    Args:
+        source: YAML.
+        environ: Where the passwords are.
+
+    Raises:
+        ConfigError: With every problem that was found.
+    """
+    try:
+        data = yaml.safe_load(source)
+    except yaml.YAMLError as error:
+        raise ConfigError([f"the file is not YAML: {' '.join(str(error).split())}"]) from error
+    reader = _Reader(environ)
+    config = reader.read(data)
+    if reader.problems.sentences:
+        raise ConfigError(reader.problems.sentences)
+    assert config is not None
+    return ConfigFile(config, frozenset(reader.secrets))
+
+
+def octets(limit: int) -> reading.Parse:
+    """A text of at most `limit` octets (SMPP 3.4 §4.1)."""
+
+    def parse(value: Any) -> str:
+        result = reading.text(value)
+        if len(result.encode()) > limit:
+            raise ValueError(f"must be at most {limit} octets.")
+        return result
+
+    return parse
+
+
+def yes_or_no(value: Any) -> bool:
+    """A truth value."""
+    if value is not True and value is not False:
+        raise ValueError("must be true or false.")
+    return bool(value)
+
+
+def subset_of(*options: str) -> reading.Parse:
+    """A list of some of the given words."""
+
+    def parse(value: Any) -> tuple[str, ...]:
+        if not isinstance(value, list) or not set(map(str, value)) <= set(options):
+            raise ValueError(f"must be a list of some of {', '.join(options)}.")
+        return tuple(dict.fromkeys(map(str, value)))
+
+    return parse
+
+
+def status(*names: str) -> reading.Parse:
+    """A command_status by name."""
+    word = reading.one_of(*names)
+    return lambda value: CommandStatus[word(value)]
+
+
+def pattern(value: Any) -> re.Pattern[str]:
+    """A regular expression."""
+    try:
+        return re.compile(reading.text(value))
+    except re.error as error:
+        raise ValueError(f"must be a regular expression: {error}.") from error
+
+
+def networks(value: Any) -> tuple[IPv4Network | IPv6Network, ...]:
+    """A list of addresses or networks."""
+    try:
+        return tuple(ip_network(item) for item in reading.texts(value))
+    except ValueError as error:
+        raise ValueError(f"must be a list of addresses or networks: {error}.") from error
+
+
+def country(value: Any) -> str:
+    """A country by its two letters."""
+    if not isinstance(value, str) or not re.fullmatch("[A-Z]{2}", value):
+        raise ValueError("must be a country in two letters, e.g. CN.")
+    return value
+
+
+_TLS: Final = {
+    "ca": Key(reading.text, None),
+    "cert": Key(reading.text, None),
+    "key": Key(reading.text, None),
+    "server_name": Key(reading.text, None),
+}
+_RECEIPTS: Final = {
+    "receipts_without_esm_class": Key(yes_or_no, default=True),
+    "accepted_is_final": Key(yes_or_no, None),
+    "unknown_is_final": Key(yes_or_no, None),
+}
+_CREDENTIALS: Final = {
+    "system_id": Key(octets(15)),
+    "password_env": Key(reading.text),
+}
+_CONNECTION: Final = {
+    "host": Key(reading.text),
+    "port": Key(reading.whole(1, 65535), 2775),
+    **_CREDENTIALS,
+    "system_type": Key(octets(12), ""),
+    "bind": Key(reading.one_of(*_BIND_MODES, "transmitter+receiver"), "transceiver"),
+    "binds": Key(reading.whole(1, 32), 1),
+    "window": Key(reading.whole(1, 10_000), 64),
+    "rate_per_s": Key(reading.number(0.01, 1e6), None),
+    "response_timeout_s": Key(reading.number(1, 3600), 60.0),
+    "enquire_link_s": Key(reading.number(1, 3600), 30.0),
+    "tls": Key(reading.anything, None),
+    "resend": Key(subset_of(*_PURPOSES), tuple(sorted(RESENT))),
+    "failed_publish_status": Key(
+        status("RX_T_APPN", "RSYSERR", "RMSGQFUL", "RTHROTTLED"), CommandStatus.RX_T_APPN
+    ),
+    "when_full": Key(reading.one_of("pause", "refuse"), "pause"),
+    "max_unacknowledged": Key(reading.whole(1, 1_000_000), MAX_UNACKNOWLEDGED),
+    "max_unacknowledged_bytes": Key(reading.whole(1, 2**32), MAX_UNACKNOWLEDGED_BYTES),
+    "default_region": Key(country, ""),
+    **_RECEIPTS,
+}
+_ACCOUNT: Final = {
+    "password_env": Key(reading.text),
+    "connection": Key(reading.text),
+    "binds": Key(subset_of(*_BIND_MODES), _BIND_MODES),
+    "max_binds": Key(reading.whole(1, 1000), 4),
+    "rate_per_s": Key(reading.number(0.01, 1e6), None),
+    "window": Key(reading.whole(1, 10_000), 100),
+    "allow": Key(networks, ()),
+    "senders": Key(reading.texts, ()),
+    "when_unbound": Key(reading.one_of("refuse", "queue", "drop"), "refuse"),
+}
+_CONTENT_TAG: Final = {
+    "tag": Key(reading.text),
+    "text": Key(pattern, None),
+    "source_addr": Key(pattern, None),
+}
+_LISTEN: Final = {
+    "host": Key(reading.text, "0.0.0.0"),  # noqa: S104 - see ProxyConfig.host
+    "port": Key(reading.whole(0, 65535), 2776),
+    "tls": Key(reading.anything, None),
+    "system_id": Key(octets(15), "smslab"),
+    "max_connections": Key(reading.whole(1, 100_000), 1000),
+    "response_timeout_s": Key(reading.number(1, 3600), 60.0),
+    "enquire_link_s": Key(reading.number(1, 3600), 60.0),
+    "kafka_away_status": Key(status("RTHROTTLED", "RMSGQFUL", "RSYSERR"), CommandStatus.RTHROTTLED),
+    "kafka_patience_s": Key(reading.number(0.1, 3600), 5.0),
+}
+_FILE: Final = {
+    "mode": Key(reading.one_of("gateway", "proxy"), "gateway"),
+    "connections": Key(reading.anything),
+    "listen": Key(reading.anything, None),
+    "accounts": Key(reading.anything, None),
+    "content_tags": Key(reading.anything, None),
+}
+_PROXY_ONLY: Final = ("listen", "accounts", "content_tags")
+
+
+class _Reader:
+    """One pass over the file."""
+
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        self._environ = environ
+        self.problems = Problems()
+        self.secrets: set[str] = set()
+
+    def read(self, data: Any) -> BridgeConfig | None:
+        """The whole file; `None` when there are problems."""
+        found = read_keys(data, "", _FILE, self.problems)
+        connections = self._named(found.get("connections"), "connections", self._connection)
+        is_proxy = found.get("mode") == "proxy"
+        if not is_proxy:
+            for name in (name for name in _PROXY_ONLY if found.get(name) is not None):
+                self.problems.add(name, "is for mode: proxy; add that, or take this out.")
+            proxy = None
+        else:
+            proxy = self._proxy(found, connections)
+        if self.problems.sentences:
+            return None
+        return BridgeConfig(connections=tuple(connections.values()), proxy=proxy)
+
+    def _named(self, value: Any, path: str, read: Callable[[str, Any], T | None]) -> dict[str, T]:
+        if not isinstance(value, Mapping) or not value:
+            self.problems.add(path, "must be a mapping of names, with at least one.")
+            return {}
+        found: dict[str, T] = {}
+        for name, each in value.items():
+            one = read(str(name), each)
+            if one is not None:
+                found[str(name)] = one
+        return found
+
+    def _connection(self, name: str, value: Any) -> ConnectionConfig | None:
+        path = f"connections.{name}"
+        if not _NAME.fullmatch(name):
+            self.problems.add(path, "must be 1-64 of a-z, 0-9, dot, dash, underscore.")
+        found = self._section(value, path, _CONNECTION)
+        if found is None:
+            return None
+        rules = ReceiptRules(
+            detects_unmarked=found.pop("receipts_without_esm_class"),
+            is_accepted_final=found.pop("accepted_is_final"),
+            is_unknown_final=found.pop("unknown_is_final"),
+        )
+        variable = found.pop("password_env")
+        return ConnectionConfig(
+            name=name,
+            **(found | {"resend": frozenset(found["resend"])}),
+            receipts=rules,
+            system_id_setting=f"{path}.system_id",
+            password_setting=f"{variable} ({path}.password_env)",
+        )
+
+    def _account(self, name: str, value: Any) -> Account | None:
+        path = f"accounts.{name}"
+        if len(name.encode()) > 15:
+            self.problems.add(path, "is a system_id, must be at most 15 octets.")
+        found = self._section(value, path, _ACCOUNT)
+        if found is None:
+            return None
+        del found["password_env"]
+        return Account(system_id=name, **found)
+
+    def _section(self, value: Any, path: str, keys: Mapping[str, Key]) -> dict[str, Any] | None:
+        """A connection or an account: its keys, with password and TLS; `None` at a problem."""
+        before = len(self.problems.sentences)
+        found = read_keys(value, path, keys, self.problems)
+        if "password_env" in found:
+            found["password"] = self._password(found["password_env"], f"{path}.password_env")
+        if found.get("tls") is not None:
+            found["tls"] = self._tls(found["tls"], f"{path}.tls")
+        return found if len(self.problems.sentences) == before else None
+
+    def _password(self, variable: str, path: str) -> str:
+        self.secrets.add(variable)
+        password = self._environ.get(variable, "")
+        if not password:
+            self.problems.add(path, f"the environment variable {variable} is not set; set it.")
+        elif len(password.encode()) > 8:
+            self.problems.add(path, f"the password in {variable} must be at most 8 octets.")
+        return password
+
+    def _tls(self, value: Any, path: str) -> Tls:
+        found = read_keys({} if value is True else value, path, _TLS, self.problems)
+        if (found.get("cert") is None) != (found.get("key") is None):
+            self.problems.add(path, "needs cert and key together; add the other one.")
+        return Tls(**found)
+
+    def _proxy(
+        self, found: Mapping[str, Any], connections: Mapping[str, ConnectionConfig]
+    ) -> ProxyConfig | None:
+        listen = read_keys(found.get("listen") or {}, "listen", _LISTEN, self.problems)
+        if listen.get("tls") is not None:
+            listen["tls"] = self._tls(listen["tls"], "listen.tls")
+            if listen["tls"].cert is None:
+                self.problems.add("listen.tls", "a listener needs cert and key; add them.")
+        accounts = self._named(found.get("accounts"), "accounts", self._account)
+        for name, account in accounts.items():
+            if connections and account.connection not in connections:
+                known = ", ".join(connections)
+                sentence = f"{account.connection!r} is not among connections; known: {known}."
+                self.problems.add(f"accounts.{name}.connection", sentence)
+        tags = self._content_tags(found.get("content_tags"))
+        if self.problems.sentences:
+            return None
+        return ProxyConfig(accounts=tuple(accounts.values()), content_tags=tags, **listen)
+
+    def _content_tags(self, value: Any) -> tuple[ContentTag, ...]:
+        if not isinstance(value or [], list):
+            self.problems.add("content_tags", "must be a list of rules.")
+            return ()
+        tags = []
+        for number, rule in enumerate(value or []):
+            path = f"content_tags.{number}"
+            found = read_keys(rule, path, _CONTENT_TAG, self.problems)
+            if found and found.get("text") is None and found.get("source_addr") is None:
+                self.problems.add(path, "needs text or source_addr to match; add one.")
+            elif "tag" in found:
+                tags.append(ContentTag(**found))
+        return tuple(tags)

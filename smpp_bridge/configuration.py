@@ -1,0 +1,131 @@
+"""What a bridge connects to, as values: connections, and in proxy mode accounts. Pure.
+
+Made from the environment (`settings`, one connection) or from a file (`config_file`, many).
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from ipaddress import IPv4Network, IPv6Network
+from typing import Final, Literal
+
+from schemas.events import Purpose
+from smpp_bridge.protocol.constants import CommandStatus
+from smpp_bridge.protocol.receipts import ReceiptRules
+
+BindMode = Literal["transceiver", "transmitter+receiver", "transmitter", "receiver"]
+Mode = Literal["gateway", "proxy"]
+WhenFull = Literal["pause", "refuse"]
+Unbound = Literal["refuse", "queue", "drop"]
+
+RESENT: Final[frozenset[Purpose]] = frozenset({"transactional", "otp"})
+"""Better twice than never; everything else is reported as unknown and left alone."""
+MAX_UNACKNOWLEDGED: Final = 4000
+"""deliver_sm that wait for Kafka, per link; about 0.8 KB each. Above, the link is not read."""
+MAX_UNACKNOWLEDGED_BYTES: Final = 8 * 2**20
+"""The same in octets: 120 PDUs of 64 KiB."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tls:
+    """TLS to an SMSC, or of our listener. Paths of PEM files; `ca` None is the system's store."""
+
+    ca: str | None = None
+    cert: str | None = None
+    key: str | None = None
+    server_name: str | None = None
+    """Name to ask for and to check (SNI); the host when None."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConnectionConfig:
+    """One account at one operator; `name` is its name in every event."""
+
+    name: str
+    host: str = "127.0.0.1"
+    port: int = 2775
+    system_id: str
+    password: str = field(repr=False)
+    system_type: str = ""
+    bind: BindMode = "transceiver"
+    binds: int = 1
+    window: int = 64
+    rate_per_s: float | None = None
+    response_timeout_s: float = 60.0
+    enquire_link_s: float = 30.0
+    tls: Tls | None = None
+    receipts: ReceiptRules = field(default_factory=ReceiptRules)
+    default_region: str = ""
+    """Country of numbers that come in national form."""
+    resend: frozenset[Purpose] = RESENT
+    failed_publish_status: CommandStatus = CommandStatus.RX_T_APPN
+    """Answer to a deliver_sm that Kafka has not taken; never ROK."""
+    when_full: WhenFull = "pause"
+    max_unacknowledged: int = MAX_UNACKNOWLEDGED
+    max_unacknowledged_bytes: int = MAX_UNACKNOWLEDGED_BYTES
+    system_id_setting: str = "SMS_BRIDGE_SYSTEM_ID"
+    password_setting: str = "SMS_BRIDGE_PASSWORD"  # noqa: S105 - the name of a setting
+    """Where the credentials come from, for the sentence when they are refused."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Account:
+    """One ESME that may bind to the proxy."""
+
+    system_id: str
+    password: str = field(repr=False)
+    connection: str
+    """Where its messages go."""
+    binds: tuple[BindMode, ...] = ("transceiver", "transmitter", "receiver")
+    max_binds: int = 4
+    rate_per_s: float | None = None
+    window: int = 100
+    """Unanswered submit_sm of one session; one more is answered with RMSGQFUL."""
+    allow: tuple[IPv4Network | IPv6Network, ...] = ()
+    """Addresses it may come from; empty: any."""
+    senders: tuple[str, ...] = ()
+    """source_addr patterns (`1069*`) whose replies and receipts belong to this account."""
+    when_unbound: Unbound = "refuse"
+    """What happens to a deliver_sm while no receiving session of the account is there."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ContentTag:
+    """Names a submit_sm whose text and source_addr match; the text itself never leaves."""
+
+    tag: str
+    text: re.Pattern[str] | None = None
+    source_addr: re.Pattern[str] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProxyConfig:
+    """The listener and its accounts."""
+
+    host: str = "0.0.0.0"  # noqa: S104 - ESMEs are other machines; `allow` narrows it per account
+    port: int = 2776
+    tls: Tls | None = None
+    system_id: str = "smslab"
+    accounts: tuple[Account, ...]
+    content_tags: tuple[ContentTag, ...] = ()
+    kafka_away_status: CommandStatus = CommandStatus.RTHROTTLED
+    """Answer to a submit_sm while Kafka does not confirm."""
+    kafka_patience_s: float = 5.0
+    """Age of the oldest unconfirmed record from which on Kafka counts as away."""
+    max_connections: int = 1000
+    response_timeout_s: float = 60.0
+    enquire_link_s: float = 60.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BridgeConfig:
+    """Everything a bridge process does. `proxy` exactly in proxy mode."""
+
+    connections: tuple[ConnectionConfig, ...]
+    proxy: ProxyConfig | None = None
+
+    @property
+    def mode(self) -> Mode:
+        """What the process is for."""
+        return "gateway" if self.proxy is None else "proxy"

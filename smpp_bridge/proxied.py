@@ -1,0 +1,182 @@
+"""What the proxy knows of passing messages: their names, tags and owners. Pure, bounded."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Hashable, Iterable, Iterator
+from fnmatch import fnmatchcase
+from typing import Final, Generic, NamedTuple, TypeVar
+
+from schemas.events import MessageSubmitted
+from schemas.subject import Tokenizer
+from smpp_bridge.configuration import Account, ContentTag
+from smpp_bridge.mapping import msisdn_of
+from smpp_bridge.protocol.long_messages import place_of
+from smpp_bridge.protocol.pdu import DataSm, DeliverSm, SubmitSm
+from smpp_bridge.protocol.receipts import ReceiptRules, candidates_of, parse_receipt
+from smpp_bridge.protocol.text import Encoding, body_of, data_of, encoding_of_coding
+
+MAX_OWNED: Final = 200_000
+"""Ids and addresses that are remembered, about 150 B each: 30 MB, an hour at 50 messages/s."""
+MAX_LONG: Final = 10_000
+"""Long messages whose parts are still coming."""
+LONG_MS: Final = 300_000
+"""So long parts of one reference are parts of one message, a part sent again included."""
+_OCTETS: Final[dict[Encoding, tuple[int, int]]] = {"gsm7": (160, 153), "ucs2": (140, 134)}
+"""Of one segment alone and of one among several, as they stand in SMPP (GSM-7 unpacked)."""
+K = TypeVar("K", bound=Hashable)
+V = TypeVar("V")
+
+
+class Recent(Generic[K, V]):
+    """The newest `size` entries."""
+
+    __slots__ = ("_entries", "_size")
+
+    def __init__(self, size: int) -> None:
+        self._entries: OrderedDict[K, V] = OrderedDict()
+        self._size = size
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def get(self, key: K) -> V | None:
+        """What is known of a key."""
+        return self._entries.get(key)
+
+    def put(self, key: K, value: V) -> None:
+        """Remember; the oldest is forgotten when there are too many."""
+        self._entries.pop(key, None)
+        self._entries[key] = value
+        if len(self._entries) > self._size:
+            self._entries.popitem(last=False)
+
+
+class Tagger:
+    """Names what a text is about by configured rules; the first that matches."""
+
+    def __init__(self, rules: Iterable[ContentTag]) -> None:
+        self._rules = tuple(rules)
+
+    def tag_of(self, request: SubmitSm | DataSm) -> str | None:
+        """The tag of a message, or `None`; the text is decoded only where a rule asks for it."""
+        needs_text = any(rule.text is not None for rule in self._rules)
+        text = body_of(request) if needs_text else ""
+        return self.tag(text, request.source_addr.decode("latin-1"))
+
+    def tag(self, text: str, source_addr: str) -> str | None:
+        """The tag of a text from a sender, or `None`."""
+        for rule in self._rules:
+            if rule.text is not None and not rule.text.search(text):
+                continue
+            if rule.source_addr is not None and not rule.source_addr.search(source_addr):
+                continue
+            return rule.tag
+        return None
+
+
+class _Long(NamedTuple):
+    message_id: str
+    content_tag: str | None
+    until_ms: int
+
+
+class Clerk:
+    """Writes down passing submit_sm as events without number and text."""
+
+    def __init__(
+        self, *, connection: str, tokenizer: Tokenizer, tagger: Tagger, region: str, instance: str
+    ) -> None:
+        self._connection = connection
+        self._tokenizer = tokenizer
+        self._tagger = tagger
+        self._region = region
+        self._instance = instance
+        self._count = 0
+        self._long: Recent[tuple[object, ...], _Long] = Recent(MAX_LONG)
+
+    def write_down(self, request: SubmitSm | DataSm, account: str, now_ms: int) -> MessageSubmitted:
+        """The event of a request before it is answered, hence `unknown`.
+
+        Parts of one long message share a message_id, and the tag of the part that has one.
+
+        Raises:
+            UnreadableAddress: If its destination is no phone number.
+        """
+        subject = self._tokenizer.token(msisdn_of(request.destination_addr, self._region))
+        self._count += 1
+        name = f"{self._instance}-{self._count}"
+        source_addr = request.source_addr.decode("latin-1")
+        tag = self._tagger.tag_of(request)
+        place = place_of(request)
+        message_id = name
+        if place is not None:
+            key = (account, source_addr, subject, place.kind, place.reference, place.total)
+            known = self._long.get(key)
+            if known is None or known.until_ms < now_ms:
+                known = _Long(name, None, now_ms + LONG_MS)
+            message_id, tag = known.message_id, known.content_tag or tag
+            self._long.put(key, known._replace(content_tag=tag))
+        encoding: Encoding = "ucs2" if encoding_of_coding(request.data_coding) == "ucs2" else "gsm7"
+        return MessageSubmitted(
+            event_id=name,
+            occurred_at_ms=now_ms,
+            subject=subject,
+            message_id=message_id,
+            connection=self._connection,
+            source_addr=source_addr,
+            outcome="unknown",
+            part=place.number if place else 1,
+            parts=place.total if place else 1,
+            segments=1 if place else _segments_of(data_of(request)[1], encoding),
+            encoding=encoding,
+            account=account,
+            content_tag=tag,
+        )
+
+
+def _segments_of(body: bytes, encoding: Encoding) -> int:
+    """Of a message that the SMSC will split itself (message_payload); by octets: it may be long."""
+    single, each = _OCTETS[encoding]
+    return 1 if len(body) <= single else -(-len(body) // each)
+
+
+class Owners:
+    """Which account a deliver_sm belongs to."""
+
+    def __init__(self, accounts: Iterable[Account], rules: ReceiptRules) -> None:
+        self._patterns = [
+            (pattern, account.system_id) for account in accounts for pattern in account.senders
+        ]
+        self._rules = rules
+        self._recent: Recent[tuple[str, bytes | str, bytes], str] = Recent(MAX_OWNED)
+
+    def sent(self, request: SubmitSm | DataSm, account: str) -> None:
+        """A message passed: replies of this person to this sender are the account's."""
+        self._recent.put(("person", request.destination_addr, request.source_addr), account)
+        self._recent.put(("sender", request.source_addr, b""), account)
+
+    def named(self, smsc_message_id: bytes, account: str) -> None:
+        """The SMSC gave it an id."""
+        if smsc_message_id:
+            name = smsc_message_id.decode("latin-1")
+            for spelling in {name, name.casefold().lstrip("0")}:  # receipts try the rest
+                self._recent.put(("id", spelling, b""), account)
+
+    def owner_of(self, request: DeliverSm | DataSm) -> str | None:
+        """By the id of a receipt, then person and sender, then sender, then configured senders."""
+        for key in self._keys(request):
+            found = self._recent.get(key)
+            if found is not None:
+                return found
+        sender = request.destination_addr.decode("latin-1")
+        return next((name for p, name in self._patterns if fnmatchcase(sender, p)), None)
+
+    def _keys(self, request: DeliverSm | DataSm) -> Iterator[tuple[str, bytes | str, bytes]]:
+        receipt = parse_receipt(request, self._rules)
+        if receipt is not None and receipt.message_id:
+            yield "id", receipt.message_id, b""
+            for spelling in candidates_of(receipt.message_id, receipt.other_id):
+                yield "id", spelling, b""
+        yield "person", request.source_addr, request.destination_addr
+        yield "sender", request.destination_addr, b""

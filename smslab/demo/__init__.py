@@ -1,0 +1,1 @@
+"""`smslab demo`: the whole system on this machine, with a campaign whose truth is known."""

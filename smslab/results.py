@@ -1,0 +1,54 @@
+"""Arms and ledger at the terminal."""
+
+from __future__ import annotations
+
+import math
+from typing import Final
+
+from rich.table import Table
+
+from dashboards.facts import Decision
+from dashboards.format import count, money
+from pipeline.rows import VariantResult
+from smslab.reconcile import Reconciliation
+from smslab.screen import console, step, warn
+
+_COUNTS: Final = ("assigned", "accepted", "delivered", "clicked", "converted", "opted_out")
+
+
+def show_arms(decision: Decision) -> None:
+    """What each arm did: the mature people, or everybody while nobody is mature."""
+    table = Table(box=None, padding=(0, 2, 0, 0))
+    table.add_column("arm", no_wrap=True)
+    for name in _COUNTS:
+        table.add_column(name.replace("_", " "), justify="right", no_wrap=True)
+    table.add_column(f"{decision.campaign.currency}/person", justify="right", no_wrap=True)
+    table.add_column("likely")
+    for row in decision.shown:
+        counts = (count(getattr(row.counters, name)) for name in _COUNTS)
+        table.add_row(row.variant_id, *counts, *_profit(row, decision.campaign.currency))
+    console.print()
+    console.print(table)
+    console.print()
+
+
+def show_reconciliation(found: Reconciliation) -> None:
+    """Whether the counts agree with the ledger, and what does not."""
+    unknown = found.unknown["total"]
+    tell = step if found.agrees else warn
+    tell(
+        f"against the ledger: {found.lost} lost, {found.counted_twice} counted twice, "
+        f"{unknown} unknown"
+    )
+    if unknown:
+        arms = ", ".join(f"{arm}: {n}" for arm, n in found.unknown.items() if n and arm != "total")
+        step(f"unknown (their answer was cut off, they were not sent again): {arms}")
+    for each in found.differences:
+        warn(f"  {each.variant_id} {each.key}: ledger {each.ledger}, counted {each.counted}")
+
+
+def _profit(row: VariantResult, currency: str) -> tuple[str, str]:
+    """Profit per recipient, and its likely range."""
+    low, high = row.profit_per_recipient_lower, row.profit_per_recipient_upper
+    likely = "" if math.isnan(low) else f"{money(low, currency)} to {money(high, currency)}"
+    return money(row.profit_per_recipient_minor, currency), likely

@@ -1,0 +1,49 @@
+"""What a person at the terminal sees. Everything goes to stderr; stdout is for `--json`."""
+
+from __future__ import annotations
+
+import sys
+from typing import Final
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from runtime.process import CannotRun
+
+console: Final = Console(stderr=True, highlight=False, width=None if sys.stderr.isatty() else 100)
+
+
+def step(text: str) -> None:
+    """One line about what is being done."""
+    console.print(text, soft_wrap=True, markup=False)
+
+
+def warn(text: str) -> None:
+    """Something a person should not miss."""
+    console.print(text, style="bold yellow", soft_wrap=True, markup=False)
+
+
+def progress() -> Progress:
+    """A progress bar with counts and time; plain lines where stderr is no terminal."""
+    return Progress(
+        TextColumn("{task.description:<22}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        console=console,
+        disable=not console.is_terminal,
+    )
+
+
+class Sentence(click.ClickException):
+    """A `CannotRun` as click ends a command: one sentence and its exit code."""
+
+    def __init__(self, error: CannotRun) -> None:
+        super().__init__(str(error))
+        self.exit_code = int(error.code)
+
+    def show(self, file: object = None) -> None:
+        """The same form as the processes' own errors."""
+        del file
+        print(f"error: {self.message}", file=sys.stderr)  # noqa: T201 - this is the terminal

@@ -1,0 +1,114 @@
+"""Gateway mode with a configuration file: several connections in one process."""
+
+from __future__ import annotations
+
+import uuid
+from pathlib import Path
+
+import pytest
+
+from runtime.kafka import KafkaPublisher
+from schemas.topics import MESSAGE_SUBMITTED
+from tests.support.bridge import connection_config, file_environment, of_connection, requested
+from tests.support.processes import process, sentence_of
+from tests.support.smsc import Smsc, run_smsc
+from tests.support.topics import TopicReader, wait_until
+
+pytestmark = pytest.mark.kafka
+
+
+@pytest.fixture
+def names() -> tuple[str, str]:
+    """Two connections of this test alone."""
+    run = uuid.uuid4().hex[:8]
+    return f"a-{run}", f"b-{run}"
+
+
+async def test_each_request_goes_to_its_connection_and_a_dead_one_holds_up_nobody(
+    kafka: str, names: tuple[str, str], tmp_path: Path
+) -> None:
+    """One SMSC refuses the password; the other connection of the process works on."""
+    alive, dead = names
+    async with run_smsc(Smsc()) as smsc, run_smsc(Smsc(password=b"other")) as refusing:
+        config = {
+            "connections": {
+                alive: connection_config(smsc.port),
+                dead: connection_config(refusing.port),
+            }
+        }
+        async with (
+            process("smpp_bridge", file_environment(kafka, tmp_path, config)) as bridge,
+            KafkaPublisher(kafka) as publisher,
+            TopicReader(kafka, MESSAGE_SUBMITTED.name) as results,
+        ):
+            for number in range(50):
+                await publisher.publish(requested(alive, number))
+                await publisher.publish(requested(dead, number))
+            await wait_until(lambda: len(of_connection(results, alive)) == 50)
+            assert bridge.returncode is None
+            assert of_connection(results, dead) == []
+    assert len(smsc.submitted) == 50
+    assert refusing.submitted == []
+
+
+async def test_two_connections_send_at_the_same_time(
+    kafka: str, names: tuple[str, str], tmp_path: Path
+) -> None:
+    """Each message is on the link of its own connection, and on no other."""
+    async with run_smsc(Smsc()) as first, run_smsc(Smsc()) as second:
+        ports = (first.port, second.port)
+        config = {
+            "connections": {
+                name: connection_config(port, bind="transmitter+receiver", binds=2)
+                for name, port in zip(names, ports, strict=True)
+            }
+        }
+        async with (
+            process("smpp_bridge", file_environment(kafka, tmp_path, config)),
+            KafkaPublisher(kafka) as publisher,
+            TopicReader(kafka, MESSAGE_SUBMITTED.name) as results,
+        ):
+            for number in range(40):
+                await publisher.publish(
+                    requested(names[number % 2], number, source_addr=str(number % 2))
+                )
+            await wait_until(lambda: all(len(of_connection(results, name)) == 20 for name in names))
+    assert {request.source_addr for request in first.submitted} == {b"0"}
+    assert {request.source_addr for request in second.submitted} == {b"1"}
+    assert len(first.peers) == len(second.peers) == 4
+
+
+async def test_a_wrong_file_gives_all_its_problems_and_exit_2(tmp_path: Path) -> None:
+    """No traceback, no half-started process."""
+    config = {"connections": {"a": connection_config(0), "b": {"host": "x", "sistem_id": "y"}}}
+    code, said = await sentence_of("smpp_bridge", file_environment("127.0.0.1:1", tmp_path, config))
+    assert code == 2
+    for sentence in (
+        "connections.a.port: 0 must be a whole number from 1 to 65535.",
+        "connections.b.sistem_id: is not a known key; did you mean system_id?",
+        "connections.b.password_env: is missing.",
+    ):
+        assert f"- {sentence}" in said
+    assert "Traceback" not in said
+
+
+async def test_settings_of_one_connection_beside_a_file_are_refused(tmp_path: Path) -> None:
+    """Two places that say different things would be a silent surprise."""
+    config = {"connections": {"a": connection_config(2775)}}
+    settings = file_environment("127.0.0.1:1", tmp_path, config) | {"SMS_BRIDGE_HOST": "x"}
+    code, said = await sentence_of("smpp_bridge", settings)
+    assert (code, "SMS_BRIDGE_HOST is not a setting." in said) == (2, True)
+
+
+async def test_a_second_bridge_on_the_same_journal_is_refused(
+    kafka: str, names: tuple[str, str], tmp_path: Path
+) -> None:
+    """Both would send the same messages."""
+    async with run_smsc(Smsc()) as smsc:
+        config = {"connections": {names[0]: connection_config(smsc.port)}}
+        settings = file_environment(kafka, tmp_path, config)
+        async with process("smpp_bridge", settings):
+            await wait_until(lambda: smsc.is_bound)
+            code, said = await sentence_of("smpp_bridge", settings)
+    assert code == 2
+    assert "another bridge uses this folder" in said

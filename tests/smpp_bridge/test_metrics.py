@@ -1,0 +1,68 @@
+"""What an operator's monitoring sees."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from runtime.kafka import KafkaPublisher
+from schemas.topics import MESSAGE_SUBMITTED
+from smpp_bridge.adapters import metrics
+from smpp_bridge.protocol import pdu
+from smpp_bridge.protocol.constants import ESM_RECEIPT, CommandStatus
+from tests.support.bridge import environment, of_connection, requested
+from tests.support.metrics import samples_at
+from tests.support.processes import process
+from tests.support.smsc import Smsc, run_smsc
+from tests.support.sockets import free_port
+from tests.support.topics import TopicReader, wait_until
+
+
+@pytest.mark.kafka
+async def test_the_metrics_say_what_happened(kafka: str, tmp_path: Path) -> None:
+    """Two accepted, one rejected, one receipt: counted per connection and by label."""
+    rejected = b"8613800000002"
+
+    def answer(request: pdu.SubmitSm) -> tuple[int, bytes]:
+        is_rejected = request.destination_addr == rejected
+        return (CommandStatus.RINVDSTADR, b"") if is_rejected else (CommandStatus.ROK, b"7")
+
+    port = free_port()
+    async with run_smsc(Smsc(answer=answer)) as smsc:
+        settings = environment(kafka, smsc.port, tmp_path, "metered")
+        async with (
+            process("smpp_bridge", settings | {"SMS_BRIDGE_HEALTH_PORT": str(port)}),
+            KafkaPublisher(kafka) as publisher,
+            TopicReader(kafka, MESSAGE_SUBMITTED.name) as results,
+        ):
+            for number in range(1, 4):
+                await publisher.publish(requested("metered", number))
+            await wait_until(lambda: len(of_connection(results, "metered")) == 3)
+            body = b"id:7 stat:DELIVRD err:000"
+            receipt = pdu.DeliverSm(
+                source_addr=b"8613800000001", esm_class=ESM_RECEIPT, short_message=body
+            )
+            smsc.deliver(receipt, "dlr")
+            await wait_until(lambda: len(smsc.acknowledged) == 1)
+            found = await samples_at(port)
+
+    def value(name: str, **labels: str) -> float:
+        return found[
+            f"smslab_bridge_{name}", frozenset((labels | {"connection": "metered"}).items())
+        ]
+
+    assert value("bound") == value("binds") == 1
+    assert value("state", state="BOUND_TRX") == 1
+    assert (value("window_size"), value("window_in_use"), value("in_flight")) == (64, 0, 0)
+    assert value("submits_total") == 3
+    assert value("results_total", outcome="accepted") == 2
+    assert value("results_total", outcome="rejected") == 1
+    assert value("statuses_total", command_status="0x0000000b") == 1
+    assert value("receipts_total", state="DELIVERED") == 1
+    assert value("submit_latency_seconds_count") == value("publish_latency_seconds_count") == 3
+    assert value("ack_latency_seconds_count") == 1
+    documented = set(re.findall(r"`(smslab_bridge_\w+)`", str(metrics.__doc__)))
+    families = {re.sub("_(bucket|sum|count|created)$", "", name) for name, _ in found}
+    assert {name for name in families if name.startswith("smslab_bridge_")} == documented

@@ -1,0 +1,110 @@
+"""Names, tags and owners of passing messages, without sockets."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from smpp_bridge.configuration import Account, ContentTag
+from smpp_bridge.protocol.constants import Tag
+from smpp_bridge.protocol.pdu import DeliverSm, SubmitSm
+from smpp_bridge.protocol.receipts import ReceiptRules
+from smpp_bridge.proxied import LONG_MS, Clerk, Owners, Recent, Tagger
+from tests.support.bridge import TOKENIZER
+
+
+@given(st.lists(st.integers(0, 20)), st.integers(1, 5))
+def test_the_newest_entries_are_kept_and_no_more(keys: list[int], size: int) -> None:
+    """Bounded memory: exactly the last `size` distinct keys are known."""
+    recent: Recent[int, int] = Recent(size)
+    for key in keys:
+        recent.put(key, key)
+    newest = list(dict.fromkeys(reversed(keys)))[:size]
+    assert [key for key in range(21) if recent.get(key) is not None] == sorted(newest)
+    assert len(recent) == len(newest)
+
+
+def test_the_first_rule_that_matches_names_the_text() -> None:
+    """Text and sender both have to match where both are given."""
+    tagger = Tagger(
+        [
+            ContentTag(tag="both", text=re.compile("sale"), source_addr=re.compile("^1")),
+            ContentTag(tag="text", text=re.compile("sale")),
+            ContentTag(tag="sender", source_addr=re.compile("^2")),
+        ]
+    )
+    found = [tagger.tag(*each) for each in (("sale", "1"), ("sale", "2"), ("x", "2"), ("x", "3"))]
+    assert found == ["both", "text", "sender", None]
+
+
+def clerk() -> Clerk:
+    """One that counts names up from c-1."""
+    return Clerk(connection="c", tokenizer=TOKENIZER, tagger=Tagger(()), region="", instance="c")
+
+
+def part(number: int, reference: int = 7) -> SubmitSm:
+    """A part of a message in two parts."""
+    header = bytes((5, 0, 3, reference, 2, number))
+    return SubmitSm(destination_addr=b"8613800000001", esm_class=0x40, short_message=header + b"x")
+
+
+def test_a_reference_that_comes_again_later_is_another_message() -> None:
+    """References have 8 bits: after five minutes the same one means a new message."""
+    writer = clerk()
+    times = ((1, 0), (2, 1), (1, LONG_MS + 1), (2, LONG_MS + 2))
+    names = [writer.write_down(part(number), "a", at).message_id for number, at in times]
+    other = writer.write_down(part(1), "b", 0).message_id
+    assert names == ["c-1", "c-1", "c-3", "c-3"]
+    assert other == "c-5"
+
+
+@pytest.mark.parametrize(
+    ("request_", "segments", "encoding"),
+    [
+        (SubmitSm(short_message=b"x" * 160), 1, "gsm7"),
+        (SubmitSm(tlvs=((Tag.MESSAGE_PAYLOAD, b"x" * 400),)), 3, "gsm7"),
+        (SubmitSm(data_coding=8, tlvs=((Tag.MESSAGE_PAYLOAD, b"\x4f\x18" * 71),)), 2, "ucs2"),
+    ],
+)
+def test_segments_are_counted_as_the_operator_will_bill_them(
+    request_: SubmitSm, segments: int, encoding: str
+) -> None:
+    """One PDU with a message_payload may be several segments."""
+    fields = {name: getattr(request_, name) for name in request_.__struct_fields__}
+    event = clerk().write_down(SubmitSm(**fields | {"destination_addr": b"8613800000001"}), "a", 0)
+    assert (event.segments, event.encoding) == (segments, encoding)
+
+
+@pytest.mark.parametrize(
+    ("submitted", "received"),
+    [
+        (b"281605133", b"281605133"),
+        (b"10C8F40D", b"281605133"),
+        (b"281605133", b"10C8F40D"),
+        (b"0012ab", b"12AB"),
+        (b"77", b"77@smsc1"),
+    ],
+)
+def test_an_id_is_recognised_in_every_spelling(submitted: bytes, received: bytes) -> None:
+    """Hexadecimal, decimal, zeros, case, suffix: the receipt finds its account."""
+    owners = Owners([], ReceiptRules())
+    owners.named(submitted, "a")
+    body = b"id:%b stat:DELIVRD err:000" % received
+    assert owners.owner_of(DeliverSm(esm_class=4, short_message=body)) == "a"
+
+
+def test_without_an_id_the_addresses_decide_and_at_last_the_configuration() -> None:
+    """Person and sender, then sender, then a configured pattern (after a restart), then nobody."""
+    account = Account(system_id="configured", password="", connection="c", senders=("1069*",))
+    owners = Owners([account], ReceiptRules())
+    reply = DeliverSm(source_addr=b"86138", destination_addr=b"10690001")
+    assert owners.owner_of(reply) == "configured"
+    owners.sent(SubmitSm(source_addr=b"10690001", destination_addr=b"86138"), "person")
+    owners.sent(SubmitSm(source_addr=b"10690001", destination_addr=b"86139"), "sender")
+    assert owners.owner_of(reply) == "person"
+    stranger = DeliverSm(source_addr=b"86137", destination_addr=b"10690001")
+    assert owners.owner_of(stranger) == "sender"
+    assert owners.owner_of(DeliverSm(destination_addr=b"95555")) is None
