@@ -30,7 +30,7 @@ def now_ms() -> int:
 
 
 class ResultsPublisher:
-    """Draws and publishes snapshots; also knows the lag, which it asks for each time."""
+    """Draws and publishes snapshots; also knows the lag, for which it asks Kafka each time."""
 
     def __init__(
         self,
@@ -55,7 +55,19 @@ class ResultsPublisher:
         self._sequence: int | None = None
         self._next_maturity_ms: int | None = None
         self._goal = goal_of(state)
-        self.lag: int | None = None
+        self._known_ends: Offsets | None = None
+
+    @property
+    def lag(self) -> int | None:
+        """Records that Kafka had when it was last asked and that are not stored by now.
+
+        Counted anew at every look: a snapshot may be an hour away, and what has been stored
+        since the last one must not look like waiting. `None` without an answer.
+        """
+        if self._known_ends is None:
+            return None
+        lags = lags_of(self._stored, self._known_ends)
+        return sum(lag.end_offset - lag.next_offset for lag in lags)
 
     async def run(self, interval_ms: int, stop: asyncio.Event) -> None:
         """Look again every `interval_ms` until `stop` is set, and once more then.
@@ -76,10 +88,9 @@ class ResultsPublisher:
             duckdb.Error: If a file cannot be written.
         """
         asked_ms = now_ms()
-        ends = await self._ends()
-        lags = lags_of(self._stored, ends or {})
+        self._known_ends = await self._ends()
+        lags = lags_of(self._stored, self._known_ends or {})
         self._gauges.lags = lags
-        self.lag = None if ends is None else sum(lag.end_offset - lag.next_offset for lag in lags)
         async with self._database:
             if not await self._is_goal_reached():
                 return False

@@ -101,6 +101,17 @@ async def test_cohorts_mature_in_silence(stage: Stage) -> None:
     assert not await stage.publisher.publish_if_changed()
 
 
+async def test_what_is_stored_since_the_last_snapshot_does_not_wait(stage: Stage) -> None:
+    """The lag falls with every flush, not only when Kafka is asked again for the next snapshot."""
+    stage.ends = {(TOPIC, 0): len(EVENTS)}
+    await stage.publisher.publish_if_changed()
+    assert stage.publisher.lag == len(EVENTS)
+    stage.commit(EVENTS[:10])
+    assert stage.publisher.lag == len(EVENTS) - 10
+    stage.commit(EVENTS[10:])
+    assert stage.publisher.lag == 0
+
+
 @pytest.mark.parametrize("ends", [None, {(TOPIC, 0): 10**6}])
 async def test_time_does_not_pass_while_records_wait(
     stage: Stage, ends: Mapping[tuple[str, int], int] | None
