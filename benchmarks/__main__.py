@@ -12,6 +12,7 @@ from rich.console import Console
 
 from benchmarks import report
 from benchmarks.bridge import BRIDGE
+from benchmarks.evaluation import EVALUATION
 from benchmarks.figures import Benchmark, Measured, Setup, WrongTotalError, run
 from benchmarks.machine import machine
 from benchmarks.processes import ProcessEndedError
@@ -22,7 +23,7 @@ from smslab.kafka.apache import BrokerError
 from smslab.kafka.jars import DownloadError
 
 BENCHMARKS: Final[dict[str, Benchmark]] = {
-    benchmark.name: benchmark for benchmark in (TRANSPORT, WORKER, BRIDGE)
+    benchmark.name: benchmark for benchmark in (TRANSPORT, WORKER, BRIDGE, EVALUATION)
 }
 _RESULTS: Final = Path(__file__).parent / "results"
 _EXAMPLES: Final = """examples:
