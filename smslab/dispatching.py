@@ -100,6 +100,7 @@ async def carry_out(order: Order, found: Survey, kafka: str, progress: Progress)
         order.campaign,
         now_ms=time.time_ns() // 1_000_000,
         audience_size=found.recipients,
+        dimension_values=found.dimension_values,
     )
     task = progress.add_task("Assigning, requesting", total=found.recipients)
     try:

@@ -74,6 +74,7 @@ def definitions(draw: st.DrawFn) -> list[CampaignDefined]:
                 billed_on=draw(st.sampled_from(("submitted", "accepted", "delivered"))),
             ),
             analyse_by=draw(st.sampled_from(((), ("city",), ("city", "plan")))),
+            dimension_values=draw(st.sampled_from(({}, {"city": ("x",), "plan": ()}))),
         )
         for campaign_id in draw(st.sets(st.sampled_from(CAMPAIGNS), min_size=1))
     ]

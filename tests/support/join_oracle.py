@@ -113,7 +113,7 @@ class Expected:
         at = assignment.occurred_at_ms
         slices = [
             ("", ""),
-            *((name, assignment.attributes.get(name, "")) for name in definition.analyse_by),
+            *((name, own_value(name, assignment, definition)) for name in definition.analyse_by),
         ]
         for dimension, value in slices:
             for column, number in row.items():
@@ -126,6 +126,17 @@ class Expected:
                     value,
                 )
                 self.cohorts[*key, column] += number
+
+
+def own_value(name: str, assignment: RecipientAssigned, definition: CampaignDefined) -> str:
+    """The value under which a person is counted: the own one, or `other` where it is not listed."""
+    value = assignment.attributes.get(name, "")
+    if name in definition.dimension_values and value not in (
+        "",
+        *definition.dimension_values[name],
+    ):
+        return "other"
+    return value
 
 
 def first_assignments(events: Sequence[SubjectEvent]) -> dict[str, RecipientAssigned]:

@@ -135,6 +135,7 @@ def definition_of_version(each: CampaignDefined, version: int) -> CampaignDefine
         goal=each.goal,
         costs=each.costs,
         analyse_by=each.analyse_by,
+        dimension_values=each.dimension_values,
     )
 
 
