@@ -69,12 +69,10 @@ def contributions_of(exposure: Exposure, definition: CampaignDefined) -> tuple[C
     attributes = dict(assignment.attributes)
     dimensions = [name for name in dict.fromkeys(definition.analyse_by) if name]
     listed = definition.dimension_values
-    slices = (
-        ((*cohort, name, _shown(attributes.get(name, ""), listed.get(name))), vector)
-        for name in dimensions
-    )
+    slices = []
+    for name in dimensions:
+        value = attributes.get(name, "")
+        if value and name in listed and value not in listed[name]:
+            value = OTHER
+        slices.append(((*cohort, name, value), vector))
     return (whole, *slices)
-
-
-def _shown(value: str, listed: tuple[str, ...] | None) -> str:
-    return value if not value or listed is None or value in listed else OTHER
