@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
+from types import MappingProxyType
 
 import msgspec
 
@@ -12,7 +14,12 @@ from schemas.events import CampaignDefined, Plan
 
 
 def definition_of(
-    campaign: Campaign, *, now_ms: int, audience_size: int | None, plan_version: int = 1
+    campaign: Campaign,
+    *,
+    now_ms: int,
+    audience_size: int | None,
+    dimension_values: Mapping[str, tuple[str, ...]] = MappingProxyType({}),
+    plan_version: int = 1,
 ) -> CampaignDefined:
     """The definition; `plan_hash` covers everything that decides, so a later change shows."""
     return CampaignDefined(
@@ -34,6 +41,7 @@ def definition_of(
         plan=frozen_plan(campaign, audience_size),
         guardrails=campaign.guardrails,
         analyse_by=campaign.analyse_by,
+        dimension_values=dict(dimension_values),
         audience_size=audience_size,
     )
 

@@ -15,6 +15,7 @@ from pipeline.snapshot import SERVE_FILE, Picture, draw, read, verdict_event, wr
 from pipeline.storage.rebuild import goal_of, reach_goal
 from pipeline.storage.results import progress, record_snapshot
 from pipeline.storage.state import State
+from runtime.kafka import PublishError
 from schemas.events import VerdictReached
 
 Offsets = Mapping[tuple[str, int], int]
@@ -84,7 +85,6 @@ class ResultsPublisher:
         """Publish a snapshot unless it would show the same. Returns whether it did.
 
         Raises:
-            PublishError: If Kafka did not confirm a verdict.
             duckdb.Error: If a file cannot be written.
         """
         asked_ms = now_ms()
@@ -100,7 +100,8 @@ class ResultsPublisher:
                 return False
             stored = await asyncio.to_thread(read, self._state)
         picture = await asyncio.to_thread(draw, stored, watermark)
-        await self._tell_all(picture.reached)
+        if not await self._tell_all(picture.reached):
+            return False
         async with self._database:
             await asyncio.to_thread(record_snapshot, self._state, picture.reached)
         await asyncio.to_thread(self._write, picture, lags)
@@ -137,12 +138,21 @@ class ResultsPublisher:
         is_same = known.sequence == self._sequence and (self._folder / SERVE_FILE).exists()
         return None if is_same and not is_due else watermark
 
-    async def _tell_all(self, reached: Sequence[Verdict]) -> None:
-        """Told first, recorded after: a crash between tells the same verdict again."""
+    async def _tell_all(self, reached: Sequence[Verdict]) -> bool:
+        """Told first, recorded after: a crash between tells the same verdict again.
+
+        So does a broker that does not confirm, perhaps because it is starting: nothing is
+        published now, and the next look tries again.
+        """
         for verdict in reached:
-            await self._tell(verdict_event(verdict))
+            try:
+                await self._tell(verdict_event(verdict))
+            except PublishError as error:
+                _log.warning("verdict not confirmed", extra={"fields": {"error": str(error)}})
+                return False
             fields = {"campaign": verdict.campaign_id, "verdict": verdict.verdict}
             _log.info("verdict", extra={"fields": fields})
+        return True
 
     def _write(self, picture: Picture, lags: Sequence[Lag]) -> None:
         write(

@@ -97,7 +97,7 @@ class Counters(Row, frozen=True, kw_only=True, gc=False):
     conflicts: int = 0
     """Recipients whose operator sent contradicting final receipts."""
     segments: int = 0
-    """Billed segments."""
+    """Segments that the operator bills, by the rule of `billed_on`."""
     cost_micro: int = 0
     """Price of the billed segments, millionths of the currency's major unit."""
     revenue_minor: int = 0

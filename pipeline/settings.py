@@ -56,6 +56,18 @@ class WorkerSettings:
         "attribution window; later events fetch them from the database.",
         default=7,
     )
+    keeps_facts: bool = setting(
+        "SMS_WORKER_FACTS",
+        boolean,
+        "Whether events are also written row by row as Parquet, in the folder `facts`.",
+        default=True,
+    )
+    facts_s: int = setting(
+        "SMS_WORKER_FACTS_S",
+        integer(1, 3600),
+        "Seconds between two portions of Parquet files.",
+        default=60,
+    )
     is_kafka_in_memory: bool = setting(
         "SMS_WORKER_KAFKA_IN_MEMORY",
         boolean,

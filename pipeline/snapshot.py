@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from pipeline.dimensions import fold
 from pipeline.evaluate import campaign_rows, evaluate
 from pipeline.rows import (
     Campaign,
@@ -91,7 +92,7 @@ def draw(stored: Stored, watermark_ms: int) -> Picture:
     rows |= {
         JoinHealth: stored.healths,
         Gap: stored.gaps,
-        Cohort: stored.cohorts,
+        Cohort: fold(stored.cohorts, stored.definitions),
         Campaign: campaigns,
         Variant: [variant for _, variants in pairs for variant in variants],
         VariantResult: [row for e in evaluations for row in e.variant_results],

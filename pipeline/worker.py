@@ -33,6 +33,7 @@ from pipeline.storage.restore import restore
 from pipeline.storage.results import progress
 from pipeline.storage.state import State, open_state, unreadable
 from pipeline.watchdog import Watchdog
+from pipeline.write_facts import FactsWriter
 from runtime.health import serve_health
 from runtime.kafka import KafkaPublisher, kafka_unreachable
 from runtime.metrics import metrics_route
@@ -58,6 +59,7 @@ class Worker:
         self._stored: dict[tuple[str, int], int] = {}
         self._source: BatchSource | None = None
         self._results: ResultsPublisher | None = None
+        self._facts: FactsWriter | None = None
         self._gauges = Gauges()
         self._metrics = WorkerMetrics(self._gauges, now_ms)
         self._events_applied = 0
@@ -88,6 +90,8 @@ class Worker:
             broker = await stack.enter_async_context(Broker(settings.kafka, READ_TOPICS))
             state = await self._open(broker)
             stack.callback(state.close)
+            state.keeps_facts = settings.keeps_facts
+            self._facts = FactsWriter(state, settings.data, self._database, now_ms)
             publisher = await stack.enter_async_context(
                 KafkaPublisher(settings.kafka, client_id=GROUP)
             )
@@ -186,15 +190,17 @@ class Worker:
         """Run until `stop`, or until any part ends, which is always an error."""
         assert self._source is not None
         assert self._results is not None
+        assert self._facts is not None
         stored_all = asyncio.Event()
         working = asyncio.create_task(agents, name="agents")
         publishing = asyncio.create_task(
             self._results.run(self._settings.snapshot_ms, stored_all), name="results"
         )
+        writing = asyncio.create_task(self._facts.run(self._settings.facts_s, stop), name="facts")
         watching = asyncio.create_task(self._watch(broker), name="watch")
         joining = asyncio.create_task(self._source.start(), name="faust")
         stopping = asyncio.create_task(stop.wait(), name="stop")
-        waiting = {working, publishing, watching, joining, stopping}
+        waiting = {working, publishing, writing, watching, joining, stopping}
         while not stopping.done():
             done, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
             for task in done:
@@ -202,6 +208,8 @@ class Worker:
         watching.cancel()
         self._source.end()
         await working
+        await writing
+        await self._facts.finish()
         stored_all.set()
         leaving = asyncio.create_task(self._source.stop(), name="faust stop")
         await publishing

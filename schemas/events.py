@@ -114,6 +114,8 @@ class CampaignDefined(Event, frozen=True, kw_only=True, tag="campaign_defined"):
     guardrails: dict[str, float] = {}
     """Guardrail metric → largest accepted worsening, absolute (opt_out_rate 0.002 = 0.2 points)."""
     analyse_by: tuple[str, ...] = ()
+    dimension_values: dict[str, tuple[str, ...]] = {}
+    """Attribute → its most frequent values in the audience; all others are counted as `other`."""
     audience_size: int | None = None
 
 

@@ -20,6 +20,7 @@ from smslab.pdu import pdu
 from smslab.plan import plan
 from smslab.processes import process_commands
 from smslab.reconcile import reconcile_files
+from smslab.recount import tell_recount
 from smslab.results import show_reconciliation
 from smslab.screen import Sentence, console
 from smslab.verdict import verdict
@@ -38,27 +39,44 @@ def main() -> None:
 
 
 @main.command()
-@click.argument("ledger", type=click.Path(path_type=Path))
+@click.argument("ledger", type=click.Path(path_type=Path), required=False)
+@click.option("--facts", is_flag=True, help="Against the row-level Parquet files instead.")
 @click.option("--campaign", "campaign_id", help="Default: the newest.")
 @DATA
 @JSON
-def reconcile(ledger: Path, campaign_id: str | None, data: Path, *, as_json: bool) -> None:
+def reconcile(
+    ledger: Path | None, campaign_id: str | None, data: Path, *, facts: bool, as_json: bool
+) -> None:
     """Hold the counts against a simulator's ledger; exit code 1 when they differ.
 
+    With --facts: count everything again from the worker's Parquet files, in SQL, and compare
+    every figure of every cohort.
+
     \b
-    example:
+    examples:
       smslab reconcile .demo/simulator/ledger.jsonl --data .demo/worker
+      smslab reconcile --facts --data .demo/worker
     """
+    if facts == (ledger is not None):
+        raise click.UsageError("Give a LEDGER or --facts.")
     try:
-        found = reconcile_files(ledger, data, campaign_id)
+        if ledger is None:
+            agrees = tell_recount(data, as_json=as_json)
+        else:
+            agrees = _reconcile_ledger(ledger, data, campaign_id, as_json=as_json)
     except CannotRun as error:
         raise Sentence(error) from error
+    if not agrees:
+        raise SystemExit(ExitCode.ANSWER_IS_NO)
+
+
+def _reconcile_ledger(ledger: Path, data: Path, campaign_id: str | None, *, as_json: bool) -> bool:
+    found = reconcile_files(ledger, data, campaign_id)
     if as_json:
         click.echo(json.dumps(found.as_json(), ensure_ascii=False, indent=2))
     else:
         show_reconciliation(found)
-    if not found.agrees:
-        raise SystemExit(ExitCode.ANSWER_IS_NO)
+    return found.agrees
 
 
 @main.command()

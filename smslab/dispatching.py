@@ -91,17 +91,22 @@ def keep_rejected(order: Order, found: Survey) -> Path | None:
     return path
 
 
-async def _definition(campaign: Campaign, audience_size: int, kafka: str) -> CampaignDefined:
+async def _definition(campaign: Campaign, found: Survey, kafka: str) -> CampaignDefined:
     """The definition to publish: the one in force, or a new version where the plan differs."""
     known = await definition_in_force(kafka, campaign.campaign_id)
     version = 1
     if known is not None:
-        if known.plan_hash == plan_hash(campaign, audience_size):
+        if known.plan_hash == plan_hash(campaign, found.recipients):
             return known
         version = known.plan_version + 1
         warn(f"The plan differs from the one in force: this is version {version} of it.")
-    now_ms = time.time_ns() // 1_000_000
-    return definition_of(campaign, now_ms=now_ms, audience_size=audience_size, plan_version=version)
+    return definition_of(
+        campaign,
+        now_ms=time.time_ns() // 1_000_000,
+        audience_size=found.recipients,
+        plan_version=version,
+        dimension_values=found.dimension_values,
+    )
 
 
 async def carry_out(order: Order, found: Survey, kafka: str, progress: Progress) -> int:
@@ -114,7 +119,7 @@ async def carry_out(order: Order, found: Survey, kafka: str, progress: Progress)
         raise CannotRun(kafka_unreachable(kafka), ExitCode.DEPENDENCY_UNREACHABLE)
     task = progress.add_task("Assigning, requesting", total=found.recipients)
     try:
-        definition = await _definition(order.campaign, found.recipients, kafka)
+        definition = await _definition(order.campaign, found, kafka)
         async with KafkaPublisher(kafka, client_id="smslab-dispatcher") as publisher:
             return await dispatch(
                 order.planner,

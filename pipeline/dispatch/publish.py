@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import csv
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 from typing import Final
 
+from pipeline.dimensions import most_frequent
 from pipeline.dispatch.audience import Recipient, RejectedRow
 from pipeline.dispatch.plan import Planned, Planner
 from runtime.kafka import KafkaPublisher
@@ -30,6 +31,12 @@ class Survey:
     segments: int = 0
     cost_micro: int = 0
     rejected: list[RejectedRow] = field(default_factory=list)
+    attributes: defaultdict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
+
+    @property
+    def dimension_values(self) -> dict[str, tuple[str, ...]]:
+        """Attribute → its most frequent values, the most frequent first, equal ones by name."""
+        return {name: most_frequent(found) for name, found in self.attributes.items()}
 
     @property
     def recipients(self) -> int:
@@ -42,6 +49,8 @@ class Survey:
         self.messages += planned.request is not None
         self.segments += planned.segments
         self.cost_micro += planned.cost_micro
+        for name, value in planned.assigned.attributes.items():
+            self.attributes[name][value] += 1
 
 
 def survey(planner: Planner, rows: Iterable[Recipient | RejectedRow]) -> Survey:

@@ -22,6 +22,9 @@ WIDTHS_MS = (3_600_000, 600_000, 60_000, 10_000, 1_000)
 SLICES_PER_WINDOW = 12
 """A cohort matures one slice after its window: at most a twelfth later than its first recipient."""
 
+OTHER = "other"
+"""Value of a dimension for everybody whose own value the definition does not list."""
+
 _counters = attrgetter(*Counters.__struct_fields__)
 
 
@@ -50,7 +53,11 @@ def vector_of(exposure: Exposure) -> Vector:
 
 
 def contributions_of(exposure: Exposure, definition: CampaignDefined) -> tuple[Contribution, ...]:
-    """The whole cohort's share and one per attribute of `analyse_by` ("" where it is absent)."""
+    """The whole cohort's share and one per attribute of `analyse_by`.
+
+    The value is "" where the attribute is absent, `OTHER` where the definition lists values and
+    this is none of them.
+    """
     assignment = exposure.assignment
     width = cohort_width_ms(definition.goal.window_ms)
     start = assignment.at_ms // width * width
@@ -61,5 +68,11 @@ def contributions_of(exposure: Exposure, definition: CampaignDefined) -> tuple[C
         return (whole,)
     attributes = dict(assignment.attributes)
     dimensions = [name for name in dict.fromkeys(definition.analyse_by) if name]
-    slices = (((*cohort, name, attributes.get(name, "")), vector) for name in dimensions)
+    listed = definition.dimension_values
+    slices = []
+    for name in dimensions:
+        value = attributes.get(name, "")
+        if value and name in listed and value not in listed[name]:
+            value = OTHER
+        slices.append(((*cohort, name, value), vector))
     return (whole, *slices)

@@ -5,21 +5,8 @@ from __future__ import annotations
 from pipeline.join.exposure import Exposure
 from pipeline.join.facts import Receipt
 from pipeline.join.matching import Part
+from pipeline.join.precedence import FINAL_PRECEDENCE
 from schemas.events import Costs, ReceiptState
-
-FINAL_PRECEDENCE: tuple[ReceiptState, ...] = (
-    "DELIVERED",  # a handset's confirmation is the one state that an operator does not guess
-    "UNDELIVERABLE",
-    "EXPIRED",
-    "REJECTED",
-    "DELETED",
-    "SKIPPED",
-    "UNKNOWN",
-    "ACCEPTED",
-    "ENROUTE",
-    "SCHEDULED",
-)
-"""Decides between contradicting final receipts of one time, or without a time."""
 
 
 def settle_finals(receipts: list[Receipt]) -> tuple[ReceiptState | None, bool]:

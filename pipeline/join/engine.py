@@ -253,7 +253,8 @@ class JoinEngine:
             if old is not new:
                 _count_changes(pending, old, new)
                 _count_health(health, old, new)
-                _count_latencies(latencies, old, new)
+                if old.latencies != new.latencies:
+                    _count_latencies(latencies, old, new)
                 _list_unmatched(unmatched, subject, person.facts, old, new)
         if self._receipts:
             health.setdefault(WHOLE_SYSTEM, [0, 0, 0])[1] += self._receipts
@@ -363,8 +364,6 @@ def _count_health(health: dict[str, list[int]], old: Outcome, new: Outcome) -> N
 
 
 def _count_latencies(latencies: dict[LatencyKey, int], old: Outcome, new: Outcome) -> None:
-    if old.latencies == new.latencies:
-        return
     for outcome, sign in ((old, -1), (new, 1)):
         for key in outcome.latencies:
             latencies[key] = latencies.get(key, 0) + sign

@@ -31,14 +31,20 @@ LatencyKey = tuple[str, int, int]
 
 
 def latencies_of(parts: Iterable[Part]) -> tuple[LatencyKey, ...]:
-    """One entry per part that has a final receipt, sorted."""
+    """One entry per part that has a final receipt, sorted.
+
+    From the submit's answer to the arrival of the first final receipt, by our own clock.
+    """
     found = []
     for part in parts:
-        after_ms = part.final_after_ms
-        if after_ms is not None:
-            hour = part.submit.at_ms // HOUR_MS * HOUR_MS
-            found.append((part.submit.connection, hour, up_to_ms(after_ms)))
-    return tuple(sorted(found))
+        finals = [receipt.at_ms for receipt in part.receipts if receipt.is_final]
+        if finals:
+            submit = part.submit
+            bound = up_to_ms(max(0, min(finals) - submit.at_ms))
+            found.append((submit.connection, submit.at_ms // HOUR_MS * HOUR_MS, bound))
+    if len(found) > 1:
+        found.sort()
+    return tuple(found)
 
 
 def up_to_ms(after_ms: int) -> int:

@@ -8,20 +8,12 @@ person's facts may be generous where a global index could not.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 
 import msgspec
 
 from pipeline.join.facts import Receipt, Submit
-from schemas.events import SubmitOutcome
-
-PRECEDENCE: Mapping[SubmitOutcome, int] = {
-    "accepted": 0,
-    "rejected": 1,
-    "expired": 2,
-    "unknown": 3,
-}
-"""Of several results for one part the first of these counts: what is known beats what is not."""
+from pipeline.join.precedence import SUBMIT_PRECEDENCE
 
 _DECIMAL = re.compile(r"[0-9]{1,39}")
 _HEXADECIMAL = re.compile(r"[0-9a-f]{1,32}")  # 128 bits (a UUID without dashes), 39 decimal digits
@@ -46,24 +38,18 @@ class Part(msgspec.Struct, gc=False):
         outcome = self.submit.outcome
         return outcome == "accepted" or (outcome == "unknown" and bool(self.receipts))
 
-    @property
-    def final_after_ms(self) -> int | None:
-        """From the submit's answer to the first final receipt, by our own clock."""
-        finals = [receipt.at_ms for receipt in self.receipts if receipt.is_final]
-        return max(0, min(finals) - self.submit.at_ms) if finals else None
-
 
 Parts = dict[tuple[str, int], Part]
 """(message_id, part) → part."""
 
 
 def settle_submits(submits: Iterable[tuple[str, Submit]]) -> Parts:
-    """One result per message part: by `PRECEDENCE`, then the earliest, then by fact key."""
+    """One result per message part: by `SUBMIT_PRECEDENCE`, then the earliest, then by fact key."""
     ranks: dict[tuple[str, int], tuple[int, int, str]] = {}
     parts: Parts = {}
     for key, submit in submits:
         place = (submit.message_id, submit.part)
-        rank = (PRECEDENCE[submit.outcome], submit.at_ms, key)
+        rank = (SUBMIT_PRECEDENCE[submit.outcome], submit.at_ms, key)
         if place not in ranks or rank < ranks[place]:
             ranks[place] = rank
             parts[place] = Part(submit, [])

@@ -56,7 +56,8 @@ def project(facts: Facts, definitions: Mapping[str, CampaignDefined]) -> Project
     if kinds[Submit] or kinds[Receipt]:
         parts = settle_submits(kinds[Submit])
         unmatched = match_receipts(parts, kinds[Submit], kinds[Receipt])
-        latencies = latencies_of(parts.values())
+        if kinds[Receipt]:
+            latencies = latencies_of(parts.values())
         _count_parts(exposures, parts.values(), definitions)
     for _, inbound in kinds[Inbound]:
         _count_reply(exposures, inbound)

@@ -16,6 +16,7 @@ from pipeline.rows import (
     Counters,
     DeadLetter,
     Deliverability,
+    FactFile,
     Gap,
     JoinHealth,
     Moments,
@@ -91,6 +92,7 @@ def plain_rows(state: State) -> dict[type[Row], Sequence[Row]]:
         ReceiptLatency: _rows(state, "receipt_latency", ReceiptLatency),
         UnmatchedReceipt: _rows(state, "unmatched_receipts", UnmatchedReceipt),
         DeadLetter: _rows(state, "dead_letters", DeadLetter),
+        FactFile: _rows(state, "fact_files", FactFile),
         Allocation: allocations(state),
         ConnectionState: connections(state),
     }

@@ -39,6 +39,9 @@ _log = logging.getLogger(__name__)
 class State:
     """The open database. Make it with `open_state`."""
 
+    keeps_facts = False
+    """Whether a flush puts the bytes of its events aside, to be written as Parquet."""
+
     def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
         self.connection = connection
 
@@ -66,7 +69,9 @@ class State:
         """
         with self.transaction():
             _check_ranges(self.offsets(), flush.ranges)
-            changed = deltas.tables_of(flush, sequence=self.sequence + 1, now_ms=now_ms)
+            changed = deltas.tables_of(
+                flush, sequence=self.sequence + 1, now_ms=now_ms, keeps_facts=self.keeps_facts
+            )
             for name, table in changed.items():
                 self._run(name, table)
             change = flush.deltas

@@ -22,6 +22,7 @@ from confluent_kafka.admin import AdminClient
 from pipeline.join.cohorts import VECTOR
 from pipeline.join.engine import JoinEngine
 from pipeline.settings import WorkerSettings
+from pipeline.storage.recount import recount_folder
 from pipeline.watchdog import StalledError
 from pipeline.worker import Worker
 from runtime.kafka import KafkaPublisher, headers_of
@@ -107,7 +108,7 @@ async def test_killed_again_and_again_the_totals_are_exact(
     rng = random.Random(3)
     stream = [e for event in events for e in [event] * (2 if rng.random() < 0.05 else 1)]
     data = tmp_path / "data"
-    settings = {"FLUSH_RECORDS": 300, "FLUSH_MS": 20, "SNAPSHOT_MS": 200}
+    settings = {"FLUSH_RECORDS": 300, "FLUSH_MS": 20, "SNAPSHOT_MS": 200, "FACTS_S": 1}
     async with KafkaPublisher(own_kafka.bootstrap) as publisher:
         first = [definition(), connection_report()]
         publishing = asyncio.create_task(
@@ -127,6 +128,9 @@ async def test_killed_again_and_again_the_totals_are_exact(
             assert worker.stop() == ExitCode.DONE, worker.log
             assert time.monotonic() - started < 3.0
     assert served_cohorts(data) == expected_cohorts(events)
+    found = recount_folder(data)
+    assert found.agrees, found
+    assert found.events == len(stream)
     assert Counter(await dead_letter_reasons(own_kafka.bootstrap, len(GARBAGE))).total() == 5
     with duckdb.connect(data / "serve.duckdb", read_only=True) as served:
         rejected = served.execute("SELECT record_offset FROM dead_letters").fetchall()
@@ -250,6 +254,7 @@ async def test_a_rebuild_gives_the_same_totals(own_kafka: ApacheKafka, tmp_path:
     assert (tmp_path / "serve.duckdb").stat().st_ino != published
     assert served_cohorts(tmp_path) == before == expected_cohorts(events)
     assert served_verdicts(tmp_path) == verdicts
+    assert recount_folder(tmp_path).agrees
 
 
 def served_verdicts(data: Path) -> list[tuple[Any, ...]]:

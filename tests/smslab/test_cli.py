@@ -10,6 +10,7 @@ import click
 import pytest
 from click.testing import CliRunner, Result
 
+from pipeline.rows import Cohort, Counters
 from pipeline.storage.serve import write_snapshot
 from simulator.people import write_audience
 from smslab.cli import main
@@ -124,6 +125,42 @@ def test_sql_answers_from_the_snapshot(tmp_path: Path) -> None:
     assert json.loads(good.output) == [{"one": 1}]
     wrong = run("sql", "SELEC", "--data", str(tmp_path))
     assert (wrong.exit_code, "Traceback" in wrong.output) == (2, False)
+
+
+def test_facts_are_held_against_the_counts(tmp_path: Path) -> None:
+    """The same, different, nothing there: exit codes 0, 1, 2, and JSON with every difference."""
+    missing = run("reconcile", "--facts", "--data", str(tmp_path))
+    assert (missing.exit_code, "no serve.duckdb yet" in missing.output) == (2, True)
+    write_snapshot(tmp_path / "serve.duckdb", {})
+    same = run("reconcile", "--facts", "--json", "--data", str(tmp_path))
+    assert (same.exit_code, json.loads(same.output)["agrees"]) == (0, True)
+    counted = Cohort(
+        campaign_id="c",
+        variant_id="A",
+        cohort_start_ms=0,
+        cohort_width_ms=1000,
+        counters=Counters(assigned=3),
+    )
+    write_snapshot(tmp_path / "serve.duckdb", {Cohort: [counted]})
+    other = run("reconcile", "--facts", "--json", "--data", str(tmp_path))
+    assert other.exit_code == 1
+    (difference,) = json.loads(other.output)["differences"]
+    assert (difference["column"], difference["streamed"], difference["recounted"]) == (
+        "assigned",
+        3,
+        0,
+    )
+    assert run("reconcile").exit_code == run("reconcile", "x", "--facts").exit_code == 2
+
+
+def test_the_worker_takes_its_flag(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`smslab worker --rebuild` is `python -m pipeline --rebuild`; others take no flag."""
+    started: list[list[str]] = []
+    monkeypatch.setattr("smslab.processes.os.execv", lambda _, command: started.append(command[1:]))
+    assert run("worker", "--rebuild").exit_code == 0
+    assert run("worker").exit_code == 0
+    assert started == [["-m", "pipeline", "--rebuild"], ["-m", "pipeline"]]
+    assert run("bridge", "--rebuild").exit_code == 2
 
 
 @pytest.mark.parametrize(

@@ -74,6 +74,7 @@ def definitions(draw: st.DrawFn) -> list[CampaignDefined]:
                 billed_on=draw(st.sampled_from(("submitted", "accepted", "delivered"))),
             ),
             analyse_by=draw(st.sampled_from(((), ("city",), ("city", "plan")))),
+            dimension_values=draw(st.sampled_from(({}, {"city": ("x",), "plan": ()}))),
         )
         for campaign_id in draw(st.sets(st.sampled_from(CAMPAIGNS), min_size=1))
     ]
@@ -106,6 +107,7 @@ class Sums:
         self.deliverability: Counter[Any] = Counter()
         self.activity: Counter[Any] = Counter()
         self.health: Counter[tuple[str, int]] = Counter()
+        self.latencies: Counter[Any] = Counter()
         self.unmatched: dict[str, UnmatchedReceipt] = {}
         self.states: dict[str, bytes] = {}
         self.events = 0
@@ -118,6 +120,8 @@ class Sums:
                 self.cohorts[*key, column] += number
         for place, number in deltas.deliverability.items():
             self.deliverability[place] += number
+        for bucket, number in deltas.latencies.items():
+            self.latencies[bucket] += number
         for moment, number in deltas.activity.items():
             self.activity[moment] += number
         for campaign_id, counts in deltas.health.items():
@@ -137,6 +141,7 @@ class Sums:
             "cohorts": without_zeros(self.cohorts),
             "deliverability": without_zeros(self.deliverability),
             "activity": without_zeros(self.activity),
+            "latencies": without_zeros(self.latencies),
             "health": without_zeros(self.health),
             "unmatched": self.unmatched,
         }

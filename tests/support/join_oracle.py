@@ -35,6 +35,7 @@ class Expected:
         self.definitions = {each.campaign_id: each for each in definitions}
         self.cohorts: Counter[tuple[Any, ...]] = Counter()  # (*cohort key, column) → number
         self.double_assigned: Counter[str] = Counter()
+        self.latencies: Counter[tuple[str, int, int]] = Counter()
         self.unmatched: dict[str, ReceiptReceived] = {}
         facts: dict[tuple[str, str, str], SubjectEvent] = {}
         for event in sorted(events, key=lambda each: -each.occurred_at_ms):
@@ -69,6 +70,7 @@ class Expected:
             self.double_assigned[campaign_id] += len(arms) > 1
         parts, orphans = match(events)
         self.unmatched.update({each.event_id: each for each in orphans})
+        self.latencies.update(filter(None, map(latency, parts)))
         replies = [
             (whose_reply(each, assigned, parts), each)
             for each in events
@@ -113,7 +115,7 @@ class Expected:
         at = assignment.occurred_at_ms
         slices = [
             ("", ""),
-            *((name, assignment.attributes.get(name, "")) for name in definition.analyse_by),
+            *((name, own_value(name, assignment, definition)) for name in definition.analyse_by),
         ]
         for dimension, value in slices:
             for column, number in row.items():
@@ -126,6 +128,17 @@ class Expected:
                     value,
                 )
                 self.cohorts[*key, column] += number
+
+
+def own_value(name: str, assignment: RecipientAssigned, definition: CampaignDefined) -> str:
+    """The value under which a person is counted: the own one, or `other` where it is not listed."""
+    value = assignment.attributes.get(name, "")
+    if name in definition.dimension_values and value not in (
+        "",
+        *definition.dimension_values[name],
+    ):
+        return "other"
+    return value
 
 
 def first_assignments(events: Sequence[SubjectEvent]) -> dict[str, RecipientAssigned]:
@@ -199,6 +212,18 @@ def match(events: Sequence[SubjectEvent]) -> tuple[list[dict[str, Any]], list[Re
         else:
             orphans.append(receipt)
     return parts, orphans
+
+
+def latency(part: dict[str, Any]) -> tuple[str, int, int] | None:
+    """Connection, hour of the submit, bound of the time to the first final receipt."""
+    sent = part["submit"]
+    arrivals = [each.occurred_at_ms for each in part["receipts"] if each.is_final]
+    if not arrivals:
+        return None
+    seconds = [1, 2, 5, 10, 30, 60, 300, 900, 3600, 14_400, 43_200, 86_400, 259_200]
+    took = min(arrivals) - sent.occurred_at_ms
+    bound = next((1000 * each for each in seconds if took <= 1000 * each), 366 * 86_400_000)
+    return sent.connection, sent.occurred_at_ms - sent.occurred_at_ms % 3_600_000, bound
 
 
 def is_accepted(part: dict[str, Any]) -> bool:

@@ -81,6 +81,9 @@ WHEN NOT MATCHED THEN INSERT;
 -- name: dead_letters
 INSERT INTO dead_letters BY NAME SELECT * FROM delta_dead_letters;
 
+-- name: pending_facts
+INSERT INTO pending_facts BY NAME SELECT * FROM delta_pending_facts;
+
 -- name: gaps
 INSERT INTO gaps BY NAME SELECT * FROM delta_gaps;
 

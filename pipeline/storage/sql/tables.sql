@@ -38,6 +38,16 @@ CREATE TABLE IF NOT EXISTS gaps (
     missing BIGINT, seen_at_ms BIGINT
 );
 CREATE TABLE IF NOT EXISTS offsets (topic VARCHAR, "partition" INTEGER, next_offset BIGINT);
+-- Events since the last Parquet files: their bytes, one line each, compressed from `size`.
+CREATE TABLE IF NOT EXISTS pending_facts (
+    "sequence" BIGINT, topic VARCHAR, "partition" INTEGER, first_offset BIGINT,
+    next_offset BIGINT, events BIGINT, size BIGINT, body BLOB
+);
+CREATE TABLE IF NOT EXISTS fact_offsets (topic VARCHAR, "partition" INTEGER, next_offset BIGINT);
+CREATE TABLE IF NOT EXISTS fact_files (
+    file VARCHAR, topic VARCHAR, "day" VARCHAR, events BIGINT, first_position BIGINT,
+    next_position BIGINT, written_at_ms BIGINT
+);
 -- While a rebuild has not read this far, nothing is published.
 CREATE TABLE IF NOT EXISTS goal (topic VARCHAR, "partition" INTEGER, next_offset BIGINT);
 CREATE TABLE IF NOT EXISTS topics (topic VARCHAR, topic_id VARCHAR);

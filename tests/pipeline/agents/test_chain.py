@@ -15,6 +15,7 @@ from pipeline.agents.commit import commit
 from pipeline.agents.decode import decode, decode_batch
 from pipeline.agents.join import join
 from pipeline.agents.limits import LATEST_MS, MAX_WINDOW_MS
+from pipeline.app import READ_TOPICS
 from pipeline.batch import Delivery, RecordBatch
 from pipeline.flush import Flush, RejectedRecord
 from pipeline.history import StoredHistory
@@ -23,6 +24,7 @@ from pipeline.join.engine import JoinEngine
 from pipeline.storage.state import State, open_state
 from schemas.codec import encode
 from schemas.events import (
+    AllocationChanged,
     ConversionRecorded,
     Event,
     Goal,
@@ -215,3 +217,30 @@ def storing(state: State) -> Callable[[Flush], Awaitable[None]]:
         state.commit(flush, 0)
 
     return store
+
+
+@pytest.mark.parametrize("topic", [topic.name for topic in READ_TOPICS])
+def test_poison_in_any_topic_is_rejected_and_the_rest_goes_on(topic: str) -> None:
+    """Garbage, another topic's event, an event of the right type with a wrong field, no value."""
+    wrong = encode(EVENTS[0] if topic_of(EVENTS[0]).name != topic else definition())
+    values = [b"", b"garbage", b"\xff\xfe", b"[1]", b"{}", b'{"type":"x"}', wrong]
+    found = decode_batch(delivery(topic, values), 9)
+    assert [r.row.record_offset for r in found.rejected] == list(range(len(values)))
+    assert all(r.row.reason for r in found.rejected)
+    assert not found.subject_events
+    assert not found.definitions
+    assert not found.allocations
+    assert not found.connections
+    assert not found.raw
+    assert found.delivery.batch.next_offset == len(values)
+
+
+def test_every_topic_has_its_taker() -> None:
+    """Definitions, allocations, reports and events about people go where they belong."""
+    allocation = AllocationChanged(
+        event_id="e", occurred_at_ms=1, campaign_id="c", shares={"A": 1.0}, reason="r"
+    )
+    assert decode_batch(delivery_of([allocation]), 9).allocations == [allocation]
+    assert decode_batch(delivery_of([definition()]), 9).definitions == [definition()]
+    found = decode_batch(delivery_of([EVENTS[0]]), 9)
+    assert (found.subject_events, found.raw) == ([EVENTS[0]], [encode(EVENTS[0])])

@@ -20,8 +20,8 @@ from pipeline.dispatch.audience import (
     e164,
     read_recipients,
 )
-from pipeline.dispatch.plan import Planner, link_token
-from pipeline.dispatch.publish import dispatch, survey, write_rejected
+from pipeline.dispatch.plan import Planned, Planner, link_token
+from pipeline.dispatch.publish import Survey, dispatch, survey, write_rejected
 from runtime.kafka import KafkaPublisher
 from schemas.events import HOLDOUT, LinkIssued, MessageRequested, RecipientAssigned
 from schemas.subject import SubjectKey, Tokenizer
@@ -180,3 +180,19 @@ async def test_everyone_is_assigned_and_everyone_but_the_holdout_is_sent_to(
     assert all(
         f"http://t.example/{tokens[event.message_id]} " in event.text + " " for event in messages
     )
+
+
+def test_a_survey_lists_the_values_of_each_dimension() -> None:
+    """The most frequent first, so that the definition can name them before anybody is assigned."""
+    found = Survey()
+    for city in ("small", "large", "large", ""):
+        assigned = RecipientAssigned(
+            event_id="e",
+            occurred_at_ms=0,
+            subject="s",
+            campaign_id="c",
+            variant_id="A",
+            attributes={"city": city},
+        )
+        found.add(Planned(assigned))
+    assert found.dimension_values == {"city": ("large", "small")}

@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import duckdb
+import msgspec
 import pytest
 
 from pipeline.batch import Delivery, LostRecordsError, RecordBatch
 from pipeline.flush import DecodedBatch, Flush, RejectedRecord
 from pipeline.join.cohorts import VECTOR
 from pipeline.join.engine import Deltas, JoinEngine, Retired
-from pipeline.rows import DeadLetter, UnmatchedReceipt
+from pipeline.rows import DeadLetter, ReceiptLatency, UnmatchedReceipt
 from pipeline.storage import history
 from pipeline.storage.restore import compact, restore
+from pipeline.storage.results import allocations, plain_rows
 from pipeline.storage.state import open_state
 from runtime.process import CannotRun
+from schemas.events import AllocationChanged
 from tests.support.worker import FakeRecord
 
 TOPIC = "sms.message.receipt.v1"
@@ -190,3 +194,46 @@ def test_people_put_aside_are_found_again(tmp_path: Path) -> None:
     assert history.assigned_to(state, "c2") == [("k1.s", b"second")]
     assert history.assigned_to(state, "c3") == []
     assert list(history.subjects(state)) == ["k1.s"]
+
+
+def test_allocations_are_kept_once_with_every_arm(tmp_path: Path) -> None:
+    """Read again they stay one change; the newest stands last, one row per arm."""
+    state = open_state(tmp_path)
+    changes = [
+        AllocationChanged(
+            event_id=f"e{n}",
+            occurred_at_ms=n,
+            campaign_id="c",
+            shares={"B": 1 - share, "A": share},
+            reason="start",
+        )
+        for n, share in ((2, 0.75), (1, 0.5))
+    ]
+    for first in (0, 10):
+        plain = flush(first, first + 10)
+        batch = replace(plain.batches[0], allocations=changes)
+        state.commit(Flush([batch], plain.deltas), 1)
+    found = [(a.changed_at_ms, a.variant_id, a.share) for a in allocations(state)]
+    assert found == [(1, "A", 0.5), (1, "B", 0.5), (2, "A", 0.75), (2, "B", 0.25)]
+
+
+def test_latencies_and_ages_are_published(tmp_path: Path) -> None:
+    """Changes add up to the histogram; an unmatched receipt is as old as event time says."""
+    state = open_state(tmp_path)
+    row = UnmatchedReceipt(
+        connection="x",
+        smsc_message_id="1",
+        subject="k1.s",
+        state="DELIVERED",
+        received_at_ms=400,
+        reason="no_submit",
+    )
+    key = ("x", 0, 1000)
+    state.commit(flush(unmatched={"e": row}, latencies={key: 3}, watermark_ms=1_000), 1)
+    state.commit(flush(10, 20, latencies={key: -1, ("x", 0, 2000): 1}), 1)
+    rows = plain_rows(state)
+    assert [msgspec.structs.astuple(each) for each in rows[ReceiptLatency]] == [
+        ("x", 0, 1000, 2),
+        ("x", 0, 2000, 1),
+    ]
+    assert rows[UnmatchedReceipt] == [msgspec.structs.replace(row, age_ms=600)]
