@@ -15,15 +15,17 @@ from pathlib import Path
 from tests.interop.registries import debian
 from tests.support.topics import wait_until
 
-FIELDS = ("tcp.srcport", "smpp.command_id", "_ws.malformed", "frame.number")
+FIELDS = ("tcp.srcport", "smpp.command_id", "smpp.command_status", "_ws.malformed", "frame.number")
 
 
 @dataclass
 class Verdict:
-    """PDUs by command_id and frames with a malformed one; ours and the peer's."""
+    """PDUs by command_id, statuses of answers, and frames with a malformed PDU; both sides'."""
 
     ours: Counter[int] = field(default_factory=Counter)
+    our_statuses: Counter[int] = field(default_factory=Counter)
     theirs: Counter[int] = field(default_factory=Counter)
+    their_statuses: Counter[int] = field(default_factory=Counter)
     our_malformed: list[str] = field(default_factory=list)
     their_malformed: list[str] = field(default_factory=list)
 
@@ -51,10 +53,12 @@ class Capture:
     def _verdict(self, found: str, *, we_listen: bool) -> Verdict:
         verdict = Verdict()
         for line in found.splitlines():
-            source, commands, malformed, frame = line.split("\t")
+            source, commands, statuses, malformed, frame = line.split("\t")
             is_ours = (source == str(self._port)) == we_listen
             counter = verdict.ours if is_ours else verdict.theirs
             counter.update(int(each, 16) for each in commands.split(",") if each)
+            counter = verdict.our_statuses if is_ours else verdict.their_statuses
+            counter.update(int(each, 16) for each in statuses.split(",") if each)
             if malformed:
                 (verdict.our_malformed if is_ours else verdict.their_malformed).append(frame)
         return verdict

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+from smslab.kafka.jars import java
 from tests.interop import registries
 from tests.support.processes import ROOT, plain_environment
 from tests.support.topics import wait_until
@@ -96,3 +97,11 @@ def perl(script: str, *arguments: str) -> tuple[list[str], dict[str, str]]:
 def python(script: str, *arguments: str) -> tuple[list[str], dict[str, str]]:
     """Command and environment of a script with a peer that is a development dependency."""
     return [sys.executable, str(SCRIPTS / script), *arguments], {"PATH": os.environ["PATH"]}
+
+
+def jsmpp(port: str) -> tuple[list[str], dict[str, str]]:
+    """Command and environment of jsmpp's simulator, which logs instead of telling."""
+    options = {"simulator.port": port, "client.systemId": "shop", "client.password": "secret"}
+    properties = [f"-Djsmpp.{name}={value}" for name, value in options.items()]
+    main = "org.jsmpp.examples.SMPPServerSimulator"
+    return [java(), "-Xmx256m", *properties, "-cp", registries.jsmpp_jars(), main], {}
