@@ -18,7 +18,7 @@ SENDER: Final = "10690001"
 SHORT_GSM: Final = "{} @shop: 5€ off [today], £2 back"
 SHORT_UCS2: Final = "【云店】{}:优惠券😀"
 LONG_GSM: Final = "{} " + "The quick brown fox. " * 9
-"""197 characters: two parts of at most 153."""
+"""194 characters: two parts of at most 153."""
 LONG_UCS2: Final = "{} " + "满一百减二十" * 15
 """95 characters: two parts of at most 67."""
 MIX: Final = (SHORT_GSM,) * 5 + (SHORT_UCS2,) * 3 + (LONG_GSM, LONG_UCS2)
