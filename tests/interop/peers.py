@@ -46,7 +46,7 @@ class Peer:
         async for line in self.process.stderr:
             self.errors += line
 
-    async def wait_for(self, condition: Callable[[Peer], bool], within_s: float = 20) -> None:
+    async def wait_for(self, condition: Callable[[Peer], bool], within_s: float = 90) -> None:
         """Wait for something it says; its errors are the reason when it never does."""
         try:
             await wait_until(

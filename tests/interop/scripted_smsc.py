@@ -1,7 +1,12 @@
-"""The SMSC behind the proxy: hexadecimal ids, decimal receipts, replies; keeps what it got."""
+"""The SMSC behind the proxy: hexadecimal ids, decimal receipts, replies; keeps what it got.
+
+What is refused for now it sends again, as an SMSC does: an ESME that reads slowly, while it
+submits all at once, meets the proxy's limit of deliver_sm that wait.
+"""
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,6 +19,7 @@ from tests.support.smsc import Peer, Smsc
 
 FIRST_ID = 0x10C8F40D
 DATES = b"submit date:2601010000 done date:2601010001"
+RESEND_S = 0.1
 RECEIPTS_WANTED = 0x03
 """registered_delivery, SMPP 3.4 §5.2.17."""
 
@@ -42,6 +48,20 @@ class ReportingPeer(Peer):
 
     _smsc: ReportingSmsc
 
+    def data_received(self, data: bytes) -> None:
+        """Octets of the ESME."""
+        super().data_received(data)
+        answers = self._smsc.acknowledged
+        self._smsc.acknowledged = [each for each in answers if each[1] != CommandStatus.RX_T_APPN]
+        refused = [request for request, status in answers if status == CommandStatus.RX_T_APPN]
+        if refused:
+            asyncio.get_running_loop().call_later(RESEND_S, self._resend, refused)
+
+    def _resend(self, refused: list[Any]) -> None:
+        for request in refused:
+            self.session.send(request, request, 0)
+        self.flush()
+
     def answer(self, request: pdu.SubmitSm | pdu.DataSm) -> None:
         """The answer, then the receipt; then the reply of those who reply."""
         message_id = FIRST_ID + len(self._smsc.ids)
@@ -64,4 +84,4 @@ class ReportingPeer(Peer):
             short_message=body,
             **fields,
         )
-        self.session.send(deliver, body, 0)
+        self.session.send(deliver, deliver, 0)
