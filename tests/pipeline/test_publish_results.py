@@ -18,6 +18,7 @@ from pipeline.publish_results import ResultsPublisher, lags_of
 from pipeline.rows import JoinHealth, Verdict
 from pipeline.snapshot import changed, health_of, verdict_event
 from pipeline.storage.state import State, open_state
+from runtime.kafka import PublishError
 from schemas.events import SubjectEvent, VerdictReached
 from tests.support.worker import START_MS, FakeRecord, campaign_events, definition
 
@@ -37,6 +38,7 @@ class Stage:
         self.ends: Mapping[tuple[str, int], int] | None = {(TOPIC, 0): 0}
         self.now_ms = START_MS
         self.told: list[VerdictReached] = []
+        self.confirms = True
         self.stored: dict[tuple[str, int], int] = {}
         self.engine = JoinEngine()
         monkeypatch.setattr(publish_results, "now_ms", lambda: self.now_ms)
@@ -54,6 +56,8 @@ class Stage:
         return self.ends
 
     async def _tell(self, event: VerdictReached) -> None:
+        if not self.confirms:
+            raise PublishError(event.event_id)
         self.told.append(event)
 
     def commit(self, events: list[SubjectEvent]) -> None:
@@ -99,6 +103,17 @@ async def test_cohorts_mature_in_silence(stage: Stage) -> None:
     stage.now_ms += 1
     assert await stage.publisher.publish_if_changed()
     assert not await stage.publisher.publish_if_changed()
+
+
+async def test_a_verdict_that_is_not_confirmed_is_told_again(stage: Stage) -> None:
+    """A broker that is just starting ends nothing: no snapshot now, everything at the next look."""
+    stage.commit(EVENTS)
+    stage.confirms = False
+    assert not await stage.publisher.publish_if_changed()
+    assert not (stage.folder / "serve.duckdb").exists()
+    stage.confirms = True
+    assert await stage.publisher.publish_if_changed()
+    assert [event.campaign_id for event in stage.told] == ["c1"]
 
 
 async def test_what_is_stored_since_the_last_snapshot_does_not_wait(stage: Stage) -> None:
