@@ -50,5 +50,5 @@ def show_reconciliation(found: Reconciliation) -> None:
 def _profit(row: VariantResult, currency: str) -> tuple[str, str]:
     """Profit per recipient, and its likely range."""
     low, high = row.profit_per_recipient_lower, row.profit_per_recipient_upper
-    likely = "" if math.isnan(low) else f"{money(low, currency)} to {money(high, currency)}"
+    likely = "" if math.isnan(low) else f"{money(low, currency)} – {money(high, currency)}"
     return money(row.profit_per_recipient_minor, currency), likely

@@ -11,7 +11,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from runtime.process import CannotRun
 
-console: Final = Console(stderr=True, highlight=False, width=None if sys.stderr.isatty() else 100)
+console: Final = Console(stderr=True, highlight=False, width=None if sys.stderr.isatty() else 110)
 
 
 def step(text: str) -> None:
