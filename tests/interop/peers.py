@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import sys
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -45,14 +46,16 @@ class Peer:
         async for line in self.process.stderr:
             self.errors += line
 
-    async def wait_for(self, condition: Callable[[Peer], bool], within_s: float = 60) -> None:
+    async def wait_for(self, condition: Callable[[Peer], bool], within_s: float = 90) -> None:
         """Wait for something it says; its errors are the reason when it never does."""
         try:
             await wait_until(
                 lambda: condition(self) or self.process.returncode is not None, within_s
             )
         except TimeoutError as error:
-            raise AssertionError(f"{self.lines[-3:]} {self.errors[-2000:].decode()}") from error
+            said = Counter(next(iter(line)) for line in self.lines)
+            reason = f"{said} {self.lines[-3:]} {self.errors[-2000:].decode()}"
+            raise AssertionError(reason) from error
         await asyncio.sleep(0)
         assert condition(self), self.errors[-2000:].decode()
 
