@@ -29,6 +29,7 @@ from smpp_bridge.adapters.receiver import Receiver
 from smpp_bridge.adapters.recorder import Recorder
 from smpp_bridge.adapters.transit_log import TransitLog
 from smpp_bridge.configuration import ConnectionConfig
+from smpp_bridge.order import AnswersFirst
 from smpp_bridge.pacing import TokenBucket
 from smpp_bridge.protocol import session_events
 from smpp_bridge.protocol.constants import THROTTLED, CommandStatus
@@ -91,6 +92,7 @@ class Relay:
             meters=meters,
             stored=self._stored,
         )
+        self._order = AnswersFirst()
         self._waiting: deque[Transit] = deque()
         self._loop = asyncio.get_running_loop()
         self._bucket = TokenBucket(config.rate_per_s, now=self._loop.time())
@@ -247,20 +249,27 @@ class Relay:
         event = msgspec.structs.replace(event, occurred_at_ms=now_ms())
         self.counts.settle(event.outcome)
         put_at = self._loop.time()
+        ticket = self._order.expect()
 
         def durable(error: BaseException | None) -> None:
             self._meters.publish(self._loop.time() - put_at)
             if error is not None:
                 self._fail(error)
-            elif is_first:
+                return
+            if is_first:
                 self._undurable -= 1
                 self._log.done(transit.event.event_id)
                 transit.front.respond(transit.request, status, **fields)
+            self._order.passed(ticket)
 
         self._recorder.put_event(event, durable)
 
     def _stored(self, link: Link, request: DeliverSm | DataSm) -> None:
-        """Kafka has it: on to the ESME, whose answer the SMSC gets."""
+        """Kafka has it: on to the ESME after the answers that came before it."""
+        self._order.then(lambda: self._forward(link, request))
+
+    def _forward(self, link: Link, request: DeliverSm | DataSm) -> None:
+        """On to the ESME, whose answer the SMSC gets."""
         owner = self._owners.owner_of(request)
         if owner is None:
             self.unrouted += 1

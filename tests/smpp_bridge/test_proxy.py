@@ -168,6 +168,28 @@ async def test_answers_wait_for_kafka_both_ways(tmp_path: Path) -> None:
     assert len(esme.delivered) == 1
 
 
+async def test_a_receipt_does_not_overtake_the_answer_before_it(tmp_path: Path) -> None:
+    """Kafka stores the receipt first: the ESME still reads the id before the receipt of it."""
+    recorder = HeldRecorder(holds=True)
+    async with (
+        run_smsc(Smsc(answer=lambda _: (CommandStatus.ROK, b"id-1"))) as smsc,
+        run_proxy({"c": smsc.port}, tmp_path, recorder=recorder) as proxy,
+    ):
+        esme = await proxy.esme()
+        esme.send(submit(), None)
+        await wait_until(lambda: len(recorder.waiting) == 1)
+        smsc.deliver(receipt(b"id-1"), "dlr")
+        await wait_until(lambda: len(recorder.waiting) == 2)
+        answered, received = recorder.waiting
+        received(None)
+        await asyncio.sleep(0.05)
+        assert (esme.answers, esme.delivered) == ([], [])
+        answered(None)
+        recorder.waiting.clear()
+        await wait_until(lambda: bool(esme.delivered))
+        assert len(esme.answers) == 1
+
+
 async def test_the_esmes_own_refusal_reaches_the_smsc(tmp_path: Path) -> None:
     """The SMSC keeps what the ESME does not want yet."""
     async with (
