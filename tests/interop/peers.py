@@ -38,7 +38,8 @@ class Peer:
         """Collect standard output until it ends."""
         assert self.process.stdout is not None
         async for line in self.process.stdout:
-            self.lines.append(json.loads(line))
+            if line.startswith(b"{"):  # Kannel and jsmpp log as they like
+                self.lines.append(json.loads(line))
 
     async def read_errors(self) -> None:
         """Collect standard error until it ends."""

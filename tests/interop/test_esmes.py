@@ -14,19 +14,23 @@ import pytest
 
 from smpp_bridge.protocol.constants import CommandId, CommandStatus
 from tests.interop.capture import Capture, capture
+from tests.interop.kannel import ACCEPTED, DELIVERED, kannel
 from tests.interop.peers import Peer, node, python, running
 from tests.interop.scripted_smsc import ReportingPeer, ReportingSmsc
 from tests.interop.traffic import (
+    COUNT,
     MESSAGES,
     PARTS,
     REPLIES,
     TEXTS,
+    WITHIN_S,
     Ledger,
     check_receipts,
     check_replies,
     check_results,
     joined,
     ledger,
+    replies_due,
 )
 from tests.support.bridge import connection_config, file_environment
 from tests.support.processes import process
@@ -88,7 +92,7 @@ def write_messages(folder: Path) -> str:
     return str(path)
 
 
-async def check_octets(run: Run) -> None:
+async def check_octets(run: Run, delivered: int = DELIVERIES) -> None:
     """Nothing that the proxy wrote on either side is malformed, and nothing is missing."""
     front = await run.front.judge(we_listen=True)
     assert front.our_malformed == front.their_malformed == []
@@ -97,13 +101,13 @@ async def check_octets(run: Run) -> None:
     assert front.ours == {
         CommandId.BIND_TRANSCEIVER_RESP: 1,
         CommandId.SUBMIT_SM_RESP: PARTS,
-        CommandId.DELIVER_SM: DELIVERIES,
+        CommandId.DELIVER_SM: delivered,
         CommandId.UNBIND_RESP: 1,
     }
     assert front.our_statuses == {0: PARTS + 2}
     back = await run.back.judge(we_listen=False)
     assert back.our_malformed == []
-    assert (back.ours[CommandId.SUBMIT_SM], back.our_statuses[0]) == (PARTS, DELIVERIES)
+    assert (back.ours[CommandId.SUBMIT_SM], back.our_statuses[0]) == (PARTS, delivered)
     assert back.our_statuses.keys() <= {CommandStatus.ROK, CommandStatus.RX_T_APPN}
 
 
@@ -130,10 +134,33 @@ async def test_proxy_serves_a_foreign_esme(name: str, kafka: str, tmp_path: Path
             await peer.wait_for(lambda peer: bool(peer.told("unbound")))
         await run.found.wait_for(PARTS, PARTS, REPLIES)
         check_peer(peer, run.smsc)
-        assert joined(run.smsc.parts) == TEXTS
-        assert Counter(status for _, status in run.smsc.acknowledged) == {0: DELIVERIES}
         await check_octets(run)
-        check_results(run.found)
+        check_events(run)
         check_receipts(run.found)
-        check_replies(run.found)
-        assert {event.account for event in run.found.submitted} == {"shop"}
+
+
+def check_events(run: Run) -> None:
+    """The SMSC could read every text, and Kafka has every result and reply, with the account."""
+    assert joined(run.smsc.parts) == TEXTS
+    assert {status for _, status in run.smsc.acknowledged} == {0}
+    check_results(run.found)
+    check_replies(run.found)
+    assert {event.account for event in run.found.submitted} == {"shop"}
+
+
+async def test_proxy_serves_kannel(kafka: str, tmp_path: Path) -> None:
+    """The same through sendsms; it wants a receipt for the last part of a long message only."""
+    async with proxy(kafka, tmp_path) as run:
+        async with kannel(run.port, tmp_path) as told:
+            await told.send(MESSAGES)
+            await wait_until(lambda: len(told.receipts) == 2 * COUNT, WITHIN_S)
+            await wait_until(lambda: len(told.replies) == REPLIES)
+            await told.stop()
+        await run.found.wait_for(PARTS, COUNT, REPLIES)
+        assert Counter(told.answers) == {"0: Accepted for delivery": COUNT}
+        due = {(m.to, kind) for m in MESSAGES for kind in (ACCEPTED, DELIVERED)}
+        assert set(told.receipts) == due
+        assert dict(told.replies) == replies_due()
+        await check_octets(run, COUNT + REPLIES)
+        check_events(run)
+        check_receipts(run.found, unreported=PARTS - COUNT)
