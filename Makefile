@@ -27,7 +27,7 @@ $(VENV)/.installed: $(UV) requirements-dev.lock pyproject.toml
 demo: $(VENV)/.installed  ## run the whole system with the demo campaign, then open the page it prints
 	@$(BIN)/smslab demo $(ARGS)
 
-test: check interop  ## set everything up and run everything CI runs
+test: check  ## set everything up and run everything that needs nothing but Python
 
 check: lint types imports browser  ## lint, types, import contracts, all tests but interop
 	@$(BIN)/python -m pytest -m "not interop" $(ARGS)
