@@ -41,7 +41,8 @@ class Capture:
         """Dissect what was captured until now. `we_listen`: our side owns the port."""
         await self._catch_up()
         command = ["tshark", "-n", "-r", str(self._path), "-d", f"tcp.port=={self._port},smpp"]
-        command += ["-Y", "smpp || _ws.malformed", "-T", "fields", "-E", "occurrence=a"]
+        # the markers are UDP, and in one of 200 tshark sees broken RTCP
+        command += ["-Y", "tcp && (smpp || _ws.malformed)", "-T", "fields", "-E", "occurrence=a"]
         command += [part for name in FIELDS for part in ("-e", name)]
         tshark = await asyncio.create_subprocess_exec(
             *command, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
