@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import sys
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
@@ -29,6 +28,7 @@ class Peer:
     process: asyncio.subprocess.Process
     lines: list[dict[str, Any]] = field(default_factory=list)
     errors: bytearray = field(default_factory=bytearray)
+    readers: list[asyncio.Future[None]] = field(default_factory=list)
 
     def told(self, key: str) -> list[dict[str, Any]]:
         """Lines that have this key."""
@@ -57,7 +57,8 @@ class Peer:
             said = Counter(next(iter(line)) for line in self.lines)
             reason = f"{said} {self.lines[-3:]} {self.errors[-2000:].decode()}"
             raise AssertionError(reason) from error
-        await asyncio.sleep(0)
+        if self.process.returncode is not None:
+            await asyncio.wait(self.readers)  # its last words may still be in the pipe
         assert condition(self), self.errors[-2000:].decode()
 
 
@@ -75,14 +76,14 @@ async def running(
         limit=LONGEST_LINE,
     )
     peer = Peer(process)
-    readers = [asyncio.ensure_future(read()) for read in (peer.read, peer.read_errors)]
+    peer.readers += [asyncio.ensure_future(read()) for read in (peer.read, peer.read_errors)]
     try:
         yield peer
     finally:
         if process.returncode is None:
             process.kill()
         await process.wait()
-        await asyncio.gather(*readers)
+        await asyncio.gather(*peer.readers)
 
 
 def node(script: str, *arguments: str) -> tuple[list[str], dict[str, str]]:
@@ -100,7 +101,7 @@ def perl(script: str, *arguments: str) -> tuple[list[str], dict[str, str]]:
 
 def python(script: str, *arguments: str) -> tuple[list[str], dict[str, str]]:
     """Command and environment of a script with a peer that is a development dependency."""
-    return [sys.executable, str(SCRIPTS / script), *arguments], {"PATH": os.environ["PATH"]}
+    return [sys.executable, str(SCRIPTS / script), *arguments], {}
 
 
 def jsmpp(port: str) -> tuple[list[str], dict[str, str]]:

@@ -29,7 +29,7 @@ class Hook(aiosmpplib.AbstractHook):  # type: ignore[misc]
         self.is_done = asyncio.Event()
 
     async def sending(self, message: Any, octets: bytes, client_id: str) -> None:
-        """Count the parts of long messages."""
+        """Of no interest."""
 
     async def send_error(self, message: Any, error: Exception, client_id: str) -> None:
         """A message that could not be sent."""
