@@ -29,7 +29,12 @@ _AGAINST_HOLDOUT: Final = ("conversion_rate", "revenue_per_recipient", "profit_p
 
 
 def compare_arms(
-    campaign: Campaign, shares: Mapping[str, float], arms: Sequence[Arm], maturity: Maturity
+    campaign: Campaign,
+    shares: Mapping[str, float],
+    arms: Sequence[Arm],
+    maturity: Maturity,
+    *,
+    at_any_time: bool,
 ) -> Iterator[Comparison]:
     """Every variant against the control and against the holdout.
 
@@ -44,11 +49,12 @@ def compare_arms(
         for metric in (*PROPORTIONS, *MEANS):
             decides = metric == campaign.metric
             level = 1 - campaign.alpha / (len(treatments) if decides else 1)
-            pair = Pair(campaign, shares, control, treatment, level)
+            pair = Pair(campaign, shares, control, treatment, level, at_any_time)
             yield _compare(pair, metric, maturity, decides=decides)
     if HOLDOUT in by_id and by_id[HOLDOUT].n:
         for variant in variants:
-            pair = Pair(campaign, shares, by_id[HOLDOUT], variant, 1 - campaign.alpha)
+            level = 1 - campaign.alpha
+            pair = Pair(campaign, shares, by_id[HOLDOUT], variant, level, at_any_time)
             for metric in _AGAINST_HOLDOUT:
                 yield _compare(pair, metric, maturity, decides=False)
 
@@ -61,6 +67,7 @@ class Pair(NamedTuple):
     control: Arm
     treatment: Arm
     level: float
+    at_any_time: bool
 
     def difference(self, metric: str) -> tuple[Found, tuple[float, float]]:
         """Treatment minus control, and the standard errors of both."""
@@ -71,11 +78,21 @@ class Pair(NamedTuple):
             hits = [getattr(arm.counters, PROPORTIONS[metric]) for arm in arms]
             pairs = [(count, arm.n) for count, arm in zip(hits, arms, strict=True)]
             found = compare_counts(
-                self.campaign, metric, *pairs, level=self.level, expected_n=expected_n
+                metric,
+                *pairs,
+                level=self.level,
+                expected_n=expected_n,
+                at_any_time=self.at_any_time,
             )
             return found, (_share_error(*pairs[0]), _share_error(*pairs[1]))
         first, second = (MEANS[metric](arm, self.campaign) for arm in arms)
-        found = compare_sums(self.campaign, first, second, level=self.level, expected_n=expected_n)
+        found = compare_sums(
+            first,
+            second,
+            level=self.level,
+            expected_n=expected_n,
+            at_any_time=self.at_any_time,
+        )
         return found, (_root(first.mean_variance), _root(second.mean_variance))
 
 

@@ -81,7 +81,9 @@ def evaluate(
     comparisons = tuple(
         comparison
         for maturity, arms in by_maturity.items()
-        for comparison in compare_arms(campaign, shares, arms, maturity)
+        for comparison in compare_arms(
+            campaign, shares, arms, maturity, at_any_time=examined.at_any_time
+        )
     )
     checks = tuple(check_health(examined))
     verdict = reach_verdict(examined, comparisons, checks, watermark_ms)

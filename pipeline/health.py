@@ -50,6 +50,11 @@ class Examined:
         everybody = expected is None or self.assigned >= expected
         return self.assigned > 0 and everybody and self.matured == self.assigned
 
+    @property
+    def at_any_time(self) -> bool:
+        """Whether what is computed now must hold at every look, not only at the end."""
+        return is_sequential(self.campaign) or not self.is_complete
+
 
 def check_health(examined: Examined) -> list[HealthCheck]:
     """One light per check."""
@@ -67,7 +72,7 @@ def _split_as_planned(examined: Examined) -> Light:
     counts = {arm.variant_id: arm.n for arm in examined.live}
     pvalue = (
         watch_sample_ratio(counts, shares).pvalue
-        if is_sequential(campaign)
+        if examined.at_any_time
         else check_sample_ratio(counts, shares)
     )
     evidence: Evidence = {"pvalue": pvalue, **counts}
@@ -142,12 +147,12 @@ def _opt_out_light(control: Arm, arm: Arm, examined: Examined) -> Light:
     campaign, margin = examined.campaign, examined.campaign.opt_out_margin
     shares = planned_shares(campaign, examined.variants)
     found = compare_counts(
-        campaign,
         "opt_out_rate",
         (control.counters.opted_out, control.n),
         (arm.counters.opted_out, arm.n),
         level=1 - campaign.alpha,
         expected_n=expected_pair(campaign, shares, control.variant_id, arm.variant_id),
+        at_any_time=examined.at_any_time,
     ).difference
     evidence: Evidence = {
         "variant_id": arm.variant_id,

@@ -1,7 +1,8 @@
 """Comparing two arms as the plan's method demands: once at the end, or at every look. Pure.
 
-`fixed`: intervals that hold for one look, when everybody is mature. `sequential`: confidence
-sequences, which hold at all looks together and are therefore wider (1.55 × at the planned size).
+`fixed`: intervals that hold for one look, when everybody is mature; until then, and for
+`sequential` plans always, confidence sequences, which hold at all looks together and are
+therefore wider (1.55 × at the planned size).
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ NORMAL_FROM: Final = 50
 class Found(NamedTuple):
     """A difference and how it was found. `lift_level`: a level with the same reach for ratios.
 
-    `None`: the sequence is still wider than any level can say.
+    `None`: there is none that says the same, so no lift is told.
     """
 
     difference: DifferenceResult
@@ -49,16 +50,16 @@ def is_sequential(campaign: Campaign) -> bool:
 
 
 def compare_counts(
-    campaign: Campaign,
     metric: str,
     control: Counts,
     treatment: Counts,
     *,
     level: float,
     expected_n: float,
+    at_any_time: bool,
 ) -> Found:
     """Two proportions. `expected_n`: recipients of both arms at the planned decision."""
-    if not is_sequential(campaign):
+    if not at_any_time:
         found = compare_proportions(control, treatment, confidence_level=level)
         return Found(found, "newcombe", level)
     n = control[1] + treatment[1]
@@ -70,21 +71,21 @@ def compare_counts(
             expected_n=expected_n / 2,
             confidence_level=level,
         )
-        return Found(found, "beta_binomial_sequence", _reach(n, expected_n, level))
+        return Found(found, "beta_binomial_sequence", None)
     found = watch_proportions(control, treatment, expected_n=expected_n, confidence_level=level)
     return Found(found, "confidence_sequence", _reach(n, expected_n, level))
 
 
 def compare_sums(
-    campaign: Campaign,
     control: MeanSummary,
     treatment: MeanSummary,
     *,
     level: float,
     expected_n: float,
+    at_any_time: bool,
 ) -> Found:
     """Two means. `expected_n`: recipients of both arms at the planned decision."""
-    if not is_sequential(campaign):
+    if not at_any_time:
         return Found(compare_means(control, treatment, confidence_level=level), "welch", level)
     found = watch_means(control, treatment, expected_n=expected_n, confidence_level=level)
     reach = _reach(control.n + treatment.n, expected_n, level)

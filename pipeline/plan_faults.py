@@ -7,6 +7,7 @@ stop the worker, again after every restart, and with it all other campaigns.
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Sequence
 
@@ -14,6 +15,8 @@ from pipeline.rows import Campaign, Variant
 from schemas.events import HOLDOUT
 
 MAX_SHARE_ERROR = 1e-6
+MIN_ALPHA = 1e-9
+"""Divided by a hundred treatments, 1 − alpha still differs from 1."""
 
 
 def plan_fault(campaign: Campaign, variants: Sequence[Variant]) -> str | None:
@@ -30,6 +33,31 @@ def plan_fault(campaign: Campaign, variants: Sequence[Variant]) -> str | None:
             f"shares == {shares}, must be 0 or more and add up to 1.",
         ),
         (not 0 <= campaign.holdout < 1, f"holdout == {campaign.holdout}, must be in [0, 1)."),
-        (not 0 < campaign.alpha < 1, f"alpha == {campaign.alpha}, must be in (0, 1)."),
+        (
+            not MIN_ALPHA <= campaign.alpha < 1,
+            f"alpha == {campaign.alpha}, must be from {MIN_ALPHA} to below 1.",
+        ),
+        (not 0 < campaign.power < 1, f"power == {campaign.power}, must be in (0, 1)."),
+        *(
+            (
+                size is not None and size < 1,
+                f"{name} == {size}, must be 1 or more.",
+            )
+            for name, size in (
+                ("audience_size", campaign.audience_size),
+                ("plan.expected_n", campaign.expected_n),
+            )
+        ),
+        *(
+            (not math.isfinite(value) or value < 0, f"{name} == {value}, must be 0 or more.")
+            for name, value in (
+                ("minimum_effect", campaign.minimum_effect),
+                ("margin", campaign.margin),
+            )
+        ),
+        (
+            campaign.opt_out_margin < 0 or math.isinf(campaign.opt_out_margin),
+            f"guardrails.opt_out_rate == {campaign.opt_out_margin}, must be 0 or more.",
+        ),
     )
     return next((sentence for is_broken, sentence in faults if is_broken), None)

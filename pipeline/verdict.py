@@ -2,11 +2,12 @@
 
 Fixed horizon, honestly: until every assigned recipient is mature no winner is named, however
 small a p-value looks meanwhile. Looking does not cost anything, deciding early would. The same
-holds for data faults: their lights are shown at once, but the split test looked at a hundred
-times would break its promise of one false alarm in a thousand.
+holds for data faults: their lights are shown at once, by tests that hold at every look, but they
+replace the verdict at the end.
 
 A sequential plan may be read at every look: its intervals and its split test hold at all looks
-together. Faults and harm count at once, a winner from the minimum run on (`is_readable`).
+together. A split that is off and harm count at once, other faults and a winner from the minimum
+run on (`is_readable`).
 """
 
 from __future__ import annotations
@@ -85,14 +86,16 @@ def _decide(
     if not is_sequential(examined.campaign) or not examined.assigned:
         return collecting
     early = _decide_now(examined, deciding, lights)
-    if early[0] in _AT_ONCE:
+    if early[2] in _AT_ONCE or (early[0] == "do_not_trust" and is_readable(examined)):
         return early
     if early[0] in _FROM_MINIMUM_RUN and is_readable(examined):
         return *early[:3], {**early[3], "stopped_early": 1}
     return collecting
 
 
-_AT_ONCE: Final = ("do_not_trust", "stop")
+_AT_ONCE: Final = ("split_as_planned", "opt_outs_in_limit")
+"""Tests that hold at every look. The other faults are shares that start from a few people and
+from topics that are read one after the other: they wait for the minimum run."""
 _FROM_MINIMUM_RUN: Final = ("ship", "no_meaningful_difference")
 MINIMUM_RUN: Final = 0.1
 """Share of the plan's N* that must be mature before a winner may be named."""
@@ -113,11 +116,13 @@ def _collecting(examined: Examined) -> Decision:
     if not examined.assigned:
         return "collecting", None, "nobody_assigned", {}
     smallest = detectable_effect(examined)
-    if math.isnan(smallest):
+    if smallest is None:
         return "collecting", None, "outcomes_not_mature", {}
-    is_enough = smallest <= examined.campaign.minimum_effect or not examined.campaign.minimum_effect
+    limit = examined.campaign.minimum_effect
+    is_enough = smallest <= limit or not limit
     reason = "outcomes_not_mature" if is_enough else "list_too_small"
-    return "collecting", None, reason, {"detectable_effect": smallest}
+    evidence: Evidence = {} if math.isinf(smallest) else {"detectable_effect": smallest}
+    return "collecting", None, reason, evidence
 
 
 def _decide_now(

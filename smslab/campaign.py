@@ -96,11 +96,13 @@ def apply(file: Path, *, dry_run: bool) -> None:
 
 
 def _settings_for_preview() -> DispatchSettings:
-    """Preview needs neither Kafka nor the real key."""
+    """Preview needs neither Kafka nor the real key; every other setting counts as in `apply`."""
+    placeholders = {"SMS_KAFKA": "127.0.0.1:9092", "SMS_SUBJECT_KEY": _PREVIEW_KEY.hex()}
+    given = {name: value for name, value in os.environ.items() if value}
     try:
-        return read_settings(DispatchSettings, os.environ)
-    except SettingsError:
-        return DispatchSettings(kafka="", subject_key=_PREVIEW_KEY)
+        return read_settings(DispatchSettings, placeholders | given)
+    except SettingsError as error:
+        raise CannotRun(str(error)) from error
 
 
 def _show_variants(found: Campaign, tracking_url: str) -> None:

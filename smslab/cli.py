@@ -8,7 +8,9 @@ from pathlib import Path
 import click
 import duckdb
 from rich.table import Table
+from rich.text import Text
 
+from pipeline.snapshot import SERVE_FILE
 from pipeline.storage.reader import ResultsReader
 from runtime.process import CannotRun, ExitCode
 from smslab.campaign import campaign
@@ -92,7 +94,7 @@ def sql(query: str, data: Path, *, as_json: bool) -> None:
       smslab sql "SHOW ALL TABLES"
     """
     try:
-        names, rows = ResultsReader(data / "serve.duckdb").query(query)
+        names, rows = ResultsReader(data / SERVE_FILE).query(query)
     except FileNotFoundError as error:
         raise Sentence(
             CannotRun(f"{data} has no serve.duckdb yet. Start the worker, or set --data.")
@@ -103,9 +105,11 @@ def sql(query: str, data: Path, *, as_json: bool) -> None:
         found = [dict(zip(names, row, strict=True)) for row in rows]
         click.echo(json.dumps(found, ensure_ascii=False, default=str))
         return
-    table = Table(*names, box=None)
+    table = Table(box=None)
+    for name in names:
+        table.add_column(Text(name))
     for row in rows:
-        table.add_row(*("" if value is None else str(value) for value in row))
+        table.add_row(*(Text("" if value is None else str(value)) for value in row))
     console.print(table)
 
 

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path
 
+import msgspec
 from aiokafka.errors import KafkaError
 from rich.progress import Progress
 
 from campaigns.campaign_file import Campaign, CampaignError, parse_campaign
-from campaigns.definition import definition_of, plan_hash
+from campaigns.definition import definition_of
 from pipeline.dispatch.audience import AudienceError, Recipient, RejectedRow, read_recipients
 from pipeline.dispatch.plan import Planner
 from pipeline.dispatch.publish import Survey, dispatch, survey, write_rejected
@@ -45,9 +48,10 @@ class Order:
         except AudienceError as error:
             raise CannotRun(str(error)) from error
 
-    def survey(self, progress: Progress) -> Survey:
-        """What the audience would become; publishes nothing."""
-        return survey(self.planner, progress.track(self.rows(), description="Reading audience"))
+    def survey(self, progress: Progress, stop: threading.Event | None = None) -> Survey:
+        """What the audience would become; publishes nothing. `stop` ends it early."""
+        rows = self.rows() if stop is None else takewhile(lambda _: not stop.is_set(), self.rows())
+        return survey(self.planner, progress.track(rows, description="Reading audience"))
 
 
 def read_campaign(file: Path) -> Campaign:
@@ -94,19 +98,25 @@ def keep_rejected(order: Order, found: Survey) -> Path | None:
 async def _definition(campaign: Campaign, found: Survey, kafka: str) -> CampaignDefined:
     """The definition to publish: the one in force, or a new version where the plan differs."""
     known = await definition_in_force(kafka, campaign.campaign_id)
-    version = 1
-    if known is not None:
-        if known.plan_hash == plan_hash(campaign, found.recipients):
-            return known
-        version = known.plan_version + 1
-        warn(f"The plan differs from the one in force: this is version {version} of it.")
-    return definition_of(
+    wanted = definition_of(
         campaign,
         now_ms=time.time_ns() // 1_000_000,
         audience_size=found.recipients,
-        plan_version=version,
         dimension_values=found.dimension_values,
     )
+    if known is None:
+        return wanted
+    mark = {
+        "event_id": known.event_id,
+        "occurred_at_ms": known.occurred_at_ms,
+        "plan_version": known.plan_version,
+    }
+    if msgspec.structs.replace(wanted, **mark) == known:
+        return known
+    version = known.plan_version + 1
+    warn(f"The definition differs from the one in force: this is version {version} of it.")
+    event_id = f"{campaign.campaign_id}/{version}"
+    return msgspec.structs.replace(wanted, event_id=event_id, plan_version=version)
 
 
 async def carry_out(order: Order, found: Survey, kafka: str, progress: Progress) -> int:

@@ -31,7 +31,7 @@ from smslab.screen import Sentence, step, warn
 
 _DAY_MS: Final = 86_400_000
 _OPT_OUT_RATE: Final = 0.005
-"""A usual rate (docs/statistics.md): what the guardrail's size is computed for."""
+"""A usual rate of SMS campaigns: what the guardrail's size is computed for."""
 
 
 class Answer(NamedTuple):
@@ -123,9 +123,16 @@ def answer_plan(
         window_days = campaign.goal.window_ms / _DAY_MS
         arm = needed * smallest_share
         days = estimate_run_days(arm, smallest_share, per_day, window_days=window_days)
-    margin = campaign.guardrails.get("opt_out_rate")
-    guard = size_guardrail(_OPT_OUT_RATE, margin) / smallest_share if margin else None
-    return Answer(needed, smallest, None if guard is None else math.ceil(guard), days)
+    return Answer(needed, smallest, _guardrail(test, smallest_share), days)
+
+
+def _guardrail(test: _Test, smallest_share: float) -> int | None:
+    """The verdict reads the upper end of a two-sided interval at the plan's level."""
+    plan, margin = test.campaign.plan, test.campaign.guardrails.get("opt_out_rate")
+    if not margin or margin >= 1:
+        return None
+    size = size_guardrail(_OPT_OUT_RATE, margin, alpha=plan.alpha / 2, power=plan.power)
+    return math.ceil(size * test.inflation / smallest_share)
 
 
 class _Test(NamedTuple):
@@ -136,7 +143,8 @@ class _Test(NamedTuple):
     ratio: float
 
     @property
-    def _inflation(self) -> float:
+    def inflation(self) -> float:
+        """How many times more a plan needs that may be read at any time."""
         plan = self.campaign.plan
         if plan.method == "fixed":
             return 1.0
@@ -146,15 +154,13 @@ class _Test(NamedTuple):
         """Recipients of the control."""
         effect, power = self.campaign.goal.minimum_effect, self.campaign.plan.power
         size = size_proportions if self.campaign.goal.metric in PROPORTIONS else size_means
-        return (
-            size(known, effect, alpha=self.alpha, power=power, ratio=self.ratio) * self._inflation
-        )
+        return size(known, effect, alpha=self.alpha, power=power, ratio=self.ratio) * self.inflation
 
     def detectable(self, known: float, n: float) -> float:
         """The smallest effect that so many recipients of the control can show."""
         power = self.campaign.plan.power
         find = detect_proportion if self.campaign.goal.metric in PROPORTIONS else detect_mean
-        return find(known, n / self._inflation, alpha=self.alpha, power=power, ratio=self.ratio)
+        return find(known, n / self.inflation, alpha=self.alpha, power=power, ratio=self.ratio)
 
 
 def _known(campaign: Campaign, base: float | None, deviation: float | None) -> float:

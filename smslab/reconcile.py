@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 from pipeline.rows import VariantResult, Verdict
-from pipeline.storage.reader import ResultsReader
+from pipeline.snapshot import SERVE_FILE
+from pipeline.storage.reader import ResultsReader, SnapshotUnreadable
 from runtime.process import CannotRun, ExitCode
 from simulator.ledger import KEYS, TOTAL, Totals, read_totals
 
@@ -105,15 +107,19 @@ def reconcile_files(ledger: Path, data: Path, campaign_id: str | None = None) ->
         totals = read_totals(ledger)
     except (OSError, ValueError) as error:
         raise CannotRun(f"the ledger {ledger} cannot be read: {error}") from error
-    reader = ResultsReader(data / "serve.duckdb")
-    known = [campaign.campaign_id for campaign in reader.campaigns()]
-    chosen = campaign_id or next(iter(known), None)
-    if chosen not in known:
-        raise CannotRun(
-            f"{data} has no results of campaign {chosen}; it has: {', '.join(known) or 'none'}.",
-            ExitCode.ANSWER_IS_NO,
-        )
-    return reconcile(totals, reader.variant_results(chosen, "live"), reader.verdict(chosen))
+    with contextlib.closing(ResultsReader(data / SERVE_FILE)) as reader:
+        try:
+            known = [campaign.campaign_id for campaign in reader.campaigns()]
+            chosen = campaign_id or next(iter(known), None)
+            if chosen not in known:
+                raise CannotRun(
+                    f"{data} has no results of campaign {chosen}; "
+                    f"it has: {', '.join(known) or 'none'}.",
+                    ExitCode.ANSWER_IS_NO,
+                )
+            return reconcile(totals, reader.variant_results(chosen, "live"), reader.verdict(chosen))
+        except SnapshotUnreadable as error:
+            raise CannotRun(str(error)) from error
 
 
 def _is_explained(key: str, ledger: int, counted: int, unknown: int) -> bool:

@@ -11,7 +11,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from runtime.process import CannotRun
 
-console: Final = Console(stderr=True, highlight=False, width=None if sys.stderr.isatty() else 110)
+_WIDTH: Final = None if sys.stderr.isatty() else 110
+console: Final = Console(stderr=True, highlight=False, emoji=False, width=_WIDTH)
 
 
 def step(text: str) -> None:

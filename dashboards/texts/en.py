@@ -72,8 +72,8 @@ TEXTS: Final[dict[str, str]] = {
     "why.outcomes_not_mature": "{mature} of {audience} people have had their full {window}. Until "
     "everybody has, a lead can still turn, so no winner is named.",
     "why.list_too_small": "{mature} of {audience} people have had their full {window}. Even then "
-    "this list cannot answer the question: the smallest difference in {metric} it can show is "
-    "{detectable}, and {limit} would matter. Test with more people.",
+    "this list will probably not answer the question: differences in {metric} show from about "
+    "{detectable} on, and {limit} would matter. Test with more people.",
     "why.outcomes_not_mature.sequential": "{mature} of {audience} people have had their full "
     "{window}. The difference is not clear yet; as soon as it is, the verdict is here.",
     "why.stopped_early": "It was clear before everybody had their time; the true gain is probably "

@@ -68,8 +68,8 @@ TEXTS: Final[dict[str, str]] = {
     "why.outcomes_not_mature": "{audience} 人中有 {mature} 人已满 {window}。"
     "在所有人期满之前，领先仍可能逆转，因此不宣布胜者。",
     "why.list_too_small": "{audience} 人中有 {mature} 人已满 {window}。即使所有人期满，"
-    "此名单也无法回答这个问题：它能看出的最小{metric}差别为 {detectable}，而您在意的是 {limit}。"
-    "请用更多人测试。",
+    "此名单也很可能无法回答这个问题：{metric}的差别约从 {detectable} 起才看得出，"
+    "而您在意的是 {limit}。请用更多人测试。",
     "why.outcomes_not_mature.sequential": "{audience} 人中有 {mature} 人已满 {window}。"
     "差别尚不明确；一旦明确，结论就会显示在这里。",
     "why.stopped_early": "结论在所有人期满之前已经明确；真实增幅可能略小。",

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import signal
-from collections.abc import Awaitable
+import threading
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
@@ -13,7 +15,10 @@ from rich.progress import Progress
 from dashboards.facts import decision_of
 from dashboards.texts import Words
 from pipeline.rows import Verdict
+from pipeline.snapshot import SERVE_FILE
 from pipeline.storage.reader import ResultsReader
+from runtime.process import CannotRun, ExitCode
+from schemas.topics import JOINED_TOPICS
 from smslab.demo.world import World
 from smslab.dispatching import carry_out, order_of
 from smslab.reconcile import Reconciliation, reconcile_files
@@ -25,6 +30,7 @@ from smslab.verdict import read_results, tell_verdict
 _LOOK_S: Final = 0.5
 _PATIENCE_S: Final = 60.0
 """How long nothing may change, beyond the campaign's window, before we stop waiting."""
+_JOINED: Final = frozenset(topic.name for topic in JOINED_TOPICS)
 T = TypeVar("T")
 
 
@@ -41,6 +47,7 @@ class Moment:
     matured: int
     assigned: int
     events_applied: int
+    waiting: int
     verdict: Verdict | None
 
     def is_settled(self, messages: int) -> bool:
@@ -48,6 +55,7 @@ class Moment:
         return (
             bool(self.simulator.get("settled"))
             and self.submitted >= messages
+            and not self.waiting
             and self.verdict is not None
             and self.verdict.verdict != "collecting"
         )
@@ -88,7 +96,7 @@ async def _campaign(world: World, stack: Stack, messages: int) -> None:
     """Send everything, then wait until it has settled."""
     order = await asyncio.to_thread(order_of, world.campaign_file, world.dispatch_settings)
     with progress() as bars:
-        found = await asyncio.to_thread(order.survey, bars)
+        found = await _until_told(lambda told: order.survey(bars, told))
         await carry_out(order, found, world.broker.bootstrap, bars)
         rejected = len(found.rejected)
         step(f"{found.recipients:,} assigned, {found.messages:,} sent, {rejected} rows rejected")
@@ -110,8 +118,11 @@ async def _settle(world: World, stack: Stack, bars: Progress, messages: int) -> 
         if moment != last:
             last, changed_at = moment, loop.time()
         if loop.time() - changed_at > patience_s:
-            warn(f"Nothing has changed for {patience_s:.0f} s: waiting no longer.")
-            return
+            raise CannotRun(
+                f"nothing has changed for {patience_s:.0f} s, but the campaign has not settled; "
+                f"see {world.folder / 'logs'}.",
+                ExitCode.ANSWER_IS_NO,
+            )
         await asyncio.sleep(_LOOK_S)
 
 
@@ -120,20 +131,31 @@ async def _moment(world: World, stack: Stack) -> Moment:
     return await asyncio.to_thread(_read, world, dict(status))
 
 
+async def _until_told(work: Callable[[threading.Event], T]) -> T:
+    """Run `work` in a thread that ends when we are cancelled: nobody could stop it otherwise."""
+    told = threading.Event()
+    try:
+        return await asyncio.to_thread(work, told)
+    finally:
+        told.set()
+
+
 def _read(world: World, status: dict[str, Any]) -> Moment:
-    reader = ResultsReader(world.results / "serve.duckdb")
     campaign_id = world.campaign.campaign_id
-    live = reader.variant_results(campaign_id, "live")
-    mature = reader.variant_results(campaign_id, "mature")
-    info = reader.snapshot_info()
-    return Moment(
-        simulator=status,
-        submitted=sum(row.counters.submitted for row in live),
-        matured=sum(row.counters.assigned for row in mature),
-        assigned=sum(row.counters.assigned for row in live),
-        events_applied=info.events_applied if info else 0,
-        verdict=reader.verdict(campaign_id),
-    )
+    with contextlib.closing(ResultsReader(world.results / SERVE_FILE)) as reader:
+        live = reader.variant_results(campaign_id, "live")
+        mature = reader.variant_results(campaign_id, "mature")
+        info = reader.snapshot_info()
+        lags = [lag for lag in reader.lags() if lag.topic in _JOINED]
+        return Moment(
+            simulator=status,
+            submitted=sum(row.counters.submitted for row in live),
+            matured=sum(row.counters.assigned for row in mature),
+            assigned=sum(row.counters.assigned for row in live),
+            events_applied=info.events_applied if info else 0,
+            waiting=sum(lag.end_offset - lag.next_offset for lag in lags),
+            verdict=reader.verdict(campaign_id),
+        )
 
 
 def tell(world: World) -> Reconciliation:

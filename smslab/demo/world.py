@@ -219,7 +219,7 @@ def _campaign_text(broker: Broker, tracking_port: int, rate_per_s: float) -> str
         run = secrets.token_hex(3)
         text = text.replace("campaign: double11-coupon", f"campaign: double11-coupon-{run}")
         text = text.replace("connection: demo", f"connection: demo-{run}")
-    return f"{text}schedule: {{rate_per_s: {rate_per_s:g}}}\n"
+    return f"{text}schedule: {{rate_per_s: {rate_per_s:f}}}\n"
 
 
 def _choose_ports() -> dict[str, int]:

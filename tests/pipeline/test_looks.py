@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from pipeline.evaluate import campaign_rows, evaluate
 from pipeline.rows import Cohort, Comparison, JoinHealth, Verdict
 from pipeline.stats import watch_sample_ratio
-from schemas.events import HOLDOUT
+from schemas.events import HOLDOUT, Plan
 from tests.support.results import WINDOW_MS, cohort, definition
 
 LATE_MS = 100 * WINDOW_MS
@@ -114,12 +114,69 @@ def test_nothing_is_shipped_against_a_gate(
 
 def test_the_list_that_cannot_answer_is_told() -> None:
     """With the smallest effect it can show, which a larger list makes smaller."""
-    small = judged(arms(900, 30, 30), watermark_ms=0, audience_size=3000)
+    small = judged(arms(900, 100, 100), watermark_ms=0, audience_size=3000)
     assert (small.verdict, small.reason) == ("collecting", "list_too_small")
-    large = judged(arms(900, 30, 30), watermark_ms=0, audience_size=300_000)
+    large = judged(arms(900, 100, 100), watermark_ms=0, audience_size=300_000)
     assert large.evidence["detectable_effect"] < small.evidence["detectable_effect"] / 9
-    enough = judged(arms(900, 30, 30), watermark_ms=0, audience_size=300_000, minimum_effect=20.0)
+    enough = judged(arms(900, 100, 100), watermark_ms=0, audience_size=300_000, minimum_effect=20.0)
     assert enough.reason == "outcomes_not_mature"
+
+
+@pytest.mark.parametrize("size", [10, 9000])
+def test_shares_of_a_few_receipts_are_no_fault_yet(size: int) -> None:
+    """Topics are read one after the other: before the minimum run nobody is alarmed by that."""
+    campaign, variants = campaign_rows(definition(**SEQUENTIAL))  # type: ignore[arg-type]
+    lost = JoinHealth(campaign_id="spring", receipts=3, unmatched_receipts=1)
+    found = evaluate(campaign, variants, arms(size, size // 50, size // 25), lost, LATE_MS).verdict
+    assert found.verdict == ("collecting" if size == 10 else "do_not_trust")
+
+
+def test_a_fixed_plan_shows_no_fixed_interval_before_its_end() -> None:
+    """Whoever looks meanwhile sees ranges that may be looked at."""
+    cohorts = arms(9000, 200, 300)
+    meanwhile, at_the_end = deciding(cohorts, audience_size=100_000), deciding(cohorts)
+    assert (meanwhile.method, at_the_end.method) == ("confidence_sequence", "welch")
+    assert meanwhile.ci_lower < at_the_end.ci_lower
+
+
+ANY_FLOAT = st.floats(allow_nan=False)
+ANY_SIZE = st.one_of(st.none(), st.integers(-5, 10**6))
+
+
+@given(
+    alpha=ANY_FLOAT,
+    power=ANY_FLOAT,
+    margin=ANY_FLOAT,
+    opt_out_margin=ANY_FLOAT,
+    minimum_effect=ANY_FLOAT,
+    sizes=st.tuples(ANY_SIZE, ANY_SIZE),
+    method=st.sampled_from(["fixed", "sequential", "bandit"]),
+    metric=st.sampled_from(["profit_per_recipient", "conversion_rate", "reply_rate"]),
+    people=st.integers(0, 3000),
+)
+def test_no_definition_can_stop_the_worker(
+    alpha: float,
+    power: float,
+    margin: float,
+    opt_out_margin: float,
+    minimum_effect: float,
+    sizes: tuple[int | None, int | None],
+    method: str,
+    metric: str,
+    people: int,
+) -> None:
+    """Anybody may write a definition; one that cannot be evaluated gets a verdict, no exception."""
+    plan = definition(metric=metric, minimum_effect=minimum_effect, audience_size=sizes[0])
+    plan = msgspec.structs.replace(
+        plan,
+        plan=Plan(method=method, alpha=alpha, power=power, expected_n=sizes[1]),  # type: ignore[arg-type]
+        costs=msgspec.structs.replace(plan.costs, margin=margin),
+        guardrails={"opt_out_rate": opt_out_margin},
+    )
+    campaign, variants = campaign_rows(plan)
+    cohorts = arms(people, people // 20, people // 10, people // 50)
+    evaluate(campaign, variants, cohorts, HEALTHY, LATE_MS)
+    evaluate(campaign, variants, cohorts, HEALTHY, 0)
 
 
 def test_the_best_variant_is_told_with_its_chance() -> None:
@@ -182,8 +239,8 @@ def test_a_better_text_wins_in_most_campaigns() -> None:
 def test_the_naive_way_would_be_wrong() -> None:
     """The harness can fail: the fixed intervals, read at every look, make false winners."""
     rng = np.random.default_rng(3)
-    plan = msgspec.structs.replace(definition(audience_size=AUDIENCE), guardrails={})
-    campaign, variants = campaign_rows(plan)
+    # without an audience size every look counts as the end
+    campaign, variants = campaign_rows(msgspec.structs.replace(definition(), guardrails={}))
     wrong = 0
     for _ in range(RUNS):
         for cohorts in looks(rng, 0.03, 0.0):
