@@ -19,7 +19,7 @@ from pipeline.storage.reader import ResultsReader, SnapshotUnreadable
 from runtime.process import ExitCode
 from runtime.settings import SettingsError, host_port, secret_bytes
 from runtime.topics import TopicError, check_topics, is_reachable
-from smslab.kafka.jars import DownloadError, jars
+from smslab.kafka.jars import cached_jars
 from smslab.options import DATA
 from smslab.screen import console
 
@@ -65,11 +65,9 @@ def _python(_environ: Mapping[str, str], _data: Path) -> Finding:
 
 
 def _local_kafka(_environ: Mapping[str, str], _data: Path) -> Finding:
-    try:
-        found = len(jars(lambda _: None))
-        return Finding("ok", f"Apache Kafka for `smslab demo` is here: {found} jars")
-    except DownloadError as error:
-        return Finding("bad", f"{error}; `smslab demo` would fall back to memory")
+    if not cached_jars():
+        return Finding("unasked", "Apache Kafka is not downloaded yet; `smslab demo` does it")
+    return Finding("ok", f"Apache Kafka for `smslab demo` is here: {len(cached_jars())} jars")
 
 
 def _key(environ: Mapping[str, str], _data: Path) -> Finding:

@@ -4,11 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-import signal
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from types import FrameType
 from typing import Final
 
 import click
@@ -17,6 +13,7 @@ from runtime.process import CannotRun, ExitCode
 from smslab.demo.run import Interrupted, run, tell
 from smslab.demo.world import make_world, own_folder
 from smslab.kafka import KafkaUnavailable, open_kafka
+from smslab.kafka.command import interruptible
 from smslab.reconcile import Reconciliation
 from smslab.screen import Sentence, step, warn
 
@@ -104,7 +101,7 @@ def _demo(
 ) -> Reconciliation | None:
     try:
         with (
-            _sigterm_as_interrupt(),
+            interruptible(),
             own_folder(data) as folder,
             open_kafka(kafka, folder / "kafka", warn) as broker,
         ):
@@ -116,18 +113,3 @@ def _demo(
     if not leave:
         return None
     return tell(world)
-
-
-@contextmanager
-def _sigterm_as_interrupt() -> Iterator[None]:
-    """While Kafka starts no event loop runs yet; SIGTERM must unwind all the same."""
-
-    def interrupt(_signum: int, _frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
-
-    before = {s: signal.signal(s, interrupt) for s in (signal.SIGTERM, signal.SIGHUP)}
-    try:
-        yield
-    finally:
-        for signum, handler in before.items():
-            signal.signal(signum, handler)

@@ -8,6 +8,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from aiokafka.errors import KafkaError
+
 from runtime.kafka import kafka_unreachable
 from runtime.settings import host_port
 from runtime.topics import TopicError, ensure_topics, is_reachable
@@ -87,7 +89,7 @@ def _apache(folder: Path, notice: Notice) -> Iterator[Broker]:
 @contextmanager
 def _stopped_after(kafka: ApacheKafka) -> Iterator[Broker]:
     try:
-        asyncio.run(ensure_topics(kafka.bootstrap))
+        _make_topics(kafka.bootstrap)
         yield Broker(kafka.bootstrap, is_in_memory=False, kind="apache", pid=kafka.pid)
     finally:
         kafka.stop()
@@ -119,8 +121,12 @@ def _external(choice: str) -> Iterator[Broker]:
         ) from None
     if not asyncio.run(is_reachable(bootstrap)):
         raise KafkaUnavailable(kafka_unreachable(bootstrap))
+    _make_topics(bootstrap)
+    yield Broker(bootstrap, is_in_memory=False, kind="external")
+
+
+def _make_topics(bootstrap: str) -> None:
     try:
         asyncio.run(ensure_topics(bootstrap))
-    except TopicError as error:
-        raise KafkaUnavailable(str(error)) from error
-    yield Broker(bootstrap, is_in_memory=False, kind="external")
+    except (TopicError, KafkaError) as error:
+        raise KafkaUnavailable(f"Kafka at {bootstrap}: {error}") from error

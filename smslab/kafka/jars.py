@@ -54,15 +54,24 @@ def jars(notice: Notice) -> list[str]:
     Raises:
         DownloadError: If Maven Central cannot be reached and nothing is cached.
     """
-    listing = cache_folder() / f"jars-{_digest(KAFKA, LOG_BINDING)}.json"
-    if listing.exists():
-        found: list[str] = json.loads(listing.read_text())
-        if all(Path(jar).exists() for jar in found):
-            return found
+    if found := cached_jars():
+        return found
     notice(f"Downloading Apache Kafka {KAFKA_VERSION} (about 45 MB, once per machine)")
     resolved = _resolve()
-    _write_atomically(listing, json.dumps(resolved))
+    _write_atomically(_listing(), json.dumps(resolved))
     return resolved
+
+
+def cached_jars() -> list[str]:
+    """The jars as far as they are here already; none when one is missing."""
+    if not _listing().exists():
+        return []
+    found: list[str] = json.loads(_listing().read_text())
+    return found if all(Path(jar).exists() for jar in found) else []
+
+
+def _listing() -> Path:
+    return cache_folder() / f"jars-{_digest(KAFKA, LOG_BINDING)}.json"
 
 
 def _resolve() -> list[str]:
