@@ -59,25 +59,14 @@ def evaluate(
     fault = plan_fault(campaign, variants)
     if fault is not None:
         return Evaluation((), (), (), refuse_plan(campaign, fault, watermark_ms))
-    mature = [row for row in cohorts if _end_ms(row, campaign) <= watermark_ms]
-    names = [variant.variant_id for variant in variants]
-    if campaign.holdout or any(row.variant_id == HOLDOUT for row in cohorts):
-        names.append(HOLDOUT)
-    live_arms = [add_up(name, cohorts, campaign.currency) for name in names]
-    mature_arms = [add_up(name, mature, campaign.currency) for name in names]
-    last = max((_end_ms(row, campaign) for row in cohorts), default=None)
-    left = None if last is None else max(0, math.ceil((last - watermark_ms) / 1000))
-    examined = Examined(campaign, variants, live_arms, mature_arms, health, left)
-    by_maturity: dict[Maturity, list[Arm]] = {"mature": mature_arms, "live": live_arms}
-    results: list[VariantResult] = []
+    examined = _examine(campaign, variants, cohorts, health, watermark_ms)
+    by_maturity: dict[Maturity, Sequence[Arm]] = {"mature": examined.mature, "live": examined.live}
     shares = planned_shares(campaign, variants)
-    for maturity, arms in by_maturity.items():
-        holdout = next((arm for arm in arms if arm.variant_id == HOLDOUT), None)
-        ranks = rank_arms(campaign, arms)
-        results += [
-            variant_result(campaign, arm, holdout, maturity, ranks.get(arm.variant_id, UNRANKED))
-            for arm in arms
-        ]
+    results = [
+        result
+        for maturity, arms in by_maturity.items()
+        for result in _variant_results(campaign, arms, maturity)
+    ]
     comparisons = tuple(
         comparison
         for maturity, arms in by_maturity.items()
@@ -88,6 +77,36 @@ def evaluate(
     checks = tuple(check_health(examined))
     verdict = reach_verdict(examined, comparisons, checks, watermark_ms)
     return Evaluation(tuple(results), comparisons, checks, verdict)
+
+
+def _examine(
+    campaign: Campaign,
+    variants: Sequence[Variant],
+    cohorts: Sequence[Cohort],
+    health: JoinHealth,
+    watermark_ms: int,
+) -> Examined:
+    """Add the cohorts up per arm, everybody and the mature ones."""
+    mature = [row for row in cohorts if _end_ms(row, campaign) <= watermark_ms]
+    names = [variant.variant_id for variant in variants]
+    if campaign.holdout or any(row.variant_id == HOLDOUT for row in cohorts):
+        names.append(HOLDOUT)
+    live_arms = [add_up(name, cohorts, campaign.currency) for name in names]
+    mature_arms = [add_up(name, mature, campaign.currency) for name in names]
+    last = max((_end_ms(row, campaign) for row in cohorts), default=None)
+    left = None if last is None else max(0, math.ceil((last - watermark_ms) / 1000))
+    return Examined(campaign, variants, live_arms, mature_arms, health, left)
+
+
+def _variant_results(
+    campaign: Campaign, arms: Sequence[Arm], maturity: Maturity
+) -> list[VariantResult]:
+    holdout = next((arm for arm in arms if arm.variant_id == HOLDOUT), None)
+    ranks = rank_arms(campaign, arms)
+    return [
+        variant_result(campaign, arm, holdout, maturity, ranks.get(arm.variant_id, UNRANKED))
+        for arm in arms
+    ]
 
 
 def campaign_rows(definition: CampaignDefined) -> tuple[Campaign, tuple[Variant, ...]]:
