@@ -24,6 +24,14 @@ MEANS: Final[Mapping[str, Callable[[Arm, Campaign], MeanSummary]]] = {
     "revenue_per_recipient": lambda arm, _: arm.revenue(),
     "profit_per_recipient": lambda arm, campaign: arm.profit(campaign),
 }
+
+
+def deciding_events(arm: Arm, campaign: Campaign) -> int:
+    """How often what the primary metric rests on has happened; for money, conversions."""
+    count: int = getattr(arm.counters, PROPORTIONS.get(campaign.metric, "converted"))
+    return count
+
+
 _AGAINST_HOLDOUT: Final = ("conversion_rate", "revenue_per_recipient", "profit_per_recipient")
 """Nobody of the holdout can click, reply or opt out of a message."""
 

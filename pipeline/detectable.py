@@ -6,7 +6,7 @@ import math
 from typing import Final
 
 from pipeline.arms import Arm
-from pipeline.comparisons import MEANS, PROPORTIONS
+from pipeline.comparisons import MEANS, PROPORTIONS, deciding_events
 from pipeline.health import Examined
 from pipeline.looks import is_sequential, planned_shares
 from pipeline.rows import Campaign
@@ -57,10 +57,9 @@ def _smallest(
 
 def _control(examined: Examined) -> Arm | None:
     """The control with enough events, mature if possible."""
-    counter = PROPORTIONS.get(examined.campaign.metric, "converted")
     for arms in (examined.mature, examined.live):
         for arm in arms:
             is_control = arm.variant_id == examined.campaign.control
-            if is_control and getattr(arm.counters, counter) >= KNOWN_FROM:
+            if is_control and deciding_events(arm, examined.campaign) >= KNOWN_FROM:
                 return arm
     return None

@@ -16,7 +16,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from pipeline.comparisons import PROPORTIONS
+from pipeline.comparisons import deciding_events
 from pipeline.detectable import detectable_effect
 from pipeline.health import Evidence, Examined, Light, opt_out_lights
 from pipeline.looks import is_sequential
@@ -106,9 +106,8 @@ MINIMUM_EVENTS: Final = 50
 def is_readable(examined: Examined) -> bool:
     """Whether the asymptotic sequences may be believed yet (docs/statistics.md)."""
     expected = examined.campaign.expected_n or examined.campaign.audience_size or 0
-    counter = PROPORTIONS.get(examined.campaign.metric, "converted")
     variants = [arm for arm in examined.mature if arm.variant_id != HOLDOUT]
-    few = any(getattr(arm.counters, counter) < MINIMUM_EVENTS for arm in variants)
+    few = any(deciding_events(arm, examined.campaign) < MINIMUM_EVENTS for arm in variants)
     return examined.matured >= MINIMUM_RUN * expected and not few
 
 

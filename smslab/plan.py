@@ -6,7 +6,7 @@ import json
 import math
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 import click
 
@@ -25,6 +25,7 @@ from pipeline.stats import (
     size_proportions,
 )
 from runtime.process import CannotRun
+from smslab.as_json import defined
 from smslab.dispatching import read_campaign
 from smslab.options import JSON
 from smslab.screen import Sentence, step, warn
@@ -83,7 +84,7 @@ def plan(
     except CannotRun as error:
         raise Sentence(error) from error
     if as_json:
-        click.echo(json.dumps(_without_nan(answer._asdict())))
+        click.echo(json.dumps(defined(answer._asdict())))
         return
     for line in _lines(campaign, answer, recipients, per_day):
         step(line)
@@ -195,10 +196,3 @@ def _lines(
         yield f"{count(answer.guardrail_needed)} are needed to show that opt-outs stay in limit."
     if answer.days is not None and per_day is not None:
         yield f"At {count(per_day)} a day it takes {answer.days:.1f} days, window included."
-
-
-def _without_nan(found: dict[str, Any]) -> dict[str, Any]:
-    return {
-        name: None if isinstance(value, float) and not math.isfinite(value) else value
-        for name, value in found.items()
-    }

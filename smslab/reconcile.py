@@ -76,6 +76,7 @@ def reconcile(
     ledger: Totals, results: Sequence[VariantResult], verdict: Verdict | None
 ) -> Reconciliation:
     """Compare the ledger with the live results of one campaign."""
+    ledger = dict(ledger)
     unknown = {row.variant_id: row.counters.unknown for row in results}
     counted: Totals = {
         row.variant_id: {key: getattr(row.counters, key) for key in KEYS} for row in results

@@ -9,6 +9,7 @@ import click
 import duckdb
 import msgspec
 
+from pipeline.snapshot import SERVE_FILE
 from pipeline.storage.recount import recount_folder
 from runtime.process import CannotRun
 from smslab.screen import step, warn
@@ -20,7 +21,7 @@ def tell_recount(data: Path, *, as_json: bool) -> bool:
     Raises:
         CannotRun: If the folder has no snapshot, or a listed file cannot be read.
     """
-    if not (data / "serve.duckdb").exists():
+    if not (data / SERVE_FILE).exists():
         raise CannotRun(f"{data} has no serve.duckdb yet. Start the worker, or set --data.")
     try:
         found = recount_folder(data)

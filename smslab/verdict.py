@@ -19,6 +19,7 @@ from dashboards.verdict_words import banner
 from pipeline.snapshot import SERVE_FILE
 from pipeline.storage.reader import ResultsReader, SnapshotUnreadable
 from runtime.process import CannotRun, ExitCode
+from smslab.as_json import defined
 from smslab.options import DATA, JSON
 from smslab.results import show_arms
 from smslab.screen import Sentence, console, step
@@ -101,13 +102,5 @@ def _as_json(decision: Decision) -> dict[str, Any]:
             "variant_results": decision.results,
         }
     )
-    shown: dict[str, Any] = _without_nan(found)
+    shown: dict[str, Any] = defined(found)
     return shown
-
-
-def _without_nan(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _without_nan(inner) for key, inner in value.items()}
-    if isinstance(value, list):
-        return [_without_nan(inner) for inner in value]
-    return None if isinstance(value, float) and value != value else value  # noqa: PLR0124 - nan
