@@ -38,13 +38,35 @@ class PublishError(Exception):
     """Kafka did not confirm a record: it is in doubt, perhaps stored. Caught by the edges."""
 
 
+class _Batch:
+    """Records that travel together, and who waits for them."""
+
+    __slots__ = ("builder", "dones", "size")
+
+    def __init__(self, builder: Any) -> None:
+        self.builder = builder
+        self.dones: list[Done] = []
+        self.size = 0
+
+    def append(
+        self, key: bytes | None, value: bytes, headers: Sequence[tuple[str, bytes]], done: Done
+    ) -> bool:
+        """Whether it had room."""
+        listed = list(headers) if headers else None
+        if self.builder.append(key=key, value=value, timestamp=None, headers=listed) is None:
+            return False
+        self.dones.append(done)
+        self.size += len(value)
+        return True
+
+
 class _Partition:
     """The open and waiting batches of one topic partition."""
 
     __slots__ = ("batches", "in_flight")
 
     def __init__(self) -> None:
-        self.batches: deque[tuple[Any, list[Done]]] = deque()
+        self.batches: deque[_Batch] = deque()
         self.in_flight = False
 
 
@@ -116,14 +138,11 @@ class KafkaPublisher:
         if slot is None:
             slot = self._partitions[topic, partition] = _Partition()
         batches = slot.batches
-        if not batches or not _append(batches[-1][0], key, value, headers):
-            batch = self._producer.create_batch()
-            _append(batch, key, value, headers)  # the first record of a batch always fits
-            batches.append((batch, []))
-        size = len(value)
+        if not batches or not batches[-1].append(key, value, headers, done):
+            batches.append(_Batch(self._producer.create_batch()))
+            batches[-1].append(key, value, headers, done)  # the first record always fits
         self.pending += 1
-        self.pending_bytes += size
-        batches[-1][1].append(self._counted(done, size))
+        self.pending_bytes += len(value)
         if self._timer is None:
             self._timer = self._loop.call_later(self._linger_s, self._send_waiting)
 
@@ -151,14 +170,6 @@ class KafkaPublisher:
         while self._tasks:
             await asyncio.wait(set(self._tasks))
 
-    def _counted(self, done: Done, size: int) -> Done:
-        def settle(error: BaseException | None) -> None:
-            self.pending -= 1
-            self.pending_bytes -= size
-            done(error)
-
-        return settle
-
     def _send_waiting(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
@@ -174,17 +185,19 @@ class KafkaPublisher:
         """Send one batch after the other: order within a partition is kept."""
         try:
             while slot.batches:
-                batch, dones = slot.batches.popleft()
-                error = await self._send(batch, key)
-                for done in dones:
+                batch = slot.batches.popleft()
+                error = await self._send(batch.builder, key)
+                self.pending -= len(batch.dones)
+                self.pending_bytes -= batch.size
+                for done in batch.dones:
                     done(error)
         finally:
             slot.in_flight = False
 
-    async def _send(self, batch: Any, key: tuple[str, int]) -> PublishError | None:
-        batch.close()
+    async def _send(self, builder: Any, key: tuple[str, int]) -> PublishError | None:
+        builder.close()
         try:
-            future = await self._producer.send_batch(batch, key[0], partition=key[1])
+            future = await self._producer.send_batch(builder, key[0], partition=key[1])
             await future
         except KafkaError as error:
             return PublishError(f"{key[0]}: {error!r}")
@@ -198,12 +211,6 @@ def partition_for(topic: Topic, event: Event, key: str) -> int:
     if isinstance(event, SubjectEvent):
         return partition_of(key, topic.partitions)
     return zlib.crc32(key.encode()) % topic.partitions
-
-
-def _append(
-    batch: Any, key: bytes | None, value: bytes, headers: Sequence[tuple[str, bytes]]
-) -> bool:
-    return batch.append(key=key, value=value, timestamp=None, headers=list(headers)) is not None
 
 
 def _settle(future: asyncio.Future[None], error: BaseException | None) -> None:

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import signal
 import sys
 from collections.abc import Awaitable, Callable
 from enum import IntEnum
+from typing import Final
+
+_GC_THRESHOLDS: Final = (50_000, 20, 20)
 
 
 class ExitCode(IntEnum):
@@ -46,6 +50,18 @@ def run_process(main: Callable[[asyncio.Event], Awaitable[None]]) -> int:
         print(f"error: {error}", file=sys.stderr)
         return int(error.code)
     return int(ExitCode.DONE)
+
+
+def rest_garbage_collector() -> None:
+    """Call once when everything is built: what exists then lives as long as the process.
+
+    A message makes a few dozen objects and almost no cycles, so with the default threshold of
+    700 the collector walks the whole process many times a second for nothing (6-12 % of a
+    bridge's time).
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*_GC_THRESHOLDS)
 
 
 def port_in_use(setting: str, host: str, port: int) -> CannotRun:

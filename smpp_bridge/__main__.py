@@ -12,7 +12,13 @@ from pathlib import Path
 from runtime.health import serve_health
 from runtime.kafka import KafkaPublisher, kafka_unreachable
 from runtime.logs import configure_logs
-from runtime.process import CannotRun, ExitCode, port_in_use, run_process
+from runtime.process import (
+    CannotRun,
+    ExitCode,
+    port_in_use,
+    rest_garbage_collector,
+    run_process,
+)
 from runtime.settings import SettingsError, read_settings
 from runtime.topics import is_reachable
 from smpp_bridge.adapters.clock import now_ms
@@ -62,6 +68,7 @@ async def _run(
             await stack.enter_async_context(endpoint)
         except OSError as error:
             raise port_in_use("SMS_BRIDGE_HEALTH_PORT", host, port) from error
+        rest_garbage_collector()
         await bridge.run(stop)
 
 

@@ -18,7 +18,7 @@ from smpp_bridge.adapters.account_metrics import ClientCollector
 from smpp_bridge.adapters.desk import Desk
 from smpp_bridge.adapters.gateway import Gateway
 from smpp_bridge.adapters.journal import Journal
-from smpp_bridge.adapters.metrics import Latencies, RouteCollector, metrics_route
+from smpp_bridge.adapters.metrics import RouteCollector, metrics_route
 from smpp_bridge.adapters.proxy import Proxy
 from smpp_bridge.adapters.recorder import Recorder
 from smpp_bridge.adapters.relay import Relay
@@ -49,7 +49,6 @@ class _Shared:
     failure: Failure
     refused: Callable[[CannotRun], None]
     registry: CollectorRegistry
-    latencies: Latencies
 
 
 def assemble(
@@ -72,7 +71,6 @@ def assemble(
         # wrong credentials stop a process that has nothing else to do; beside others they are told
         refused=failure if len(config.connections) == 1 else _tell,
         registry=registry,
-        latencies=Latencies(registry),
     )
     make = _gateway if config.proxy is None else _proxy
     return Assembly(make(shared, config), metrics_route(registry))
@@ -88,7 +86,6 @@ def _gateway(shared: _Shared, config: BridgeConfig) -> Bridge:
             tokenizer=shared.tokenizer,
             fail=shared.failure,
             refused=shared.refused,
-            meters=shared.latencies.of(connection.name),
         )
         for connection in config.connections
     ]
@@ -114,7 +111,6 @@ def _proxy(shared: _Shared, config: BridgeConfig) -> Bridge:
             tokenizer=shared.tokenizer,
             fail=shared.failure,
             refused=shared.refused,
-            meters=shared.latencies.of(connection.name),
         )
         for connection in config.connections
     }

@@ -150,7 +150,7 @@ def _details(route: Route) -> dict[str, Any]:
         "in_flight": route.in_flight,
         "backlog": route.backlog,
         "last_error": links.last_error,
-        **{name: getattr(counts, name) for name in counts.__slots__},
+        **counts.totals(),
     }
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
 from typing import Final
 
 import msgspec
@@ -18,7 +17,7 @@ from schemas.events import (
 )
 from schemas.subject import Tokenizer
 from smpp_bridge.protocol import constants
-from smpp_bridge.protocol.codec import encode
+from smpp_bridge.protocol.codec import check
 from smpp_bridge.protocol.constants import CommandStatus
 from smpp_bridge.protocol.keywords import classify_reply
 from smpp_bridge.protocol.pdu import DataSm, DeliverSm, SubmitSm
@@ -34,20 +33,16 @@ class UnreadableAddress(ValueError):  # noqa: N818 - it names the data, not a fa
     """A source address that is no phone number: nobody to attribute the event to."""
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
+class Part(msgspec.Struct, frozen=True, gc=False):
     """One submit_sm of a request."""
 
+    event_id: str
+    """Of its result; stable across retries, so that duplicates are recognised."""
     request: MessageRequested
     submit_sm: SubmitSm
     encoding: str
     number: int
     total: int
-
-    @property
-    def event_id(self) -> str:
-        """Of its result; stable across retries, so that duplicates are recognised."""
-        return f"{self.request.message_id}/{self.number}"
 
     def submit_at(self, now_ms: int) -> SubmitSm:
         """The PDU to send now: its relative validity shrinks while it waits."""
@@ -69,6 +64,7 @@ def parts_of(request: MessageRequested) -> list[Part]:
     bodies = encoded.parts
     parts = [
         Part(
+            f"{request.message_id}/{number}",
             request,
             SubmitSm(
                 source_addr_ton=source_ton,
@@ -88,7 +84,7 @@ def parts_of(request: MessageRequested) -> list[Part]:
         )
         for number, body in enumerate(bodies, 1)
     ]
-    encode(parts[0].submit_sm)  # raises here, where it is one dead letter, and not at the socket
+    check(parts[0].submit_sm)  # raises here, where it is one dead letter, and not at the socket
     return parts
 
 

@@ -2,11 +2,31 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import Counter
-from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any, Final
 
 from schemas.events import SubmitOutcome
+
+BUCKETS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
+"""Seconds, from a loopback answer to the response timeout."""
+
+
+class Latency:
+    """A histogram of seconds that costs a list access per message; read when scraped."""
+
+    __slots__ = ("counts", "total_s")
+
+    def __init__(self) -> None:
+        self.counts = [0] * (len(BUCKETS) + 1)
+        """By bucket, not summed up; the last is above all of `BUCKETS`."""
+        self.total_s = 0.0
+
+    def observe(self, seconds: float) -> None:
+        """One message took that long."""
+        self.counts[bisect_left(BUCKETS, seconds)] += 1
+        self.total_s += seconds
 
 
 @dataclass(slots=True)
@@ -29,6 +49,12 @@ class Counts:
     receipt_states: Counter[str] = field(default_factory=Counter)
     statuses: Counter[int] = field(default_factory=Counter)
     """Answers to submit_sm by command_status."""
+    submit_latency: Latency = field(default_factory=Latency)
+    """submit_sm to its answer."""
+    ack_latency: Latency = field(default_factory=Latency)
+    """deliver_sm to our answer."""
+    publish_latency: Latency = field(default_factory=Latency)
+    """A submit result to Kafka's confirmation."""
 
     def settle(self, outcome: SubmitOutcome) -> None:
         """A part has a result."""
@@ -39,21 +65,7 @@ class Counts:
         self.receipts += 1
         self.receipt_states[state] += 1
 
-
-def ignore(_seconds: float) -> None:
-    """Measure nothing."""
-
-
-@dataclass(frozen=True, slots=True)
-class Meters:
-    """Where latencies of one connection go, in seconds."""
-
-    submit: Callable[[float], None] = ignore
-    """submit_sm to its answer."""
-    ack: Callable[[float], None] = ignore
-    """deliver_sm to our answer."""
-    publish: Callable[[float], None] = ignore
-    """A submit result to Kafka's confirmation."""
-
-
-NO_METERS = Meters()
+    def totals(self) -> dict[str, int | Counter[Any]]:
+        """Everything but the histograms, by name."""
+        values = {name: getattr(self, name) for name in self.__slots__}
+        return {name: value for name, value in values.items() if not isinstance(value, Latency)}

@@ -9,7 +9,7 @@ from typing import Any
 from runtime.kafka import KafkaPublisher
 from runtime.process import CannotRun
 from schemas.subject import Tokenizer
-from smpp_bridge.adapters.counts import NO_METERS, Counts, Meters
+from smpp_bridge.adapters.counts import Counts
 from smpp_bridge.adapters.journal import Journal
 from smpp_bridge.adapters.link import Link
 from smpp_bridge.adapters.links import Links
@@ -34,7 +34,6 @@ class Gateway:
         tokenizer: Tokenizer,
         fail: Callable[[BaseException], None],
         refused: Callable[[CannotRun], None],
-        meters: Meters = NO_METERS,
     ) -> None:
         self.config = config
         self.counts = Counts()
@@ -48,10 +47,9 @@ class Gateway:
             publisher=publisher,
             counts=self.counts,
             fail=fail,
-            meters=meters,
         )
         self._receiver = Receiver(
-            config, publisher=publisher, tokenizer=tokenizer, counts=self.counts, meters=meters
+            config, publisher=publisher, tokenizer=tokenizer, counts=self.counts
         )
         self._requests = Requests(
             bootstrap=bootstrap,

@@ -4,6 +4,7 @@ Written to the page cache before the socket: it survives SIGKILL of the process.
 restart "attempted" means: the SMSC may have it, nobody knows; never resent silently.
 "Answered" means: the answer was here, but perhaps not yet in Kafka; it is published again.
 A record is: kind, 16-octet hash of the part's id, length, payload. No personal data.
+In memory the unfinished are kept whole, the finished as 8 octets each.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from typing import Final, Literal, NamedTuple
 import msgspec
 
 from schemas.events import SubmitOutcome
+from smpp_bridge.digests import DigestSet
 
 Kind = Literal["attempted", "released", "answered", "done"]
 _LETTERS: Final[dict[Kind, bytes]] = {
@@ -30,6 +32,7 @@ _LETTERS: Final[dict[Kind, bytes]] = {
 _KINDS: Final = {letter: kind for kind, letter in _LETTERS.items()}
 _HASH: Final = 16
 _HEAD: Final = 1 + _HASH + 1
+_LENGTHS: Final = [bytes((length,)) for length in range(256)]
 KEPT_DAYS: Final = 3
 """Longer than requests stay in Kafka (2 days), so that no re-read request is forgotten."""
 
@@ -50,12 +53,29 @@ class Fate(NamedTuple):
 
 
 NEW: Final = Fate("new")
+_ATTEMPTED: Final = Fate("attempted")
+_DONE: Final = Fate("done")
 _encode_answer = msgspec.msgpack.Encoder().encode
 _decode_answer = msgspec.msgpack.Decoder(Answer).decode
 
 
 class JournalInUse(Exception):  # noqa: N818 - it names the situation
     """Another process writes this journal: both would send the same messages."""
+
+
+def part_key(part_id: str) -> bytes:
+    """The name of a part in the journal."""
+    return hashlib.blake2b(part_id.encode(), digest_size=_HASH).digest()
+
+
+class _Day:
+    """What one day's file says: the fates of the unfinished, and who is finished."""
+
+    __slots__ = ("done", "unfinished")
+
+    def __init__(self) -> None:
+        self.unfinished: dict[bytes, Fate] = {}
+        self.done = DigestSet()
 
 
 class Journal:
@@ -70,31 +90,28 @@ class Journal:
         folder.mkdir(parents=True, exist_ok=True)
         self._lock = _lock(folder / "lock")
         self._folder = folder
-        self._fates: dict[int, dict[bytes, Fate]] = {}
+        self._days: dict[int, _Day] = {}
         self._buffer = bytearray()
-        self._day = day
         for path in sorted(folder.glob("*.journal")):
             if int(path.stem) <= day - KEPT_DAYS:
                 path.unlink()
             else:
-                self._fates[int(path.stem)] = _load(path)
-        self._file = self._open(day)
+                self._load(path)
+        self._begin(day)
 
-    def fate(self, part_id: str) -> Fate:
-        """What was noted last about a part."""
-        key = _key(part_id)
-        for day in sorted(self._fates, reverse=True):
-            found = self._fates[day].get(key)
+    def fate(self, key: bytes) -> Fate:
+        """What was noted last about a part (`part_key`)."""
+        for day in self._days.values():
+            found = day.unfinished.get(key)
             if found is not None:
-                return NEW if found.kind == "released" else found
-        return NEW
+                return found
+        return _DONE if any(key in day.done for day in self._days.values()) else NEW
 
-    def note(self, part_id: str, kind: Kind, answer: Answer | None = None) -> None:
+    def note(self, key: bytes, kind: Kind, answer: Answer | None = None) -> None:
         """Note in memory; the caller calls `write` before it acts on it."""
-        key = _key(part_id)
         payload = b"" if answer is None else _encode_answer(answer)
-        self._fates[self._day][key] = Fate(kind, answer)
-        self._buffer += _LETTERS[kind] + key + bytes((len(payload),)) + payload
+        self._apply(self._days[self._day], key, kind, answer)
+        self._buffer += _LETTERS[kind] + key + _LENGTHS[len(payload)] + payload
 
     def write(self) -> None:
         """Put the notes on disk.
@@ -113,10 +130,9 @@ class Journal:
             return
         self.write()
         os.close(self._file)
-        self._day = day
-        self._file = self._open(day)
-        for old in [known for known in self._fates if known <= day - KEPT_DAYS]:
-            del self._fates[old]
+        self._begin(day)
+        for old in [known for known in self._days if known <= day - KEPT_DAYS]:
+            del self._days[old]
             (self._folder / f"{old}.journal").unlink(missing_ok=True)
 
     def close(self) -> None:
@@ -125,10 +141,29 @@ class Journal:
         os.close(self._file)
         os.close(self._lock)
 
-    def _open(self, day: int) -> int:
-        self._fates.setdefault(day, {})
+    def _begin(self, day: int) -> None:
+        self._day = day
+        self._days.setdefault(day, _Day())
         flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
-        return os.open(self._folder / f"{day}.journal", flags, 0o600)
+        self._file = os.open(self._folder / f"{day}.journal", flags, 0o600)
+
+    def _apply(self, today: _Day, key: bytes, kind: Kind, answer: Answer | None) -> None:
+        for day in self._days.values():
+            day.unfinished.pop(key, None)
+        if kind == "done":
+            today.done.add(key)
+        elif kind != "released":
+            today.unfinished[key] = _ATTEMPTED if answer is None else Fate(kind, answer)
+
+    def _load(self, path: Path) -> None:
+        """Read a file; a record torn by a crash was never acted on and is cut off."""
+        data = path.read_bytes()
+        today = self._days[int(path.stem)] = _Day()
+        end = 0
+        for key, kind, answer, end in _records(data):  # noqa: B007 - the last end is needed below
+            self._apply(today, key, kind, answer)
+        if end < len(data):
+            os.truncate(path, end)
 
 
 def _lock(path: Path) -> int:
@@ -144,30 +179,14 @@ def _lock(path: Path) -> int:
     return file
 
 
-def _key(part_id: str) -> bytes:
-    return hashlib.blake2b(part_id.encode(), digest_size=_HASH).digest()
-
-
-def _load(path: Path) -> dict[bytes, Fate]:
-    """Read a file; a record torn by a crash was never acted on and is cut off."""
-    data = path.read_bytes()
-    fates: dict[bytes, Fate] = {}
-    end = 0
-    for key, fate, end in _records(data):  # noqa: B007 - the last end is needed below
-        fates[key] = fate
-    if end < len(data):
-        os.truncate(path, end)
-    return fates
-
-
-def _records(data: bytes) -> Iterator[tuple[bytes, Fate, int]]:
+def _records(data: bytes) -> Iterator[tuple[bytes, Kind, Answer | None, int]]:
+    """(key, kind, answer, where it ends) of every whole record."""
     start = 0
     while start + _HEAD <= len(data):
         end = start + _HEAD + data[start + _HEAD - 1]
         if end > len(data):
             return
-        kind = _KINDS[data[start : start + 1]]
         payload = data[start + _HEAD : end]
         answer = _decode_answer(payload) if payload else None
-        yield data[start + 1 : start + 1 + _HASH], Fate(kind, answer), end
+        yield data[start + 1 : start + 1 + _HASH], _KINDS[data[start : start + 1]], answer, end
         start = end

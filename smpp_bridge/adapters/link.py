@@ -48,8 +48,6 @@ class Link(asyncio.Protocol):
         )
         self.session = Session("esme", now=self.now(), window=config.window, timeouts=timeouts)
         self.closed = asyncio.Event()
-        self.unacknowledged = 0
-        self.unacknowledged_bytes = 0
         self._is_writable = True
         self._is_reading = True
         self._flush_is_due = False
@@ -58,6 +56,16 @@ class Link(asyncio.Protocol):
     def now(self) -> float:
         """The session's clock, seconds."""
         return self._loop.time()
+
+    @property
+    def unacknowledged(self) -> int:
+        """Requests of the SMSC that we have not answered."""
+        return self.session.inbound_pending
+
+    @property
+    def unacknowledged_bytes(self) -> int:
+        """About the octets that they hold."""
+        return self.session.inbound_octets
 
     @property
     def is_reading(self) -> bool:
@@ -71,15 +79,11 @@ class Link(asyncio.Protocol):
 
     def respond(self, request: pdu.Request, status: int, **fields: Any) -> None:
         """Answer a request of the SMSC; flushed with the other answers of this turn."""
-        self.unacknowledged -= 1
-        self.unacknowledged_bytes -= size_of(request)
         self.session.respond(request, status, **fields)
         self.flush_soon()
 
     def refuse(self, request: pdu.Request) -> None:
         """Answer what an ESME does not serve."""
-        self.unacknowledged -= 1
-        self.unacknowledged_bytes -= size_of(request)
         self.session.refuse(request)
         self.flush_soon()
 
@@ -145,16 +149,23 @@ class Link(asyncio.Protocol):
         self._owner.on_link_ready()
 
     def _report(self) -> None:
-        for event in self.session.events():
-            if isinstance(event, Received):
-                self.unacknowledged += 1
-                self.unacknowledged_bytes += size_of(event.request)
-                if self._is_full() and self._config.when_full == "refuse":
-                    self.respond(event.request, CommandStatus.RMSGQFUL)
-                    continue
+        events = self.session.events()
+        if self._config.when_full == "refuse" and self._is_full():
+            events = self._without_surplus(events)
+        for event in events:
             self._owner.on_link_event(self, event)
         self.flush()
         self._owner.on_link_ready()
+
+    def _without_surplus(self, events: list[SessionEvent]) -> list[SessionEvent]:
+        """Refuse the last that came until the bounds are kept; the SMSC brings them again."""
+        kept: list[SessionEvent] = []
+        for event in reversed(events):
+            if isinstance(event, Received) and self._is_full():
+                self.respond(event.request, CommandStatus.RMSGQFUL)
+            else:
+                kept.append(event)
+        return kept[::-1]
 
     def _is_full(self, part: float = 1.0) -> bool:
         config = self._config
@@ -173,12 +184,6 @@ class Link(asyncio.Protocol):
         elif not self._is_reading and not self._is_full(0.5) and unwritten <= MAX_UNWRITTEN / 2:
             self._is_reading = True
             self._transport.resume_reading()
-
-
-def size_of(request: pdu.Pdu) -> int:
-    """About the octets that an unanswered request holds."""
-    body = len(request.short_message) if isinstance(request, pdu.Message) else 0
-    return 64 + body + sum([4 + len(value) for _, value in request.tlvs])
 
 
 def reason_of(error: Exception | None) -> str:

@@ -1,6 +1,6 @@
 """Prometheus metrics of a bridge, at `/metrics` beside the health endpoint.
 
-Read from the running totals when scraped; only the two histograms cost anything per message.
+Read from the running totals of `Counts` when scraped.
 Every metric has the label `connection`.
 
 | name | kind | meaning |
@@ -32,21 +32,26 @@ Every metric has the label `connection`.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import accumulate
 from typing import TYPE_CHECKING, Final
 
 from aiohttp import web
-from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Histogram, generate_latest
-from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
+from prometheus_client.metrics_core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    Metric,
+)
 from prometheus_client.registry import Collector
+from prometheus_client.utils import floatToGoString
 
-from smpp_bridge.adapters.counts import Meters
+from smpp_bridge.adapters.counts import BUCKETS, Counts, Latency
 
 if TYPE_CHECKING:
     from smpp_bridge.bridge import Route
 
 PREFIX: Final = "smslab_bridge_"
-_BUCKETS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
-"""From a loopback answer to the response timeout."""
 _GAUGES: Final[dict[str, tuple[str, Callable[[Route], float]]]] = {
     "bound": ("Bound sessions.", lambda route: route.links.bound),
     "binds": ("Sessions that shall be bound.", lambda route: route.links.size),
@@ -74,24 +79,12 @@ _COUNTERS: Final[dict[str, tuple[str, Callable[[Route], float]]]] = {
     "unstored": ("deliver_sm that Kafka did not take.", lambda route: route.counts.unstored),
     "reconnects": ("Binds after the first.", lambda route: route.links.reconnects),
 }
+_LATENCIES: Final[dict[str, tuple[str, Callable[[Counts], Latency]]]] = {
+    "submit": ("submit_sm to its answer.", lambda counts: counts.submit_latency),
+    "ack": ("deliver_sm to our answer.", lambda counts: counts.ack_latency),
+    "publish": ("Submit result to Kafka's answer.", lambda counts: counts.publish_latency),
+}
 _OUTCOMES: Final = ("accepted", "rejected", "unknown", "expired")
-
-
-class Latencies:
-    """The histograms, one child per connection."""
-
-    def __init__(self, registry: CollectorRegistry) -> None:
-        self._submit = _histogram("submit", "submit_sm to its answer.", registry)
-        self._ack = _histogram("ack", "deliver_sm to our answer.", registry)
-        self._publish = _histogram("publish", "Submit result to Kafka's answer.", registry)
-
-    def of(self, connection: str) -> Meters:
-        """The meters of one connection."""
-        return Meters(
-            submit=self._submit.labels(connection).observe,
-            ack=self._ack.labels(connection).observe,
-            publish=self._publish.labels(connection).observe,
-        )
 
 
 class RouteCollector(Collector):
@@ -102,7 +95,7 @@ class RouteCollector(Collector):
         self._publishing = publishing
 
     def collect(self) -> Iterator[Metric]:
-        """All metrics but the histograms."""
+        """All metrics of all routes."""
         for name, (text, value) in _GAUGES.items():
             gauge = GaugeMetricFamily(PREFIX + name, text, labels=["connection"])
             for route in self._routes:
@@ -115,6 +108,7 @@ class RouteCollector(Collector):
             yield counter
         yield self._states()
         yield from self._by_label()
+        yield from self._latencies()
         yield GaugeMetricFamily(
             f"{PREFIX}publishing", "Records that Kafka has not confirmed.", self._publishing()
         )
@@ -126,6 +120,16 @@ class RouteCollector(Collector):
         for route in self._routes:
             states.add_metric([route.config.name, route.links.state], 1)
         return states
+
+    def _latencies(self) -> Iterator[Metric]:
+        for name, (text, latency_of) in _LATENCIES.items():
+            histogram = HistogramMetricFamily(
+                f"{PREFIX}{name}_latency_seconds", text, labels=["connection"]
+            )
+            for route in self._routes:
+                latency = latency_of(route.counts)
+                histogram.add_metric([route.config.name], _buckets_of(latency), latency.total_s)
+            yield histogram
 
     def _by_label(self) -> Iterator[Metric]:
         yield self._labelled(
@@ -165,6 +169,7 @@ def metrics_route(registry: CollectorRegistry) -> web.RouteDef:
     return web.get("/metrics", show)
 
 
-def _histogram(name: str, text: str, registry: CollectorRegistry) -> Histogram:
-    full_name = f"{PREFIX}{name}_latency_seconds"
-    return Histogram(full_name, text, ["connection"], registry=registry, buckets=_BUCKETS)
+def _buckets_of(latency: Latency) -> list[tuple[str, float]]:
+    """(upper bound, how many are at most that), as Prometheus wants it."""
+    bounds = [*map(floatToGoString, BUCKETS), "+Inf"]
+    return list(zip(bounds, accumulate(latency.counts), strict=True))

@@ -18,6 +18,8 @@ class Work:
     """One part on its way; every `finish` is called once its first result is durable."""
 
     part: Part
+    key: bytes
+    """The part's name in the journal."""
     finish: list[Callable[[], None]] = field(default_factory=list)
     may_duplicate: bool = False
     is_settled: bool = False

@@ -10,7 +10,7 @@ from schemas.subject import Tokenizer
 from schemas.topics import INBOUND_RECEIVED
 from smpp_bridge import mapping
 from smpp_bridge.adapters.clock import now_ms
-from smpp_bridge.adapters.counts import NO_METERS, Counts, Meters
+from smpp_bridge.adapters.counts import Counts
 from smpp_bridge.adapters.link import Link
 from smpp_bridge.adapters.recorder import EventPublisher
 from smpp_bridge.configuration import ConnectionConfig
@@ -32,14 +32,12 @@ class Receiver:
         publisher: EventPublisher,
         tokenizer: Tokenizer,
         counts: Counts,
-        meters: Meters = NO_METERS,
         stored: Callable[[Link, DeliverSm | DataSm], None] | None = None,
     ) -> None:
         self._config = config
         self._publisher = publisher
         self._tokenizer = tokenizer
         self._counts = counts
-        self._meters = meters
         self._stored = stored or _accept
 
     def received(self, link: Link, request: Request) -> None:
@@ -80,7 +78,7 @@ class Receiver:
         came_at = link.now()
 
         def answer(error: BaseException | None) -> None:
-            self._meters.ack(link.now() - came_at)
+            self._counts.ack_latency.observe(link.now() - came_at)
             if error is None:
                 self._stored(link, request)
                 return

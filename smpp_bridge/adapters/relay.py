@@ -20,7 +20,7 @@ from schemas.events import MessageSubmitted
 from schemas.subject import Tokenizer
 from smpp_bridge import mapping
 from smpp_bridge.adapters.clock import now_ms
-from smpp_bridge.adapters.counts import NO_METERS, Counts, Meters
+from smpp_bridge.adapters.counts import Counts
 from smpp_bridge.adapters.desk import Client, Delivery, Desk
 from smpp_bridge.adapters.front import Front
 from smpp_bridge.adapters.link import Link
@@ -72,7 +72,6 @@ class Relay:
         tokenizer: Tokenizer,
         fail: Callable[[BaseException], None],
         refused: Callable[[CannotRun], None],
-        meters: Meters = NO_METERS,
     ) -> None:
         self.config = config
         self.counts = Counts()
@@ -83,13 +82,11 @@ class Relay:
         self._owners = owners
         self._log = transit_log
         self._fail = fail
-        self._meters = meters
         self._receiver = Receiver(
             config,
             publisher=recorder,
             tokenizer=tokenizer,
             counts=self.counts,
-            meters=meters,
             stored=self._stored,
         )
         self._order = AnswersFirst()
@@ -222,7 +219,7 @@ class Relay:
         status = response.command_status
         self.counts.statuses[status] += 1
         self.counts.throttled += status in THROTTLED
-        self._meters.submit(latency_s)
+        self.counts.submit_latency.observe(latency_s)
         message_id = response.message_id if isinstance(response, MessageResp) else b""
         self._owners.named(message_id, transit.client.account.system_id)
         event = msgspec.structs.replace(
@@ -252,7 +249,7 @@ class Relay:
         ticket = self._order.expect()
 
         def durable(error: BaseException | None) -> None:
-            self._meters.publish(self._loop.time() - put_at)
+            self.counts.publish_latency.observe(self._loop.time() - put_at)
             if error is not None:
                 self._fail(error)
                 return

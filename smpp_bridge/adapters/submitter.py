@@ -10,8 +10,8 @@ from runtime.kafka import KafkaPublisher
 from schemas.events import MessageRequested, MessageSubmitted, SubmitOutcome
 from smpp_bridge import mapping
 from smpp_bridge.adapters.clock import now_ms
-from smpp_bridge.adapters.counts import NO_METERS, Counts, Meters
-from smpp_bridge.adapters.journal import Answer, Journal
+from smpp_bridge.adapters.counts import Counts
+from smpp_bridge.adapters.journal import Answer, Journal, part_key
 from smpp_bridge.adapters.link import Link
 from smpp_bridge.adapters.queue import Work, WorkQueue
 from smpp_bridge.configuration import ConnectionConfig
@@ -38,10 +38,8 @@ class Submitter:
         publisher: KafkaPublisher,
         counts: Counts,
         fail: Callable[[BaseException], None],
-        meters: Meters = NO_METERS,
     ) -> None:
         self._config = config
-        self._meters = meters
         self._links = links
         self._journal = journal
         self._publisher = publisher
@@ -76,12 +74,12 @@ class Submitter:
         parts = mapping.parts_of(request)
         part_done = _countdown(len(parts), finish)
         for part in parts:
-            self._take(Work(part, [part_done]))
+            self._take(Work(part, part_key(part.event_id), [part_done]))
         self.wake()
 
     def _take(self, work: Work) -> None:
         part_id = work.part.event_id
-        fate = self._journal.fate(part_id)
+        fate = self._journal.fate(work.key)
         active = self._active.get(part_id)
         if active is not None:
             active.finish += work.finish  # a repeated request waits for the first one's result
@@ -115,7 +113,7 @@ class Submitter:
         """The SMSC answered; late answers count, too: they hold the id that receipts name."""
         status = response.command_status
         self._counts.statuses[status] += 1
-        self._meters.submit(latency_s)
+        self._counts.submit_latency.observe(latency_s)
         if status in THROTTLED and not (is_late and work.is_settled):
             self._throttled(work, is_late=is_late)
             return
@@ -125,7 +123,7 @@ class Submitter:
             mapping.outcome_of(status), status, message_id[:_MAX_ID].decode("latin-1") or None
         )
         if not work.is_settled:
-            self._journal.note(work.part.event_id, "answered", answer)
+            self._journal.note(work.key, "answered", answer)
         self._settle(work, answer.outcome, answer, latency_s)
 
     def unanswered(self, work: Work) -> None:
@@ -147,7 +145,7 @@ class Submitter:
         if is_late:
             return  # given up before: its second attempt waits already
         if not work.may_duplicate:
-            self._journal.note(work.part.event_id, "released")
+            self._journal.note(work.key, "released")
         self._queue.put_back(work)
 
     def _pump(self) -> None:
@@ -158,7 +156,7 @@ class Submitter:
             work = self._next()
             if work is None:
                 break
-            self._journal.note(work.part.event_id, "attempted")
+            self._journal.note(work.key, "attempted")
             link.session.send(work.part.submit_at(now_ms()), work, link.now())
             self._counts.submits += 1
             used.add(link)
@@ -240,11 +238,11 @@ class Submitter:
         put_at = self._loop.time()
 
         def durable(error: BaseException | None) -> None:
-            self._meters.publish(self._loop.time() - put_at)
+            self._counts.publish_latency.observe(self._loop.time() - put_at)
             if error is not None:
                 self._fail(error)
             elif is_first:
-                self._journal.note(work.part.event_id, "done")
+                self._journal.note(work.key, "done")
                 del self._active[work.part.event_id]
                 _finish(work)
                 if self._queue:

@@ -36,6 +36,8 @@ __all__ = [
 _DEFAULT: Final = ReceiptRules()
 _TLVS: Final = frozenset({Tag.RECEIPTED_MESSAGE_ID, Tag.MESSAGE_STATE})
 _MAX_STATE: Final = 32
+_DECIMAL: Final = re.compile("[0-9]{1,20}").fullmatch
+_HEXADECIMAL: Final = re.compile("[0-9a-f]{1,16}").fullmatch
 _PROOFS: Final = ("sub", "dlvrd", "submit date", "done date", "err")
 """Fields of which an unmarked receipt has at least one; people do not write them."""
 
@@ -95,16 +97,18 @@ def candidates_of(message_id: str, *others: str) -> tuple[str, ...]:
         >>> candidates_of("00AB@smsc1")
         ('00ab@smsc1', 'ab@smsc1', '00ab', 'ab', '171')
     """
-    found: dict[str, None] = {}
-    for name in (message_id, *filter(None, others)):
+    found: dict[str, None] = {}  # a set that keeps its order
+    for name in (message_id, *others):
+        if not name:
+            continue
         found[name] = None
         folded = name.casefold()
-        for spelling in (folded, folded.split("@")[0]):
+        for spelling in (folded, folded.split("@")[0]) if "@" in folded else (folded,):
             stripped = spelling.lstrip("0") or spelling
-            found |= dict.fromkeys((spelling, stripped))
-            if re.fullmatch("[0-9]{1,20}", stripped):
+            found[spelling] = found[stripped] = None
+            if _DECIMAL(stripped):
                 found[f"{int(stripped):x}"] = None
-            if re.fullmatch("[0-9a-f]{1,16}", stripped):
+            if _HEXADECIMAL(stripped):
                 found[str(int(stripped, 16))] = None
     found.pop(message_id, None)
     return tuple(found)
@@ -117,7 +121,7 @@ def _receipt(
     is_intermediate: bool,
     rules: ReceiptRules,
 ) -> Receipt:
-    tlvs = dict(reversed(request.tlvs))  # of several of a tag the first counts
+    tlvs = dict(reversed(request.tlvs)) if request.tlvs else {}  # the first of a tag counts
     tlv_id = _id_of(tlvs.get(Tag.RECEIPTED_MESSAGE_ID))
     tlv_state = state_of_octets(tlvs.get(Tag.MESSAGE_STATE))
     text_id = fields.get("id", "")

@@ -29,10 +29,10 @@ from smpp_bridge.protocol.states import (
     BOUND,
     BOUND_BY,
     BUSY,
+    MAY_ISSUE,
     NOT_SERVED,
     Role,
     SessionState,
-    may_issue,
     wrong_state_status,
 )
 from smpp_bridge.protocol.timers import Due, Timeouts, Timers
@@ -87,14 +87,22 @@ class Session:
         self._unbind_reason = "unbound"
 
     @property
+    def state(self) -> SessionState:
+        """Where the session is in its life."""
+        return self._state
+
+    @state.setter
+    def state(self, state: SessionState) -> None:
+        self._state = state
+        self.is_closed = state is SessionState.CLOSED
+        """Whether the shell shall close the socket once `data_to_send` is written."""
+        self._we_may = MAY_ISSUE[self.role, state]
+        self._peer_may = MAY_ISSUE[_PEER[self.role], state]
+
+    @property
     def is_bound(self) -> bool:
         """Whether messages may travel."""
         return self.state in BOUND
-
-    @property
-    def is_closed(self) -> bool:
-        """Whether the shell shall close the socket once `data_to_send` is written."""
-        return self.state is SessionState.CLOSED
 
     def events(self) -> list[SessionEvent]:
         """What happened since the last call."""
@@ -259,7 +267,7 @@ class Session:
             return
         if received.command_id & RESPONSE_BIT:
             self._receive_response(received, now)
-        elif may_issue(_PEER[self.role], received.command_id, self.state):
+        elif received.command_id in self._peer_may:
             self._receive_request(received, now)
         else:
             self._refuse(received, wrong_state_status(received.command_id, self.state))
@@ -338,14 +346,16 @@ class Session:
             self._close("unbind did not end in time")
 
     def _receive_response(self, response: pdu.Pdu, now: float) -> None:
-        sequence = response.sequence_number
-        own = next((c for c, number in self._link_requests.items() if number == sequence), None)
+        own = self._own_request(response.sequence_number) if self._link_requests else None
         if own is not None:
             self._receive_own_answer(own, response)
         elif isinstance(response, pdu.UnbindResp) and CommandId.UNBIND in self._link_requests:
             self._close(self._unbind_reason)  # some peers number it anew
         elif not isinstance(response, pdu.EnquireLinkResp):  # `heard` has noted that one
             self._receive_answer(response, now)
+
+    def _own_request(self, sequence: int) -> CommandId | None:
+        return next((c for c, number in self._link_requests.items() if number == sequence), None)
 
     def _receive_own_answer(self, own: CommandId, response: pdu.Pdu) -> None:
         """Whatever carries the number is the answer, generic_nack too."""
@@ -378,9 +388,7 @@ class Session:
         self._go_on_unbinding()
 
     def _require(self, command_id: CommandId) -> None:
-        if not may_issue(self.role, command_id, self.state) or (
-            self.state is SessionState.UNBINDING
-        ):
+        if command_id not in self._we_may or self._state is SessionState.UNBINDING:
             raise ValueError(f"{command_id.name} is not allowed for {self.role} in {self.state}.")
 
     def _readable(self, request: _P) -> _P:
@@ -434,5 +442,9 @@ def _version_of(response: pdu.BindResp) -> int:
 
 
 def _octets_of(request: pdu.Pdu) -> int:
-    body = getattr(request, "short_message", b"")
-    return _PDU_OVERHEAD + len(body) + sum(len(value) for _, value in request.tlvs)
+    octets = _PDU_OVERHEAD
+    if isinstance(request, pdu.Message):
+        octets += len(request.short_message)
+    for _, value in request.tlvs:
+        octets += len(value)
+    return octets

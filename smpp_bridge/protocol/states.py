@@ -73,16 +73,22 @@ def wrong_state_status(command_id: int, state: SessionState) -> CommandStatus:
     return CommandStatus.RINVBNDSTS
 
 
-def may_issue(role: Role, command_id: int, state: SessionState) -> bool:
-    """Whether `role` may issue this request in this state.
+def _requests(role: Role, state: SessionState) -> frozenset[int]:
+    """What was sent before the peer saw our unbind is still good, so UNBINDING is as bound."""
+    states = BOUND if state is SessionState.UNBINDING else {state}
+    return frozenset(
+        int(command_id)
+        for command_id, by_role in ALLOWED.items()
+        if states & by_role.get(role, frozenset())
+    )
 
-    What was sent before the peer saw our unbind is still good, hence UNBINDING allows what
-    a bound state allows.
-    """
-    try:
-        states = ALLOWED[CommandId(command_id)].get(role, frozenset())
-    except (KeyError, ValueError):
-        return False
-    if state is SessionState.UNBINDING:
-        return bool(states & BOUND)
-    return state in states
+
+MAY_ISSUE: Final[dict[tuple[Role, SessionState], frozenset[int]]] = {
+    (role, state): _requests(role, state) for role in ("esme", "smsc") for state in SessionState
+}
+"""`ALLOWED` the other way round: (role, state) → the command_ids that may be issued."""
+
+
+def may_issue(role: Role, command_id: int, state: SessionState) -> bool:
+    """Whether `role` may issue this request in this state."""
+    return command_id in MAY_ISSUE[role, state]

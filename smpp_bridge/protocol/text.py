@@ -87,7 +87,7 @@ def segments_of(text: str, encoding: Encoding | None = None) -> Segmentation:
 
 def encoding_of(text: str) -> Encoding:
     """`gsm7` when every character is in the default alphabet or its extension, else `ucs2`."""
-    return "gsm7" if all(character in gsm7.SEPTETS for character in text) else "ucs2"
+    return "gsm7" if gsm7.is_encodable(text) else "ucs2"
 
 
 def encode_text(
@@ -150,10 +150,7 @@ def octets_of(text: str, encoding: Encoding) -> bytes:
         return text.encode(_UNICODE, "surrogatepass")
     if encoding == "latin1":
         return text.encode("latin-1")
-    try:
-        return b"".join([gsm7.SEPTETS[character] for character in text])
-    except KeyError as error:
-        raise ValueError(f"{error} is not in the GSM alphabet, must be.") from error
+    return gsm7.encode(text)
 
 
 def split_udh(data: bytes) -> tuple[bytes, bytes]:
@@ -261,7 +258,9 @@ def _capacity(encoding: Encoding, header_octets: int) -> int:
 
 
 def _units(text: str, encoding: Encoding) -> int:
-    return sum(_width(character, encoding) for character in text)
+    if encoding == "gsm7":
+        return gsm7.septets_in(text)
+    return len(text.encode(_UNICODE, "surrogatepass")) // 2 if encoding == "ucs2" else len(text)
 
 
 def _width(character: str, encoding: Encoding) -> int:
@@ -272,6 +271,9 @@ def _width(character: str, encoding: Encoding) -> int:
 
 def _pieces(text: str, encoding: Encoding, limit: int) -> Iterator[str]:
     """Cut so that neither an escape pair nor a surrogate pair is torn."""
+    if _units(text, encoding) == len(text):  # no pairs
+        yield from (text[start : start + limit] for start in range(0, len(text), limit))
+        return
     start, used = 0, 0
     for position, character in enumerate(text):
         width = _width(character, encoding)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Collection
-from dataclasses import dataclass
 from typing import Any, Final
+
+import msgspec
 
 from smpp_bridge.protocol.constants import MAX_SEQUENCE
 
@@ -13,8 +14,7 @@ LATE_KEPT: Final = 4096
 """Expired requests remembered for a late answer: about 200 B each, under 1 MB a session."""
 
 
-@dataclass(frozen=True, slots=True)
-class InFlight:
+class InFlight(msgspec.Struct, frozen=True):
     """One unanswered request. `context` is the caller's own."""
 
     sequence_number: int

@@ -8,23 +8,25 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from smpp_bridge.adapters.journal import KEPT_DAYS, Answer, Journal, JournalInUse
+from smpp_bridge.adapters.journal import KEPT_DAYS, Answer, Journal, JournalInUse, part_key
 from smpp_bridge.adapters.offsets import Offsets
 
 
 def test_notes_survive_the_process(tmp_path: Path) -> None:
     """What was written is known to the next process."""
     journal = Journal(tmp_path, day=5)
-    journal.note("m1/1", "attempted")
-    journal.note("m2/1", "attempted")
-    journal.note("m2/1", "answered", Answer("accepted", 0, "id-2"))
-    journal.note("m3/1", "attempted")
-    journal.note("m3/1", "done")
-    journal.note("m4/1", "attempted")
-    journal.note("m4/1", "released")
+    journal.note(part_key("m1/1"), "attempted")
+    journal.note(part_key("m2/1"), "attempted")
+    journal.note(part_key("m2/1"), "answered", Answer("accepted", 0, "id-2"))
+    journal.note(part_key("m3/1"), "attempted")
+    journal.note(part_key("m3/1"), "done")
+    journal.note(part_key("m4/1"), "attempted")
+    journal.note(part_key("m4/1"), "released")
     journal.close()
     after = Journal(tmp_path, day=5)
-    kinds = {name: after.fate(f"{name}/1").kind for name in ("m1", "m2", "m3", "m4", "m5")}
+    kinds = {
+        name: after.fate(part_key(f"{name}/1")).kind for name in ("m1", "m2", "m3", "m4", "m5")
+    }
     assert kinds == {
         "m1": "attempted",
         "m2": "answered",
@@ -32,33 +34,36 @@ def test_notes_survive_the_process(tmp_path: Path) -> None:
         "m4": "new",
         "m5": "new",
     }
-    assert after.fate("m2/1").answer == Answer("accepted", 0, "id-2")
+    assert after.fate(part_key("m2/1")).answer == Answer("accepted", 0, "id-2")
 
 
 def test_a_torn_record_is_cut_off_and_the_file_goes_on(tmp_path: Path) -> None:
     """A crash in the middle of a write costs only what was never acted on."""
     journal = Journal(tmp_path, day=5)
-    journal.note("m1/1", "attempted")
-    journal.note("m2/1", "answered", Answer("accepted", 0, "id-2"))
+    journal.note(part_key("m1/1"), "attempted")
+    journal.note(part_key("m2/1"), "answered", Answer("accepted", 0, "id-2"))
     journal.close()
     path = tmp_path / "5.journal"
     path.write_bytes(path.read_bytes()[:-1])
     again = Journal(tmp_path, day=5)
-    assert again.fate("m2/1").kind == "new"
-    again.note("m3/1", "done")
+    assert again.fate(part_key("m2/1")).kind == "new"
+    again.note(part_key("m3/1"), "done")
     again.close()
     last = Journal(tmp_path, day=5)
-    assert (last.fate("m1/1").kind, last.fate("m3/1").kind) == ("attempted", "done")
+    assert (last.fate(part_key("m1/1")).kind, last.fate(part_key("m3/1")).kind) == (
+        "attempted",
+        "done",
+    )
 
 
 def test_the_next_day_remembers_and_old_days_are_forgotten(tmp_path: Path) -> None:
     """Days are kept as long as requests can be read again, and no longer."""
     journal = Journal(tmp_path, day=5)
-    journal.note("m1/1", "done")
+    journal.note(part_key("m1/1"), "done")
     journal.turn_day(6)
-    assert journal.fate("m1/1").kind == "done"
+    assert journal.fate(part_key("m1/1")).kind == "done"
     journal.turn_day(5 + KEPT_DAYS)
-    assert journal.fate("m1/1").kind == "new"
+    assert journal.fate(part_key("m1/1")).kind == "new"
     assert sorted(path.stem for path in tmp_path.glob("*.journal")) == ["6", str(5 + KEPT_DAYS)]
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from schemas.events import MessageRequested, MessageSubmitted
 from schemas.subject import SubjectKey, Tokenizer
@@ -249,16 +250,9 @@ async def test_an_expired_part_that_may_have_been_sent_is_unknown(
     await desk.offer("m1", "otp", expires_at_ms=now_ms() + 10_000)
     desk.link.window = 0
     work = desk.link.sent.pop()[1]
-    work.part = type(work.part)(_expired(work.part.request), work.part.submit_sm, "gsm7", 1, 1)
+    work.part = replace(work.part, request=replace(work.part.request, expires_at_ms=1))
     desk.submitter.unanswered(work)
     assert desk.outcomes == [("unknown", False)]
-
-
-def _expired(request: MessageRequested) -> MessageRequested:
-    return MessageRequested(
-        **{name: getattr(request, name) for name in request.__struct_fields__}
-        | {"expires_at_ms": 1}
-    )
 
 
 async def test_a_late_answer_is_one_more_event_with_the_operators_id(

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from smpp_bridge.protocol import gsm7
 from smpp_bridge.protocol.text import (
+    Encoding,
     concatenation_of,
     decode_text,
     encode_binary,
@@ -18,6 +19,7 @@ from smpp_bridge.protocol.text import (
     encoding_of,
     encoding_of_coding,
     segments_of,
+    split_text,
     split_udh,
 )
 
@@ -233,3 +235,30 @@ def test_what_vendors_send_is_read(data: bytes, coding: int, default: Any, text:
 def test_a_header_that_lies_is_no_header(data: bytes) -> None:
     """The text is not cut by a flag alone; the elements must fill the header."""
     assert split_udh(data) == (b"", data)
+
+
+@given(st.binary() | st.lists(st.sampled_from([0x1B, 0x65, 0x41, 0xFF])).map(bytes))
+def test_septets_are_read_as_one_octet_after_the_other(data: bytes) -> None:
+    """Oracle: 3GPP 23.038 §6.2.1.1, an escape changes the meaning of the next octet."""
+    text, is_escaped = "", False
+    by_octets = {octets: character for character, octets in gsm7.SEPTETS.items()}
+    for octet in data:
+        if is_escaped:
+            text += by_octets.get(bytes((0x1B, octet)), "\ufffd")
+            is_escaped = False
+        elif octet == 0x1B:
+            is_escaped = True
+        else:
+            text += by_octets.get(bytes((octet,)), "\ufffd")
+    assert gsm7.decode(data) == text
+
+
+@given(st.text(st.sampled_from("ab€[😀优"), max_size=600), st.sampled_from(["gsm7", "ucs2"]))
+def test_pieces_are_the_same_with_and_without_pairs(text: str, encoding: Encoding) -> None:
+    """Every piece but the last is full, or one short before a pair that would be torn."""
+    pieces = split_text(text, encoding)
+    assert "".join(pieces) == text
+    if len(pieces) > 1:
+        limit = 153 if encoding == "gsm7" else 67
+        sizes = [segments_of(piece, encoding).units for piece in pieces]
+        assert all(limit - 1 <= size <= limit for size in sizes[:-1])
