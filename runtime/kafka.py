@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import zlib
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
@@ -99,6 +100,9 @@ class KafkaPublisher:
             max_batch_size=MAX_BATCH_BYTES,
             request_timeout_ms=_REQUEST_TIMEOUT_MS,
         )
+        # aiokafka gives a batch up after the request timeout when its partition has no leader;
+        # how long to wait is the caller's decision, who bounds what is pending
+        self._producer._message_accumulator._batch_ttl = math.inf  # noqa: SLF001
         await self._producer.start()
         return self
 

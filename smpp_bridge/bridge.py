@@ -135,7 +135,11 @@ class Bridge:
     async def _tick_regularly(self) -> None:
         while True:
             await asyncio.sleep(1.0)
-            self._journal.turn_day(now_ms() // DAY_MS)
+            try:
+                self._journal.turn_day(now_ms() // DAY_MS)
+            except OSError as error:
+                self._failure(error)
+                return
             for part in self._parts:
                 part.tick()
             for route in self._routes:

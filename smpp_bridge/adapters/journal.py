@@ -13,12 +13,14 @@ import fcntl
 import hashlib
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Final, Literal, NamedTuple
 
 import msgspec
 
 from schemas.events import SubmitOutcome
+from smpp_bridge.adapters.append_file import AppendFile
 from smpp_bridge.digests import DigestSet
 
 Kind = Literal["attempted", "released", "answered", "done"]
@@ -120,32 +122,31 @@ class Journal:
             OSError: If the disk is full or gone; nothing may be sent then.
         """
         data, self._buffer = self._buffer, bytearray()
-        written = 0
-        while written < len(data):
-            written += os.write(self._file, data[written:])
+        if data:
+            self._file.append(data)
 
     def turn_day(self, day: int) -> None:
         """Begin a new file and forget what is too old."""
         if day == self._day:
             return
         self.write()
-        os.close(self._file)
+        self._file.close()
         self._begin(day)
         for old in [known for known in self._days if known <= day - KEPT_DAYS]:
             del self._days[old]
             (self._folder / f"{old}.journal").unlink(missing_ok=True)
 
     def close(self) -> None:
-        """Write and close."""
-        self.write()
-        os.close(self._file)
+        """Write what can be written, and close."""
+        with suppress(OSError):  # a full disk has been reported; nothing was done since
+            self.write()
+        self._file.close()
         os.close(self._lock)
 
     def _begin(self, day: int) -> None:
         self._day = day
         self._days.setdefault(day, _Day())
-        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
-        self._file = os.open(self._folder / f"{day}.journal", flags, 0o600)
+        self._file = AppendFile(self._folder / f"{day}.journal")
 
     def _apply(self, today: _Day, key: bytes, kind: Kind, answer: Answer | None) -> None:
         for day in self._days.values():

@@ -6,13 +6,14 @@ message of the operator's record is in Kafka. A record is: length, kind, payload
 
 from __future__ import annotations
 
-import os
 import struct
+from contextlib import suppress
 from pathlib import Path
 from typing import Final, cast
 
 from schemas.codec import SchemaError, decode, encode
 from schemas.events import MessageSubmitted
+from smpp_bridge.adapters.append_file import AppendFile
 
 _HEAD: Final = struct.Struct(">Ic")
 _BEGUN: Final = b"b"
@@ -34,7 +35,7 @@ class TransitLog:
         self._buffer = bytearray()
         if path.exists():
             self._load(path.read_bytes())
-        self._file = -1
+        self._file: AppendFile | None = None
         self._rewrite()
 
     def begin(self, event: MessageSubmitted) -> None:
@@ -53,18 +54,19 @@ class TransitLog:
         Raises:
             OSError: If the disk is full or gone; nothing may be sent then.
         """
+        assert self._file is not None
         data, self._buffer = self._buffer, bytearray()
-        written = 0
-        while written < len(data):
-            written += os.write(self._file, data[written:])
-        self._size += len(data)
-        if self._size > _REWRITE_ABOVE:
+        if data:
+            self._file.append(data)
+        if self._file.size > _REWRITE_ABOVE:
             self._rewrite()
 
     def close(self) -> None:
-        """Write and close."""
-        self.write()
-        os.close(self._file)
+        """Write what can be written, and close."""
+        assert self._file is not None
+        with suppress(OSError):  # a full disk has been reported; nothing was done since
+            self.write()
+        self._file.close()
 
     def _note(self, kind: bytes, payload: bytes) -> None:
         self._buffer += _HEAD.pack(len(payload), kind) + payload
@@ -89,15 +91,17 @@ class TransitLog:
 
     def _rewrite(self) -> None:
         fresh = self._path.with_suffix(".new")
-        file = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND, 0o600)
         kept = bytearray()
         for event in self.pending.values():
             payload = encode(event)
             kept += _HEAD.pack(len(payload), _BEGUN) + payload
-        written = 0
-        while written < len(kept):
-            written += os.write(file, kept[written:])
-        fresh.replace(self._path)
-        if self._file >= 0:
-            os.close(self._file)
-        self._file, self._size = file, len(kept)
+        file = AppendFile(fresh, is_fresh=True)
+        try:
+            file.append(kept)
+            fresh.replace(self._path)
+        except OSError:
+            file.close()
+            raise
+        if self._file is not None:
+            self._file.close()
+        self._file = file

@@ -82,7 +82,7 @@ def check(pdu: Pdu) -> None:
     """
     _check(pdu, _LIMITS[type(pdu)], is_strict=True)
     if isinstance(pdu, Message):
-        _sm_length(pdu)
+        _sm_length(pdu, is_strict=True)
 
 
 def _decoder(cls: type[Pdu], fields: tuple[Field, ...]) -> Callable[[bytes, int, int], Pdu]:
@@ -161,7 +161,8 @@ def _encoder(fields: tuple[Field, ...]) -> Callable[[Pdu, bool], bytes]:
         _check(pdu, limits, is_strict=is_strict)
         values = values_of(pdu)
         if has_short_message:
-            body: bytes = template % (*values, _sm_length(pdu)) + pdu.short_message
+            length = _sm_length(pdu, is_strict=is_strict)
+            body: bytes = template % (*values, length) + pdu.short_message
         else:
             body = template % values
         return body + _encode_tlvs(pdu.tlvs) if pdu.tlvs else body
@@ -188,10 +189,10 @@ def _check(pdu: Pdu, limits: list[tuple[str, int]], *, is_strict: bool) -> None:
             raise ValueError(f"{name} == {shown}, must be at most {limit} octets without NUL.")
 
 
-def _sm_length(pdu: Any) -> int:
-    length = len(pdu.short_message)
-    if length > MAX_SHORT_MESSAGE:
-        raise ValueError(f"short_message has {length} octets, must be at most {MAX_SHORT_MESSAGE}.")
+def _sm_length(pdu: Any, *, is_strict: bool) -> int:
+    length, limit = len(pdu.short_message), MAX_SHORT_MESSAGE if is_strict else 0xFF
+    if length > limit:
+        raise ValueError(f"short_message has {length} octets, must be at most {limit}.")
     return length
 
 

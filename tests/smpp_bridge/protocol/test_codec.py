@@ -264,3 +264,15 @@ def test_whatever_does_not_fit_is_a_value_error(bad: pdu.Pdu) -> None:
     """The caller's mistake has one exception, wherever in the PDU it is."""
     with pytest.raises(ValueError, match="must be"):
         encode(bad)
+
+
+def test_255_octets_of_text_are_read_and_passed_on() -> None:
+    """§5.2.22 allows 254; 255 are sent all the same, and one PDU must not end a session."""
+    frame = bytearray(encode(pdu.DeliverSm(short_message=b"x" * 254), 7))
+    frame[3] += 1
+    frame[-255] = 255
+    frame += b"x"
+    received = decode(bytes(frame))
+    assert isinstance(received, pdu.DeliverSm)
+    assert received.short_message == b"x" * 255
+    assert encode(received, is_strict=False) == frame
