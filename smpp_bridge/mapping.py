@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from contextlib import suppress
 from typing import Final
 
 import msgspec
@@ -25,6 +26,9 @@ from smpp_bridge.protocol.receipts import ReceiptRules, body_of, candidates_of, 
 from smpp_bridge.protocol.text import UCS2_CODING, encode_text
 
 HOUR_MS: Final = 3_600_000
+_MOBILE: Final = frozenset(
+    {phonenumbers.PhoneNumberType.MOBILE, phonenumbers.PhoneNumberType.FIXED_LINE_OR_MOBILE}
+)
 _MAX_VALIDITY_S: Final = 99 * 24 * 3600
 """Relative validity has two digits for days when years and months stay zero."""
 
@@ -143,7 +147,9 @@ def received(
     Raises:
         UnreadableAddress: If its source address is no phone number.
     """
-    subject = tokenizer.token(msisdn_of(request.source_addr, default_region))
+    subject = tokenizer.token(
+        msisdn_of(request.source_addr, default_region, request.source_addr_ton)
+    )
     receipt = parse_receipt(request, rules)
     if receipt is None:
         return _inbound(request, connection=connection, subject=subject, now_ms=now_ms)
@@ -164,8 +170,13 @@ def received(
     )
 
 
-def msisdn_of(address: bytes, default_region: str = "") -> str:
+def msisdn_of(address: bytes, default_region: str = "", ton: int = constants.TON_UNKNOWN) -> str:
     """E.164 digits of an address. Fast for what is already international.
+
+    Args:
+        address: As it stands in the PDU.
+        default_region: Country of national numbers; "" when there are none.
+        ton: TON of the address (SMPP 3.4 §5.2.5): international is never national.
 
     Raises:
         UnreadableAddress: If it is no phone number.
@@ -175,19 +186,32 @@ def msisdn_of(address: bytes, default_region: str = "") -> str:
         digits = digits[1:]
     elif digits.startswith("00"):
         digits = digits[2:]
-    elif default_region:
-        return _national(digits, default_region)
+    elif default_region and ton != constants.TON_INTERNATIONAL:
+        return _read_in(default_region, digits, ton)
     if not (digits.isascii() and digits.isdigit() and 7 <= len(digits) <= 15) or digits[0] == "0":
         raise UnreadableAddress(f"source_addr has {len(address)} octets, must be E.164 digits.")
     return digits
 
 
-def _national(digits: str, region: str) -> str:
+def _read_in(region: str, digits: str, ton: int) -> str:
+    """A mobile of the region first: 13012345678 is one of China, and a number in Maryland.
+
+    What is none may be international without saying so; then any number of the region.
+    """
     try:
         number = phonenumbers.parse(digits, region)
     except phonenumbers.NumberParseException as error:
         raise UnreadableAddress(f"source_addr is no number of {region}.") from error
+    if ton != constants.TON_NATIONAL and not _is_mobile(number):
+        with suppress(phonenumbers.NumberParseException):
+            worldwide = phonenumbers.parse(f"+{digits}")
+            number = worldwide if phonenumbers.is_valid_number(worldwide) else number
     return f"{number.country_code}{phonenumbers.national_significant_number(number)}"
+
+
+def _is_mobile(number: phonenumbers.PhoneNumber) -> bool:
+    """Only mobiles write and receive; `number_type` knows none of an invalid number."""
+    return phonenumbers.number_type(number) in _MOBILE
 
 
 def _inbound(

@@ -103,7 +103,8 @@ class Clerk:
         Raises:
             UnreadableAddress: If its destination is no phone number.
         """
-        subject = self._tokenizer.token(msisdn_of(request.destination_addr, self._region))
+        number = msisdn_of(request.destination_addr, self._region, request.dest_addr_ton)
+        subject = self._tokenizer.token(number)
         self._count += 1
         name = f"{self._instance}-{self._count}"
         source_addr = request.source_addr.decode("latin-1")

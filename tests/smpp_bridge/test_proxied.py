@@ -40,15 +40,25 @@ def test_the_first_rule_that_matches_names_the_text() -> None:
     assert found == ["both", "text", "sender", None]
 
 
-def clerk() -> Clerk:
+def clerk(region: str = "") -> Clerk:
     """One that counts names up from c-1."""
-    return Clerk(connection="c", tokenizer=TOKENIZER, tagger=Tagger(()), region="", instance="c")
+    return Clerk(
+        connection="c", tokenizer=TOKENIZER, tagger=Tagger(()), region=region, instance="c"
+    )
 
 
 def part(number: int, reference: int = 7) -> SubmitSm:
     """A part of a message in two parts."""
     header = bytes((5, 0, 3, reference, 2, number))
     return SubmitSm(destination_addr=b"8613800000001", esm_class=0x40, short_message=header + b"x")
+
+
+def test_the_type_of_number_of_a_destination_decides_before_the_region() -> None:
+    """A passing submit_sm to another country is about that country's person."""
+    writer = clerk("CN")
+    for ton, digits in ((1, "13012345678"), (0, "8613012345678"), (2, "8613012345678")):
+        request = SubmitSm(dest_addr_ton=ton, destination_addr=b"13012345678")
+        assert writer.write_down(request, "a", 0).subject == TOKENIZER.token(digits)
 
 
 def test_a_reference_that_comes_again_later_is_another_message() -> None:
