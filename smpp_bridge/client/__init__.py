@@ -1,0 +1,31 @@
+"""A small blocking SMPP client for scripts. The only sockets outside the adapters are here."""
+
+from smpp_bridge.client.connection import (
+    Connection,
+)
+from smpp_bridge.client.errors import (
+    BindRefused,
+    ConnectionLost,
+    NotAnswered,
+    Refused,
+    SmppError,
+    SubmitRefused,
+    WrongAnswer,
+)
+from smpp_bridge.client.results import (
+    Delivery,
+    MessageStatus,
+)
+
+__all__ = [
+    "BindRefused",
+    "Connection",
+    "ConnectionLost",
+    "Delivery",
+    "MessageStatus",
+    "NotAnswered",
+    "Refused",
+    "SmppError",
+    "SubmitRefused",
+    "WrongAnswer",
+]
