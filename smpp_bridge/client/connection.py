@@ -1,7 +1,7 @@
 """A small blocking SMPP client: connect, bind, send, read. For scripts and first steps.
 
 The bridge does not use it. There is no thread: the link is served while a call waits, so an
-idle program calls `read` from time to time.
+idle program calls `read` from time to time. First steps: docs/client.md.
 """
 
 from __future__ import annotations
