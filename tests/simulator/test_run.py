@@ -433,7 +433,7 @@ async def test_a_message_on_its_way_can_be_asked_for_and_taken_back(tmp_path: Pa
             link.cancel_sm(message_id, source_addr="10690001")
             return [*states, link.query_sm(message_id, source_addr="10690001").message_state]
 
-    slow = {"receipt_delay": [600, 601], "reject_rate": 0, "early_receipt_rate": 0}
+    slow = {"receipt_delay": [20, 20.1], "reject_rate": 0, "early_receipt_rate": 0}
     async with running(tmp_path, changed(operator=slow)) as run:
         person = next(p for p in run.people if p.variant_id != HOLDOUT)
         states = await asyncio.to_thread(script, run.smsc_port, person.msisdn, run.text_for(person))
