@@ -1,4 +1,4 @@
-"""A small blocking SMPP client for scripts. The only sockets outside the adapters are here."""
+"""A small blocking SMPP client for scripts."""
 
 from smpp_bridge.client.connection import (
     Connection,
@@ -12,10 +12,7 @@ from smpp_bridge.client.errors import (
     SubmitRefused,
     WrongAnswer,
 )
-from smpp_bridge.client.results import (
-    Delivery,
-    MessageStatus,
-)
+from smpp_bridge.client.results import Delivery, MessageStatus, addressed
 
 __all__ = [
     "BindRefused",
@@ -28,4 +25,5 @@ __all__ = [
     "SmppError",
     "SubmitRefused",
     "WrongAnswer",
+    "addressed",
 ]

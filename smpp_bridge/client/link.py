@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 import ssl
 import time
 from collections.abc import Callable, Sequence
@@ -14,8 +13,8 @@ from smpp_bridge.protocol.session import Session
 from smpp_bridge.protocol.session_events import SessionEvent
 from smpp_bridge.protocol.states import SessionState
 from smpp_bridge.protocol.timers import Timeouts
+from smpp_bridge.wire import Wire, open_socket, secure, tls_sentence
 
-_CHUNK: Final = 65_536
 _TICK_S: Final = 0.5
 """The session's timers are looked at so often while a call waits."""
 
@@ -37,27 +36,24 @@ class BlockingLink:
         self._timeout_s = timeout_s
         self._window = window
         self._on_request = on_request
-        self._socket: socket.socket | None = None
-        self._session: Session | None = None
+        self._wire: Wire | None = None
         self._refused_with: int | None = None
         self._closed_because = "not connected"
 
     @property
     def is_open(self) -> bool:
         """Whether there is a socket."""
-        return self._session is not None
+        return self._wire is not None
 
     @property
     def is_bound(self) -> bool:
         """Whether messages may travel."""
-        return self._session is not None and self._session.is_bound
+        return self._wire is not None and self._wire.session.is_bound
 
     def bind(self, request: pdu.Bind) -> None:
         """Connect, and bind within the timeout; closed again when that fails."""
-        self._socket = self._connected()
-        timeouts = Timeouts(response_s=self._timeout_s, session_init_s=2 * self._timeout_s)
-        session = Session("esme", now=time.monotonic(), window=self._window, timeouts=timeouts)
-        self._session, self._refused_with = session, None
+        self._wire = self._connected()
+        session, self._refused_with = self._wire.session, None
         is_bound = False
         try:
             session.bind(request)
@@ -75,7 +71,7 @@ class BlockingLink:
             ConnectionLost: If the connection ends before all answers are here.
             ValueError: If the operation matrix forbids it, or a field breaks its limit.
         """
-        session = self._bound()
+        session = self._connected_wire().session
         answers: dict[int, pdu.Pdu] = {}
         for number, request in enumerate(requests):
             if not self._wait_for_slot(session):
@@ -86,22 +82,22 @@ class BlockingLink:
 
     def respond(self, request: pdu.Request, status: int) -> None:
         """Answer a request of the SMSC; nothing when the connection is gone."""
-        if self._session is not None:
-            self._session.respond(request, status)
-            self._flush(self._session)
+        if self._wire is not None:
+            self._wire.session.respond(request, status)
+            self._wire.flush()
 
     def unbind(self) -> None:
         """Say goodbye and wait for the SMSC's; nothing when the connection is gone."""
-        session = self._session
-        if session is not None and session.is_bound:
+        if self._wire is not None and self._wire.session.is_bound:
+            session = self._wire.session
             session.unbind()
             self.serve_until(lambda: session.is_closed, self._timeout_s)
 
     def close(self) -> None:
         """Drop the connection without a goodbye."""
-        if self._socket is not None:
-            self._socket.close()
-        self._socket = self._session = None
+        if self._wire is not None:
+            self._wire.close()
+        self._wire = None
         self._closed_because = "closed"
 
     def serve_until(self, is_done: Callable[[], bool], timeout_s: float | None) -> bool:
@@ -112,15 +108,17 @@ class BlockingLink:
             ConnectionLost: If it has ended for any other.
         """
         deadline = None if timeout_s is None else time.monotonic() + timeout_s
-        session = self._bound()
-        self._flush(session)
+        wire = self._connected_wire()
+        wire.flush()
         while not is_done():
-            if session.is_closed:
-                self._raise_closed(session)
+            if wire.session.is_closed:
+                self._raise_closed(wire.session)
             wait_s = _TICK_S if deadline is None else min(_TICK_S, deadline - time.monotonic())
             if wait_s <= 0:
                 return False
-            self._serve(session, wait_s)
+            for event in wire.serve(wait_s):
+                self._handle(wire.session, event)
+            wire.flush()
         return True
 
     def _wait_for_slot(self, session: Session) -> bool:
@@ -132,61 +130,32 @@ class BlockingLink:
             raise ConnectionLost("the SMSC unbinds: read what it has sent, then bind again.")
         return has_slot
 
-    def _connected(self) -> socket.socket:
+    def _connected(self) -> Wire:
         host, port = self._address
         try:
-            plain = socket.create_connection(self._address, timeout=self._timeout_s)
-            plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            return (
-                plain if self._tls is None else self._tls.wrap_socket(plain, server_hostname=host)
-            )
+            link = open_socket(host, port, self._timeout_s)
+            if self._tls is not None:
+                link = secure(link, self._tls, host)
         except OSError as error:
-            raise ConnectionLost(f"{host}:{port} cannot be reached: {error}.") from error
+            reason = tls_sentence(error) or error
+            raise ConnectionLost(f"{host}:{port} cannot be reached: {reason}.") from error
+        timeouts = Timeouts(response_s=self._timeout_s, session_init_s=2 * self._timeout_s)
+        session = Session("esme", now=time.monotonic(), window=self._window, timeouts=timeouts)
+        return Wire(session, link, timeout_s=self._timeout_s)
 
-    def _bound(self) -> Session:
-        if self._session is None:
+    def _connected_wire(self) -> Wire:
+        if self._wire is None:
             raise ConnectionLost(f"{self._closed_because}: bind first.")
-        return self._session
+        return self._wire
 
     def _raise_closed(self, session: Session) -> None:
-        self._handle_events(session)
+        for event in session.events():
+            self._handle(session, event)
         reason = self._closed_because
         self.close()
         if self._refused_with is not None:
             raise BindRefused(self._refused_with)
         raise ConnectionLost(f"the session has ended: {reason}.")
-
-    def _serve(self, session: Session, wait_s: float) -> None:
-        assert self._socket is not None
-        self._socket.settimeout(wait_s)
-        try:
-            data = self._socket.recv(_CHUNK)
-        except TimeoutError:
-            pass
-        except OSError as error:
-            session.disconnected(str(error))
-        else:
-            if data:
-                session.receive_data(data, time.monotonic())
-            else:
-                session.disconnected("the SMSC closed the connection")
-        session.tick(time.monotonic())
-        self._handle_events(session)
-        self._flush(session)
-
-    def _flush(self, session: Session) -> None:
-        data = session.data_to_send()
-        if not data or self._socket is None:
-            return
-        self._socket.settimeout(self._timeout_s)
-        try:
-            self._socket.sendall(data)
-        except OSError as error:  # a timeout, too: half a PDU may be out
-            session.disconnected(str(error))
-
-    def _handle_events(self, session: Session) -> None:
-        for event in session.events():
-            self._handle(session, event)
 
     def _handle(self, session: Session, event: SessionEvent) -> None:
         match event:

@@ -75,6 +75,15 @@ def destination_of(address: str) -> dict[str, int | bytes]:
     }
 
 
+def addressed(source_addr: str, dest_addr: str, *, wants_receipt: bool) -> pdu.SubmitSm:
+    """A submit_sm without text; a sender that is no number is alphanumeric (§5.2.5)."""
+    return pdu.SubmitSm(
+        **source_of(source_addr),  # type: ignore[arg-type] # fields by name
+        **destination_of(dest_addr),  # type: ignore[arg-type]
+        registered_delivery=int(wants_receipt),
+    )
+
+
 def delivery_of(joined: Joined, receipt: Receipt | None = None) -> Delivery:
     """What a caller gets of a deliver_sm or data_sm."""
     request = joined.requests[0]

@@ -12,7 +12,13 @@ from typing import TypeVar
 
 from smpp_bridge.client.errors import NotAnswered, Refused, SubmitRefused, WrongAnswer
 from smpp_bridge.client.link import BlockingLink
-from smpp_bridge.client.results import MessageStatus, destination_of, source_of, status_of
+from smpp_bridge.client.results import (
+    MessageStatus,
+    addressed,
+    destination_of,
+    source_of,
+    status_of,
+)
 from smpp_bridge.protocol import pdu
 from smpp_bridge.protocol.constants import CommandStatus, Tag
 from smpp_bridge.protocol.long_messages import messages_of
@@ -53,11 +59,7 @@ class Sender:
             ... )
             ['1']
         """
-        template = pdu.SubmitSm(
-            **source_of(source_addr),  # type: ignore[arg-type] # fields by name
-            **destination_of(dest_addr),  # type: ignore[arg-type]
-            registered_delivery=int(wants_receipt),
-        )
+        template = addressed(source_addr, dest_addr, wants_receipt=wants_receipt)
         parts = messages_of(
             template, short_message, reference=next(self._references), encoding=encoding
         )
@@ -88,7 +90,7 @@ class Sender:
         """
         encoding = encoding or encoding_of(message_payload)
         request = pdu.DataSm(
-            **source_of(source_addr),  # type: ignore[arg-type]
+            **source_of(source_addr),  # type: ignore[arg-type] # fields by name
             **destination_of(dest_addr),  # type: ignore[arg-type]
             registered_delivery=int(wants_receipt),
             data_coding=CODINGS[encoding],

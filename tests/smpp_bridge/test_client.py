@@ -210,7 +210,7 @@ async def test_a_reset_while_sending_is_a_lost_connection(smsc: Smsc, window: in
         link = Connection(system_id="shop", password=PASSWORD, port=smsc.port, window=window)
         link.bind_transceiver()
         loop.call_soon_threadsafe(smsc.peers[0].reset)
-        select.select([link._link._socket], [], [], 5)  # the RST is here
+        select.select([link._link._wire._socket], [], [], 5)  # the RST is here
         with pytest.raises(ConnectionLost, match="has ended"):
             send(link, "a" * 153 * 4)
         with pytest.raises(ConnectionLost, match="bind first"):
@@ -229,7 +229,7 @@ async def test_a_reset_before_the_goodbye_ends_in_silence(smsc: Smsc) -> None:
         loop.call_soon_threadsafe(deliver)
         assert link._link.serve_until(lambda: bool(link._inbox), 5)
         loop.call_soon_threadsafe(smsc.peers[0].reset)
-        select.select([link._link._socket], [], [], 5)
+        select.select([link._link._wire._socket], [], [], 5)
         link.unbind()
         with pytest.raises(ConnectionLost, match="bind first"):
             link.read(0)
