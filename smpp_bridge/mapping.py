@@ -17,18 +17,20 @@ from schemas.events import (
     SubmitOutcome,
 )
 from schemas.subject import Tokenizer
+from smpp_bridge.configuration import Addressing
 from smpp_bridge.protocol import constants
 from smpp_bridge.protocol.codec import check
 from smpp_bridge.protocol.constants import CommandStatus
 from smpp_bridge.protocol.keywords import classify_reply
 from smpp_bridge.protocol.pdu import DataSm, DeliverSm, SubmitSm
 from smpp_bridge.protocol.receipts import ReceiptRules, body_of, candidates_of, parse_receipt
-from smpp_bridge.protocol.text import UCS2_CODING, encode_text
+from smpp_bridge.protocol.text import UCS2_CODING, AnyEncoding, encode_text
 
 HOUR_MS: Final = 3_600_000
 _MOBILE: Final = frozenset(
     {phonenumbers.PhoneNumberType.MOBILE, phonenumbers.PhoneNumberType.FIXED_LINE_OR_MOBILE}
 )
+_PLAIN: Final = Addressing()
 _MAX_VALIDITY_S: Final = 99 * 24 * 3600
 """Relative validity has two digits for days when years and months stay zero."""
 
@@ -56,26 +58,32 @@ class Part(msgspec.Struct, frozen=True, gc=False):
         return msgspec.structs.replace(self.submit_sm, validity_period=validity)
 
 
-def parts_of(request: MessageRequested) -> list[Part]:
+def parts_of(
+    request: MessageRequested,
+    addressing: Addressing = _PLAIN,
+    default_encoding: AnyEncoding = "gsm7",
+) -> list[Part]:
     """The submit_sm PDUs of a request.
 
     Raises:
         ValueError: If an address or the text does not fit into SMPP.
     """
     reference = hashlib.blake2b(request.message_id.encode(), digest_size=1).digest()[0]
-    encoded = encode_text(request.text, reference=reference)
-    source_ton, source_npi = _sender_type(request.source_addr)
+    encoded = encode_text(request.text, reference=reference, default=default_encoding)
+    source_ton, source_npi = _sender_type(request.source_addr, addressing)
+    dest_ton, dest_npi = addressing.dest_addr_ton, addressing.dest_addr_npi
     bodies = encoded.parts
     parts = [
         Part(
             f"{request.message_id}/{number}",
             request,
             SubmitSm(
+                service_type=addressing.service_type.encode("ascii"),
                 source_addr_ton=source_ton,
                 source_addr_npi=source_npi,
                 source_addr=request.source_addr.encode("latin-1"),
-                dest_addr_ton=constants.TON_INTERNATIONAL,
-                dest_addr_npi=constants.NPI_ISDN,
+                dest_addr_ton=constants.TON_INTERNATIONAL if dest_ton is None else dest_ton,
+                dest_addr_npi=constants.NPI_ISDN if dest_npi is None else dest_npi,
                 destination_addr=request.destination.encode("ascii"),
                 esm_class=constants.ESM_UDHI if encoded.has_udh else constants.ESM_DEFAULT,
                 registered_delivery=1,
@@ -245,10 +253,11 @@ def _fingerprint(request: DeliverSm | DataSm, connection: str) -> str:
     return digest.hexdigest()
 
 
-def _sender_type(address: str) -> tuple[int, int]:
+def _sender_type(address: str, addressing: Addressing) -> tuple[int, int]:
     if not address.isdigit():
         return constants.TON_ALPHANUMERIC, constants.NPI_UNKNOWN
-    return constants.TON_UNKNOWN, constants.NPI_ISDN
+    ton, npi = addressing.source_addr_ton, addressing.source_addr_npi
+    return constants.TON_UNKNOWN if ton is None else ton, constants.NPI_ISDN if npi is None else npi
 
 
 def _validity(expires_at_ms: int, now_ms: int) -> bytes:

@@ -12,7 +12,9 @@ from phonenumbers.phonemetadata import PhoneMetadata
 
 from schemas.events import InboundReceived, MessageRequested, ReceiptReceived
 from schemas.subject import SubjectKey, Tokenizer
+from smpp_bridge.configuration import Addressing
 from smpp_bridge.mapping import UnreadableAddress, msisdn_of, parts_of, received, submitted
+from smpp_bridge.protocol.codec import encode
 from smpp_bridge.protocol.constants import ESM_RECEIPT, ESM_UDHI, TON_INTERNATIONAL, TON_NATIONAL
 from smpp_bridge.protocol.pdu import DeliverSm
 from smpp_bridge.protocol.receipts import ReceiptRules
@@ -231,3 +233,36 @@ def test_a_later_result_of_the_same_part_is_another_fact() -> None:
         part, connection="c", outcome="accepted", now_ms=1, smsc_message_id="77", is_first=False
     )
     assert (first.event_id, late.event_id) == ("m1/1", "m1/1/77")
+
+
+@pytest.mark.parametrize(
+    ("keys", "source_addr", "octets"),
+    [
+        ({}, "10690001", b"\x00\x00\x0110690001\x00\x01\x01"),
+        ({}, "SHOP", b"\x00\x05\x00SHOP\x00\x01\x01"),
+        (
+            {"source_addr_ton": 3, "source_addr_npi": 0, "dest_addr_ton": 2, "dest_addr_npi": 8},
+            "10690001",
+            b"\x00\x03\x0010690001\x00\x02\x08",
+        ),
+        ({"source_addr_ton": 3}, "SHOP", b"\x00\x05\x00SHOP\x00\x01\x01"),
+        ({"service_type": "WAP"}, "10690001", b"WAP\x00\x00\x0110690001\x00\x01\x01"),
+    ],
+)
+def test_addresses_and_service_type_are_as_configured(
+    keys: dict[str, Any], source_addr: str, octets: bytes
+) -> None:
+    """The octets on the wire; a sender of letters stays TON 5, NPI 0."""
+    (part,) = parts_of(request(source_addr=source_addr), Addressing(**keys))
+    body = encode(part.submit_sm)[16:]
+    assert body.startswith(octets + b"8613800000001\x00")
+
+
+@pytest.mark.parametrize(
+    ("default", "text", "tail"),
+    [("gsm7", "a@", b"\0\0\2a\0"), ("latin1", "a@", b"\0\0\2a@"), ("ucs2", "a", b"\x08\0\2\0a")],
+)
+def test_a_text_is_written_as_the_smsc_reads_it(default: Any, text: str, tail: bytes) -> None:
+    """data_coding, sm_default_msg_id, sm_length and text, as they stand on the wire."""
+    (part,) = parts_of(request(text), default_encoding=default)
+    assert encode(part.submit_sm).endswith(tail)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -38,6 +39,16 @@ def test_the_first_rule_that_matches_names_the_text() -> None:
     )
     found = [tagger.tag(*each) for each in (("sale", "1"), ("sale", "2"), ("x", "2"), ("x", "3"))]
     assert found == ["both", "text", "sender", None]
+
+
+@pytest.mark.parametrize(
+    ("default", "body"),
+    [("gsm7", b"\0sale"), ("latin1", b"@sale"), ("ucs2", "@sale".encode("utf-16-be"))],
+)
+def test_a_text_is_read_by_what_zero_means_at_the_smsc(default: Any, body: bytes) -> None:
+    """The same ESME text is named the same at every operator."""
+    tagger = Tagger([ContentTag(tag="t", text=re.compile("^@sale$"))], default)
+    assert tagger.tag_of(SubmitSm(short_message=body)) == "t"
 
 
 def clerk(region: str = "") -> Clerk:
