@@ -14,14 +14,18 @@ import pytest
 
 from runtime.kafka import KafkaPublisher
 from smpp_bridge.adapters.links import Links
+from smpp_bridge.protocol.codec import encode
+from smpp_bridge.protocol.constants import CommandStatus
 from smpp_bridge.protocol.framing import FrameBuffer
+from smpp_bridge.protocol.pdu import DeliverSm, EnquireLink
 from tests.support.bridge import connection_config, file_environment, requested
-from tests.support.links import config_for
+from tests.support.links import Owner, config_for, kept_link
 from tests.support.processes import process
 from tests.support.smsc import Peer, Smsc, run_smsc
 from tests.support.topics import wait_until
 
 BIND_TRANSCEIVER, UNBIND, SUBMIT_SM = 0x09, 0x06, 0x04
+DELIVER_SM_RESP, ENQUIRE_LINK_RESP = 0x80000005, 0x80000015
 
 
 @dataclass
@@ -90,6 +94,26 @@ async def test_a_silent_session_unbinds_after_its_inactivity_time_and_binds_agai
     async with bound(inactivity_s=0.01) as smsc:
         await wait_until(lambda: len(smsc.bodies(BIND_TRANSCEIVER)) >= 2)
         assert smsc.bodies(UNBIND)[0] == b""
+
+
+async def test_a_transceiver_that_rests_answers_no_link_check_until_it_reads_again() -> None:
+    """The limit that docs/smpp.md names: too much waits for Kafka, so the socket is not read."""
+    owner = Owner()
+    async with run_smsc(Tapped(), peer=TappedPeer) as smsc:
+        config = config_for(smsc.port, max_unacknowledged=1)
+        async with kept_link(config, owner) as keeper:
+            await wait_until(lambda: smsc.is_bound)
+            for number in range(2):
+                smsc.deliver(DeliverSm(short_message=b"hi"), number)
+            link = keeper.link
+            assert link is not None
+            await wait_until(lambda: not link.is_reading)
+            smsc.peers[0]._transport.write(encode(EnquireLink(), 77))
+            for request in list(owner.received):
+                link.respond(request, CommandStatus.ROK)
+            await wait_until(lambda: len(smsc.bodies(ENQUIRE_LINK_RESP)) == 1)
+    commands = [int.from_bytes(frame[4:8], "big") for frame in smsc.frames]
+    assert commands == [BIND_TRANSCEIVER, *[DELIVER_SM_RESP] * 2, ENQUIRE_LINK_RESP]
 
 
 @pytest.mark.kafka
