@@ -1,7 +1,8 @@
 """Send one SMS and wait for its receipt, in twelve lines.
 
-Start an SMSC first, `smslab simulate` or any other, then:
+Start an SMSC first (more in docs/client.md), then:
 
+    python -m simulator smsc --password PASSWORD &
     python examples/quickstart.py --password PASSWORD
 """
 

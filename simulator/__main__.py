@@ -1,4 +1,4 @@
-"""`python -m simulator run` and `python -m simulator audience`."""
+"""`python -m simulator run`, `python -m simulator smsc` and `python -m simulator audience`."""
 
 from __future__ import annotations
 
@@ -7,16 +7,22 @@ import asyncio
 import os
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from runtime.logs import configure_logs
-from runtime.process import CannotRun, ExitCode, run_process
+from runtime.process import CannotRun, ExitCode, port_in_use, run_process
 from runtime.settings import SettingsError, read_settings, variables_of
 from simulator.people import MAX_PEOPLE, write_audience
+from simulator.plain_operator import PlainOperator
 from simulator.settings import SimulatorSettings
 from simulator.shell import serve
+from simulator.smsc import Smsc
 
+_TICK_S = 0.2
 _EXAMPLES = """examples:
+  python -m simulator smsc --port 2775 --password secret
+
   python -m simulator audience --people 20000 --out audience.csv --seed 11 --bad-rows 20
 
   SMS_SUBJECT_KEY=$(openssl rand -hex 32) SMS_SIMULATOR_PASSWORD=secret \\
@@ -39,17 +45,39 @@ async def run(stop: asyncio.Event) -> None:
 
 
 def main(arguments: list[str]) -> int:
-    """The two commands."""
+    """The three commands."""
     chosen = _parser().parse_args(arguments)
-    if chosen.command == "run":
+    if chosen.command != "audience":
         configure_logs("simulator")
-        return run_process(run)
+        return run_process(run if chosen.command == "run" else partial(_serve_plain, chosen))
     try:
         write_audience(chosen.out, chosen.people, seed=chosen.seed, bad_rows=chosen.bad_rows)
     except OSError as error:
         print(f"error: --out {chosen.out}: {error.strerror}.", file=sys.stderr)
         return int(ExitCode.WRONG_USE)
     return int(ExitCode.DONE)
+
+
+async def _serve_plain(chosen: argparse.Namespace, stop: asyncio.Event) -> None:
+    smsc = Smsc(system_id=chosen.system_id, password=chosen.password)
+    operator = PlainOperator(smsc, receipt_after_s=chosen.receipt_after_s)
+    try:
+        port = await operator.start(chosen.host, chosen.port)
+    except OSError as error:
+        raise port_in_use("--port", chosen.host, chosen.port) from error
+    print(
+        f"SMSC on {chosen.host}:{port}, system_id {chosen.system_id}. Ctrl-C ends it.", flush=True
+    )
+    ticking = asyncio.ensure_future(_tick(smsc))
+    await stop.wait()
+    ticking.cancel()
+    await smsc.stop()
+
+
+async def _tick(smsc: Smsc) -> None:
+    while True:
+        await asyncio.sleep(_TICK_S)
+        smsc.tick()
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -64,6 +92,12 @@ def _parser() -> argparse.ArgumentParser:
     commands.add_parser(
         "run", help="serve until Ctrl-C", epilog=_settings_help(), formatter_class=raw
     )
+    smsc = commands.add_parser("smsc", help="an SMSC alone, without campaign, until Ctrl-C")
+    smsc.add_argument("--host", default="127.0.0.1")
+    smsc.add_argument("--port", type=_whole(0, 65535), default=2775, help="0 takes a free one")
+    smsc.add_argument("--system-id", default="smslab")
+    smsc.add_argument("--password", required=True)
+    smsc.add_argument("--receipt-after-s", type=float, default=1.0)
     audience = commands.add_parser("audience", help="write an audience file")
     people, bad = _whole(1, MAX_PEOPLE), _whole(0, MAX_PEOPLE)
     audience.add_argument("--people", type=people, required=True, help="good rows")

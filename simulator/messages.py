@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 from smpp_bridge.protocol import constants
-from smpp_bridge.protocol.pdu import DeliverSm, SubmitSm
+from smpp_bridge.protocol.pdu import DataSm, DeliverSm, SubmitSm
 from smpp_bridge.protocol.text import concatenation_of, decode_text, encode_text, split_udh
 
 
@@ -34,7 +34,7 @@ class Assembler:
 
 
 def receipt_sm(
-    request: SubmitSm, message_id: str, *, now_s: float, is_delivered: bool, err: str
+    request: SubmitSm | DataSm, message_id: str, *, now_s: float, is_delivered: bool, err: str
 ) -> DeliverSm:
     """The receipt as in SMPP 3.4 Appendix B. `now_s`: Unix seconds."""
     day = time.strftime("%y%m%d%H%M%S", time.gmtime(now_s))

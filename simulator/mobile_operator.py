@@ -11,6 +11,7 @@ from typing import Final
 from simulator.agenda import Agenda
 from simulator.crowd import Crowd
 from simulator.effects import Effects
+from simulator.held import Held, State
 from simulator.messages import Assembler, receipt_sm, reply_sm
 from simulator.people import Person
 from simulator.reactions import Handling, handling
@@ -44,6 +45,7 @@ class MobileOperator:
         self._seed = seed
         self._draw = random.Random(seed)
         self._assembler = Assembler()
+        self._held = Held(may_replace=False)  # what a text does is drawn when it comes
         self._next_id = int(time.time()) << 20
         self.submits = 0
         self.throttled = 0
@@ -70,6 +72,14 @@ class MobileOperator:
             return
         self._crowd.wake(person)
         self._handle(peer, request, person)
+
+    def on_other(self, peer: Peer, request: pdu.Request) -> None:
+        """query_sm, cancel_sm and replace_sm are answered, everything else is refused."""
+        if isinstance(request, (pdu.QuerySm, pdu.CancelSm, pdu.ReplaceSm)):
+            status, fields = self._held.manage(request, time.time())
+            peer.answer(request, status, **fields)
+        else:
+            peer.refuse(request)
 
     def _handle(self, peer: Peer, request: pdu.SubmitSm, person: Person) -> None:
         text = self._assembler.add(request)
@@ -112,20 +122,28 @@ class MobileOperator:
             err=done.err,
         )
         fact = "delivered" if done.is_delivered else "failed"
+        name = message_id.encode()
+        state: State = "DELIVERED" if done.is_delivered else "UNDELIVERABLE"
+        self._held.accept(name, request)
 
         def report() -> None:
-            self._deliver(receipt, lambda: self._crowd.note(fact, person))
+            if self._held.finish(name, state, time.time()):
+                self._deliver(receipt, lambda: self._crowd.note(fact, person))
 
         if done.is_receipt_early:
             report()
-        self._answer(peer, request, CommandStatus.ROK, message_id.encode())
+        self._answer(peer, request, CommandStatus.ROK, name)
         if not done.is_receipt_early:
             self._agenda.later(done.receipt_delay_s, report)
         if done.is_receipt_doubled:
             self._agenda.later(done.receipt_delay_s + _AGAIN_S, report)
         if seen is not None and done.is_delivered:
             reach = self._reaching(request, person, seen)
-            self._agenda.later(done.receipt_delay_s, reach)
+            self._agenda.later(done.receipt_delay_s, lambda: self._unless_cancelled(name, reach))
+
+    def _unless_cancelled(self, message_id: bytes, act: Callable[[], None]) -> None:
+        if self._held.finish(message_id, "DELIVERED", time.time()):
+            act()
 
     def _answer(
         self, peer: Peer, request: pdu.SubmitSm, status: CommandStatus, message_id: bytes = b""

@@ -138,7 +138,7 @@ async def _listen(
     settings: SimulatorSettings, smsc: Smsc, operator: MobileOperator, stack: AsyncExitStack
 ) -> None:
     try:
-        await smsc.start(settings.host, settings.port, operator.on_submit)
+        await smsc.start(settings.host, settings.port, operator.on_submit, operator.on_other)
     except OSError as error:
         raise port_in_use("SMS_SIMULATOR_PORT", settings.host, settings.port) from error
     stack.push_async_callback(smsc.stop)

@@ -6,7 +6,7 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from smpp_bridge.protocol import pdu
 from smpp_bridge.protocol.constants import CommandStatus
@@ -20,6 +20,7 @@ DELIVER_WINDOW: Final = 200
 _RETRY_S: Final = 1.0
 _RECEIVES: Final = (SessionState.BOUND_RX, SessionState.BOUND_TRX)
 OnSubmit = Callable[["Peer", pdu.SubmitSm], None]
+OnOther = Callable[["Peer", pdu.Request], None]
 
 
 @dataclass(slots=True, eq=False)
@@ -47,14 +48,18 @@ class Smsc:
         self.resent = 0
         self._server: asyncio.Server | None = None
 
-    async def start(self, host: str, port: int, on_submit: OnSubmit) -> int:
+    async def start(
+        self, host: str, port: int, on_submit: OnSubmit, on_other: OnOther | None = None
+    ) -> int:
         """Listen, and hand every submit_sm to `on_submit`; returns the real port.
+
+        Other requests go to `on_other`; without it they are refused.
 
         Raises:
             OSError: If the port is in use.
         """
         loop = asyncio.get_running_loop()
-        self._server = await loop.create_server(lambda: Peer(self, on_submit), host, port)
+        self._server = await loop.create_server(lambda: Peer(self, on_submit, on_other), host, port)
         return int(self._server.sockets[0].getsockname()[1])
 
     async def stop(self) -> None:
@@ -139,9 +144,10 @@ class Smsc:
 class Peer(asyncio.Protocol):
     """The shell of one session in the SMSC role."""
 
-    def __init__(self, smsc: Smsc, on_submit: OnSubmit) -> None:
+    def __init__(self, smsc: Smsc, on_submit: OnSubmit, on_other: OnOther | None) -> None:
         self._smsc = smsc
         self._on_submit = on_submit
+        self._on_other = on_other or Peer.refuse
         self._loop = asyncio.get_running_loop()
         self.session = Session(
             "smsc", now=self._loop.time(), window=DELIVER_WINDOW, timeouts=smsc.timeouts
@@ -185,9 +191,15 @@ class Peer(asyncio.Protocol):
         """Send a deliver_sm."""
         self.session.send(delivery.request, delivery, self._loop.time())
 
-    def answer(self, request: pdu.SubmitSm, status: int, message_id: bytes = b"") -> None:
-        """Answer a submit_sm."""
-        self.session.respond(request, status, message_id)
+    def answer(
+        self, request: pdu.Request, status: int, message_id: bytes = b"", **fields: Any
+    ) -> None:
+        """Answer a request."""
+        self.session.respond(request, status, message_id, **fields)
+
+    def refuse(self, request: pdu.Request) -> None:
+        """Answer a request that is not served."""
+        self.session.refuse(request)
 
     def flush(self) -> None:
         """Write what the session wants to send."""
@@ -218,7 +230,7 @@ class Peer(asyncio.Protocol):
                 case Received(pdu.SubmitSm() as request):
                     self._on_submit(self, request)
                 case Received(request):
-                    self.session.refuse(request)
+                    self._on_other(self, request)
                 case Answered(delivery, response, _, is_late):
                     self._smsc.acknowledged(delivery, response.command_status, is_late=is_late)
                 case Expired(delivery):

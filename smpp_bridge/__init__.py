@@ -5,9 +5,12 @@ from smpp_bridge.client import (
     Connection,
     ConnectionLost,
     Delivery,
+    MessageStatus,
     NotAnswered,
+    Refused,
     SmppError,
     SubmitRefused,
+    WrongAnswer,
 )
 
 __all__ = [
@@ -15,7 +18,10 @@ __all__ = [
     "Connection",
     "ConnectionLost",
     "Delivery",
+    "MessageStatus",
     "NotAnswered",
+    "Refused",
     "SmppError",
     "SubmitRefused",
+    "WrongAnswer",
 ]

@@ -133,7 +133,7 @@ def _clerk(shared: _Shared, connection: ConnectionConfig, proxy: ProxyConfig) ->
     return Clerk(
         connection=connection.name,
         tokenizer=shared.tokenizer,
-        tagger=Tagger(proxy.content_tags),
+        tagger=Tagger(proxy.content_tags, connection.default_encoding),
         region=connection.default_region,
         instance=f"{connection.name}-{uuid.uuid4().hex[:12]}",
     )

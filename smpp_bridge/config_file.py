@@ -2,32 +2,47 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from ipaddress import IPv4Network, IPv6Network, ip_network
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypeVar, get_args
 
 import yaml
 
 from schemas import reading
 from schemas.reading import Key, Problems, read_keys
+from smpp_bridge.config_values import (
+    country,
+    interface_version,
+    networks,
+    octets,
+    pattern,
+    status,
+    subset_of,
+    yes_or_no,
+)
 from smpp_bridge.configuration import (
     MAX_UNACKNOWLEDGED,
     MAX_UNACKNOWLEDGED_BYTES,
     RESENT,
     Account,
+    Addressing,
     BridgeConfig,
     ConnectionConfig,
     ContentTag,
     ProxyConfig,
     Tls,
 )
-from smpp_bridge.protocol.constants import CommandStatus
+from smpp_bridge.protocol.constants import INTERFACE_VERSION, CommandStatus
 from smpp_bridge.protocol.receipts import ReceiptRules
+from smpp_bridge.protocol.text import AnyEncoding
 
 T = TypeVar("T")
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
+PASSWORD: Final = 8
+LONG_PASSWORD: Final = 64
+"""Octets: SMPP 3.4 §5.2.2, and what operators take who do not keep to it."""
 _PURPOSES: Final = ("promotional", "transactional", "service", "otp")
 _BIND_MODES: Final = ("transceiver", "transmitter", "receiver")
 
@@ -70,65 +85,6 @@ def parse_config(source: str, environ: Mapping[str, str]) -> ConfigFile:
     return ConfigFile(config, frozenset(reader.secrets))
 
 
-def octets(limit: int) -> reading.Parse:
-    """A text of at most `limit` octets (SMPP 3.4 §4.1)."""
-
-    def parse(value: Any) -> str:
-        result = reading.text(value)
-        if len(result.encode()) > limit:
-            raise ValueError(f"must be at most {limit} octets.")
-        return result
-
-    return parse
-
-
-def yes_or_no(value: Any) -> bool:
-    """A truth value."""
-    if value is not True and value is not False:
-        raise ValueError("must be true or false.")
-    return bool(value)
-
-
-def subset_of(*options: str) -> reading.Parse:
-    """A list of some of the given words."""
-
-    def parse(value: Any) -> tuple[str, ...]:
-        if not isinstance(value, list) or not set(map(str, value)) <= set(options):
-            raise ValueError(f"must be a list of some of {', '.join(options)}.")
-        return tuple(dict.fromkeys(map(str, value)))
-
-    return parse
-
-
-def status(*names: str) -> reading.Parse:
-    """A command_status by name."""
-    word = reading.one_of(*names)
-    return lambda value: CommandStatus[word(value)]
-
-
-def pattern(value: Any) -> re.Pattern[str]:
-    """A regular expression."""
-    try:
-        return re.compile(reading.text(value))
-    except re.error as error:
-        raise ValueError(f"must be a regular expression: {error}.") from error
-
-
-def networks(value: Any) -> tuple[IPv4Network | IPv6Network, ...]:
-    """A list of addresses or networks."""
-    try:
-        return tuple(ip_network(item) for item in reading.texts(value))
-    except ValueError as error:
-        raise ValueError(f"must be a list of addresses or networks: {error}.") from error
-
-
-def country(value: Any) -> str:
-    """A country by its two letters."""
-    if not isinstance(value, str) or not re.fullmatch("[A-Z]{2}", value):
-        raise ValueError("must be a country in two letters, e.g. CN.")
-    return value
-
-
 _TLS: Final = {
     "ca": Key(reading.text, None),
     "cert": Key(reading.text, None),
@@ -140,14 +96,23 @@ _RECEIPTS: Final = {
     "accepted_is_final": Key(yes_or_no, None),
     "unknown_is_final": Key(yes_or_no, None),
 }
-_CREDENTIALS: Final = {
-    "system_id": Key(octets(15)),
+_OCTET: Final = reading.whole(0, 255)
+_ADDRESSING: Final = {
+    "source_addr_ton": Key(_OCTET, None),
+    "source_addr_npi": Key(_OCTET, None),
+    "dest_addr_ton": Key(_OCTET, None),
+    "dest_addr_npi": Key(_OCTET, None),
+    "service_type": Key(octets(5), ""),
+}
+_PASSWORD: Final = {
     "password_env": Key(reading.text),
+    "allow_long_password": Key(yes_or_no, default=False),
 }
 _CONNECTION: Final = {
     "host": Key(reading.text),
     "port": Key(reading.whole(1, 65535), 2775),
-    **_CREDENTIALS,
+    "system_id": Key(octets(15)),
+    **_PASSWORD,
     "system_type": Key(octets(12), ""),
     "bind": Key(reading.one_of(*_BIND_MODES, "transmitter+receiver"), "transceiver"),
     "binds": Key(reading.whole(1, 32), 1),
@@ -155,6 +120,11 @@ _CONNECTION: Final = {
     "rate_per_s": Key(reading.number(0.01, 1e6), None),
     "response_timeout_s": Key(reading.number(1, 3600), 60.0),
     "enquire_link_s": Key(reading.number(1, 3600), 30.0),
+    "inactivity_s": Key(reading.number(1, 604_800), math.inf),
+    "interface_version": Key(interface_version, INTERFACE_VERSION),
+    "addr_ton": Key(_OCTET, 0),
+    "addr_npi": Key(_OCTET, 0),
+    "address_range": Key(octets(40), ""),
     "tls": Key(reading.anything, None),
     "resend": Key(subset_of(*_PURPOSES), tuple(sorted(RESENT))),
     "failed_publish_status": Key(
@@ -164,10 +134,12 @@ _CONNECTION: Final = {
     "max_unacknowledged": Key(reading.whole(1, 1_000_000), MAX_UNACKNOWLEDGED),
     "max_unacknowledged_bytes": Key(reading.whole(1, 2**32), MAX_UNACKNOWLEDGED_BYTES),
     "default_region": Key(country, ""),
+    "default_encoding": Key(reading.one_of(*get_args(AnyEncoding)), "gsm7"),
+    **_ADDRESSING,
     **_RECEIPTS,
 }
 _ACCOUNT: Final = {
-    "password_env": Key(reading.text),
+    **_PASSWORD,
     "connection": Key(reading.text),
     "binds": Key(subset_of(*_BIND_MODES), _BIND_MODES),
     "max_binds": Key(reading.whole(1, 1000), 4),
@@ -249,11 +221,13 @@ class _Reader:
             is_accepted_final=found.pop("accepted_is_final"),
             is_unknown_final=found.pop("unknown_is_final"),
         )
+        addressing = Addressing(**{key: found.pop(key) for key in _ADDRESSING})
         variable = found.pop("password_env")
         return ConnectionConfig(
             name=name,
             **(found | {"resend": frozenset(found["resend"])}),
             receipts=rules,
+            addressing=addressing,
             system_id_setting=f"{path}.system_id",
             password_setting=f"{variable} ({path}.password_env)",
         )
@@ -272,19 +246,23 @@ class _Reader:
         """A connection or an account: its keys, with password and TLS; `None` at a problem."""
         before = len(self.problems.sentences)
         found = read_keys(value, path, keys, self.problems)
+        limit = LONG_PASSWORD if found.pop("allow_long_password", False) else PASSWORD
         if "password_env" in found:
-            found["password"] = self._password(found["password_env"], f"{path}.password_env")
+            variable = found["password_env"]
+            found["password"] = self._password(variable, f"{path}.password_env", limit)
         if found.get("tls") is not None:
             found["tls"] = self._tls(found["tls"], f"{path}.tls")
         return found if len(self.problems.sentences) == before else None
 
-    def _password(self, variable: str, path: str) -> str:
+    def _password(self, variable: str, path: str, limit: int) -> str:
         self.secrets.add(variable)
         password = self._environ.get(variable, "")
         if not password:
             self.problems.add(path, f"the environment variable {variable} is not set; set it.")
-        elif len(password.encode()) > 8:
-            self.problems.add(path, f"the password in {variable} must be at most 8 octets.")
+        elif len(password.encode()) > limit:
+            hint = "" if limit == LONG_PASSWORD else "; if the peer takes it, allow_long_password"
+            sentence = f"the password in {variable} must be at most {limit} octets{hint}."
+            self.problems.add(path, sentence)
         return password
 
     def _tls(self, value: Any, path: str) -> Tls:

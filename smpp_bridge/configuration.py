@@ -5,14 +5,16 @@ Made from the environment (`settings`, one connection) or from a file (`config_f
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass, field
 from ipaddress import IPv4Network, IPv6Network
 from typing import Final, Literal
 
 from schemas.events import Purpose
-from smpp_bridge.protocol.constants import CommandStatus
+from smpp_bridge.protocol.constants import INTERFACE_VERSION, CommandStatus
 from smpp_bridge.protocol.receipts import ReceiptRules
+from smpp_bridge.protocol.text import AnyEncoding
 
 BindMode = Literal["transceiver", "transmitter+receiver", "transmitter", "receiver"]
 Mode = Literal["gateway", "proxy"]
@@ -39,6 +41,20 @@ class Tls:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Addressing:
+    """How this SMSC wants submit_sm of gateway mode. `None`: by the kind of the address.
+
+    Senders of letters are TON 5, NPI 0, whatever is set for numbers.
+    """
+
+    source_addr_ton: int | None = None
+    source_addr_npi: int | None = None
+    dest_addr_ton: int | None = None
+    dest_addr_npi: int | None = None
+    service_type: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ConnectionConfig:
     """One account at one operator; `name` is its name in every event."""
 
@@ -54,10 +70,21 @@ class ConnectionConfig:
     rate_per_s: float | None = None
     response_timeout_s: float = 60.0
     enquire_link_s: float = 30.0
+    inactivity_s: float = math.inf
+    """Without a message for this time the session unbinds, and binds again (SMPP 3.4 §7.2)."""
+    interface_version: int = INTERFACE_VERSION
+    """Of the bind; some SMSCs insist on 0x33."""
+    addr_ton: int = 0
+    addr_npi: int = 0
+    address_range: str = ""
+    """Of the bind: which destinations of deliver_sm are ours (§5.2.7)."""
     tls: Tls | None = None
     receipts: ReceiptRules = field(default_factory=ReceiptRules)
     default_region: str = ""
     """Country of numbers that come in national form."""
+    default_encoding: AnyEncoding = "gsm7"
+    """What data_coding 0 means at this SMSC, both ways (§5.2.19: the SMSC's default)."""
+    addressing: Addressing = field(default_factory=Addressing)
     resend: frozenset[Purpose] = RESENT
     failed_publish_status: CommandStatus = CommandStatus.RX_T_APPN
     """Answer to a deliver_sm that Kafka has not taken; never ROK."""

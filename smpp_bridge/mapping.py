@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from contextlib import suppress
 from typing import Final
 
 import msgspec
@@ -16,15 +17,20 @@ from schemas.events import (
     SubmitOutcome,
 )
 from schemas.subject import Tokenizer
+from smpp_bridge.configuration import Addressing
 from smpp_bridge.protocol import constants
 from smpp_bridge.protocol.codec import check
 from smpp_bridge.protocol.constants import CommandStatus
 from smpp_bridge.protocol.keywords import classify_reply
 from smpp_bridge.protocol.pdu import DataSm, DeliverSm, SubmitSm
 from smpp_bridge.protocol.receipts import ReceiptRules, body_of, candidates_of, parse_receipt
-from smpp_bridge.protocol.text import UCS2_CODING, encode_text
+from smpp_bridge.protocol.text import UCS2_CODING, AnyEncoding, encode_text
 
 HOUR_MS: Final = 3_600_000
+_MOBILE: Final = frozenset(
+    {phonenumbers.PhoneNumberType.MOBILE, phonenumbers.PhoneNumberType.FIXED_LINE_OR_MOBILE}
+)
+_PLAIN: Final = Addressing()
 _MAX_VALIDITY_S: Final = 99 * 24 * 3600
 """Relative validity has two digits for days when years and months stay zero."""
 
@@ -52,26 +58,32 @@ class Part(msgspec.Struct, frozen=True, gc=False):
         return msgspec.structs.replace(self.submit_sm, validity_period=validity)
 
 
-def parts_of(request: MessageRequested) -> list[Part]:
+def parts_of(
+    request: MessageRequested,
+    addressing: Addressing = _PLAIN,
+    default_encoding: AnyEncoding = "gsm7",
+) -> list[Part]:
     """The submit_sm PDUs of a request.
 
     Raises:
         ValueError: If an address or the text does not fit into SMPP.
     """
     reference = hashlib.blake2b(request.message_id.encode(), digest_size=1).digest()[0]
-    encoded = encode_text(request.text, reference=reference)
-    source_ton, source_npi = _sender_type(request.source_addr)
+    encoded = encode_text(request.text, reference=reference, default=default_encoding)
+    source_ton, source_npi = _sender_type(request.source_addr, addressing)
+    dest_ton, dest_npi = addressing.dest_addr_ton, addressing.dest_addr_npi
     bodies = encoded.parts
     parts = [
         Part(
             f"{request.message_id}/{number}",
             request,
             SubmitSm(
+                service_type=addressing.service_type.encode("ascii"),
                 source_addr_ton=source_ton,
                 source_addr_npi=source_npi,
                 source_addr=request.source_addr.encode("latin-1"),
-                dest_addr_ton=constants.TON_INTERNATIONAL,
-                dest_addr_npi=constants.NPI_ISDN,
+                dest_addr_ton=constants.TON_INTERNATIONAL if dest_ton is None else dest_ton,
+                dest_addr_npi=constants.NPI_ISDN if dest_npi is None else dest_npi,
                 destination_addr=request.destination.encode("ascii"),
                 esm_class=constants.ESM_UDHI if encoded.has_udh else constants.ESM_DEFAULT,
                 registered_delivery=1,
@@ -143,7 +155,9 @@ def received(
     Raises:
         UnreadableAddress: If its source address is no phone number.
     """
-    subject = tokenizer.token(msisdn_of(request.source_addr, default_region))
+    subject = tokenizer.token(
+        msisdn_of(request.source_addr, default_region, request.source_addr_ton)
+    )
     receipt = parse_receipt(request, rules)
     if receipt is None:
         return _inbound(request, connection=connection, subject=subject, now_ms=now_ms)
@@ -164,8 +178,13 @@ def received(
     )
 
 
-def msisdn_of(address: bytes, default_region: str = "") -> str:
+def msisdn_of(address: bytes, default_region: str = "", ton: int = constants.TON_UNKNOWN) -> str:
     """E.164 digits of an address. Fast for what is already international.
+
+    Args:
+        address: As it stands in the PDU.
+        default_region: Country of national numbers; "" when there are none.
+        ton: TON of the address (SMPP 3.4 §5.2.5): international is never national.
 
     Raises:
         UnreadableAddress: If it is no phone number.
@@ -175,19 +194,32 @@ def msisdn_of(address: bytes, default_region: str = "") -> str:
         digits = digits[1:]
     elif digits.startswith("00"):
         digits = digits[2:]
-    elif default_region:
-        return _national(digits, default_region)
+    elif default_region and ton != constants.TON_INTERNATIONAL:
+        return _read_in(default_region, digits, ton)
     if not (digits.isascii() and digits.isdigit() and 7 <= len(digits) <= 15) or digits[0] == "0":
         raise UnreadableAddress(f"source_addr has {len(address)} octets, must be E.164 digits.")
     return digits
 
 
-def _national(digits: str, region: str) -> str:
+def _read_in(region: str, digits: str, ton: int) -> str:
+    """A mobile of the region first: 13012345678 is one of China, and a number in Maryland.
+
+    What is none may be international without saying so; then any number of the region.
+    """
     try:
         number = phonenumbers.parse(digits, region)
     except phonenumbers.NumberParseException as error:
         raise UnreadableAddress(f"source_addr is no number of {region}.") from error
+    if ton != constants.TON_NATIONAL and not _is_mobile(number):
+        with suppress(phonenumbers.NumberParseException):
+            worldwide = phonenumbers.parse(f"+{digits}")
+            number = worldwide if phonenumbers.is_valid_number(worldwide) else number
     return f"{number.country_code}{phonenumbers.national_significant_number(number)}"
+
+
+def _is_mobile(number: phonenumbers.PhoneNumber) -> bool:
+    """Only mobiles write and receive; `number_type` knows none of an invalid number."""
+    return phonenumbers.number_type(number) in _MOBILE
 
 
 def _inbound(
@@ -221,10 +253,11 @@ def _fingerprint(request: DeliverSm | DataSm, connection: str) -> str:
     return digest.hexdigest()
 
 
-def _sender_type(address: str) -> tuple[int, int]:
+def _sender_type(address: str, addressing: Addressing) -> tuple[int, int]:
     if not address.isdigit():
         return constants.TON_ALPHANUMERIC, constants.NPI_UNKNOWN
-    return constants.TON_UNKNOWN, constants.NPI_ISDN
+    ton, npi = addressing.source_addr_ton, addressing.source_addr_npi
+    return constants.TON_UNKNOWN if ton is None else ton, constants.NPI_ISDN if npi is None else npi
 
 
 def _validity(expires_at_ms: int, now_ms: int) -> bytes:

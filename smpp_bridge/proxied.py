@@ -14,7 +14,7 @@ from smpp_bridge.mapping import msisdn_of
 from smpp_bridge.protocol.long_messages import place_of
 from smpp_bridge.protocol.pdu import DataSm, DeliverSm, SubmitSm
 from smpp_bridge.protocol.receipts import ReceiptRules, candidates_of, parse_receipt
-from smpp_bridge.protocol.text import Encoding, body_of, data_of, encoding_of_coding
+from smpp_bridge.protocol.text import AnyEncoding, Encoding, body_of, data_of, encoding_of_coding
 
 MAX_OWNED: Final = 200_000
 """Ids and addresses that are remembered, about 150 B each: 30 MB, an hour at 50 messages/s."""
@@ -53,15 +53,19 @@ class Recent(Generic[K, V]):
 
 
 class Tagger:
-    """Names what a text is about by configured rules; the first that matches."""
+    """Names what a text is about by configured rules; the first that matches.
 
-    def __init__(self, rules: Iterable[ContentTag]) -> None:
+    `default`: what data_coding 0 means at the SMSC.
+    """
+
+    def __init__(self, rules: Iterable[ContentTag], default: AnyEncoding = "gsm7") -> None:
         self._rules = tuple(rules)
+        self.default: AnyEncoding = default
 
     def tag_of(self, request: SubmitSm | DataSm) -> str | None:
         """The tag of a message, or `None`; the text is decoded only where a rule asks for it."""
         needs_text = any(rule.text is not None for rule in self._rules)
-        text = body_of(request) if needs_text else ""
+        text = body_of(request, self.default) if needs_text else ""
         return self.tag(text, request.source_addr.decode("latin-1"))
 
     def tag(self, text: str, source_addr: str) -> str | None:
@@ -103,7 +107,8 @@ class Clerk:
         Raises:
             UnreadableAddress: If its destination is no phone number.
         """
-        subject = self._tokenizer.token(msisdn_of(request.destination_addr, self._region))
+        number = msisdn_of(request.destination_addr, self._region, request.dest_addr_ton)
+        subject = self._tokenizer.token(number)
         self._count += 1
         name = f"{self._instance}-{self._count}"
         source_addr = request.source_addr.decode("latin-1")
@@ -117,7 +122,8 @@ class Clerk:
                 known = _Long(name, None, now_ms + LONG_MS)
             message_id, tag = known.message_id, known.content_tag or tag
             self._long.put(key, known._replace(content_tag=tag))
-        encoding: Encoding = "ucs2" if encoding_of_coding(request.data_coding) == "ucs2" else "gsm7"
+        written = encoding_of_coding(request.data_coding, self._tagger.default)
+        encoding: Encoding = "ucs2" if written == "ucs2" else "gsm7"
         return MessageSubmitted(
             event_id=name,
             occurred_at_ms=now_ms,

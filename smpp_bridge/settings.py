@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
+from typing import cast, get_args
 
 from runtime.settings import (
     choice,
@@ -18,6 +18,7 @@ from runtime.settings import (
     text,
 )
 from smpp_bridge.configuration import BindMode, BridgeConfig, ConnectionConfig
+from smpp_bridge.protocol.text import AnyEncoding
 
 CONFIG_VARIABLE = "SMS_BRIDGE_CONFIG"
 
@@ -101,6 +102,12 @@ class BridgeSettings(ProcessSettings):
         "Country (CN, DE, …) of numbers that the SMSC sends in national form.",
         default="",
     )
+    default_encoding: str = setting(
+        "SMS_BRIDGE_DEFAULT_ENCODING",
+        choice(*get_args(AnyEncoding)),
+        "What data_coding 0 means at the SMSC.",
+        default="gsm7",
+    )
 
     def __post_init__(self) -> None:
         """Limits that the bind PDU has (SMPP 3.4 §4.1)."""
@@ -130,6 +137,7 @@ class BridgeSettings(ProcessSettings):
                     response_timeout_s=self.response_timeout_s,
                     enquire_link_s=self.enquire_link_s,
                     default_region=self.default_region,
+                    default_encoding=cast("AnyEncoding", self.default_encoding),
                 ),
             )
         )

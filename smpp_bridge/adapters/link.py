@@ -44,7 +44,9 @@ class Link(asyncio.Protocol):
         self._config = config
         self._loop = asyncio.get_running_loop()
         timeouts = Timeouts(
-            response_s=config.response_timeout_s, enquire_link_s=config.enquire_link_s
+            response_s=config.response_timeout_s,
+            enquire_link_s=config.enquire_link_s,
+            inactivity_s=config.inactivity_s,
         )
         self.session = Session("esme", now=self.now(), window=config.window, timeouts=timeouts)
         self.closed = asyncio.Event()
@@ -124,7 +126,7 @@ class Link(asyncio.Protocol):
         """Connected: bind at once."""
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
-        self.session.bind(self._bind)
+        self.session.bind(self._bind, is_strict=False)  # configured; a password may be longer
         self.flush()
 
     def data_received(self, data: bytes) -> None:

@@ -67,6 +67,10 @@ class Links:
                 system_id=config.system_id.encode(),
                 password=config.password.encode(),
                 system_type=config.system_type.encode(),
+                interface_version=config.interface_version,
+                addr_ton=config.addr_ton,
+                addr_npi=config.addr_npi,
+                address_range=config.address_range.encode(),
             )
             yield LinkKeeper(self, bind, config, self._tls)
 

@@ -71,7 +71,8 @@ class Submitter:
         Raises:
             ValueError: If it does not fit into SMPP.
         """
-        parts = mapping.parts_of(request)
+        config = self._config
+        parts = mapping.parts_of(request, config.addressing, config.default_encoding)
         part_done = _countdown(len(parts), finish)
         for part in parts:
             self._take(Work(part, part_key(part.event_id), [part_done]))

@@ -131,12 +131,12 @@ class Session:
             for frame in frames:
                 self._receive_frame(frame, now)
 
-    def bind(self, request: pdu.Bind) -> None:
-        """Ask to bind (ESME)."""
+    def bind(self, request: pdu.Bind, *, is_strict: bool = True) -> None:
+        """Ask to bind (ESME). Not strict: a field may be longer than SMPP allows."""
         self._require(request.command_id)
         if self._bind is not None:
             raise ValueError("a bind waits for its answer, must be one at a time.")
-        self._send_own(request)
+        self._send_own(request, is_strict=is_strict)
         self._bind = request
 
     def answer_bind(self, request: pdu.Bind, status: int, system_id: bytes = b"") -> None:
@@ -405,10 +405,10 @@ class Session:
         # an operator's id may be longer than §5.2.23 allows; it is passed on as it is
         self._out.append(encode(answer, is_strict=False))
 
-    def _send_own(self, request: pdu.Pdu) -> None:
+    def _send_own(self, request: pdu.Pdu, *, is_strict: bool = True) -> None:
         """Send a request of the link itself, which takes no slot of the window."""
         sequence = self._next_sequence()
-        self._write(request, sequence)
+        self._write(request, sequence, is_strict=is_strict)
         self._link_requests[request.command_id] = sequence
 
     def _next_sequence(self) -> int:

@@ -22,6 +22,7 @@ from smpp_bridge.protocol.meanings import (
 )
 from smpp_bridge.protocol.message_states import STATES, STEMS, ReceiptRules
 from smpp_bridge.protocol.states import ALLOWED, BUSY, NOT_SERVED, SessionState
+from smpp_bridge.protocol.status_uses import USES
 from smpp_bridge.protocol.text import encoding_of_coding
 
 DOCUMENT: Final = Path(__file__).parents[2] / "docs" / "smpp.md"
@@ -63,7 +64,7 @@ def _statuses() -> str:
 def _treatment(status: int) -> str:
     notes = []
     if status in THROTTLED:
-        notes.append("received: that link slows down, the message is sent again")
+        notes.append("gateway, received: the connection slows down, the message is sent again")
     if status in REFUSED_BINDS:
         notes.append("received for a bind: binds again slowly")
     notes += [
@@ -76,7 +77,8 @@ def _treatment(status: int) -> str:
         for command, refusal in NOT_SERVED.items()
         if refusal == status
     ]
-    return "; ".join(notes)
+    notes += [use.words for use in USES if use.status == status]
+    return "; ".join(dict.fromkeys(notes))
 
 
 def _receipt_states() -> str:

@@ -16,8 +16,18 @@ from smpp_bridge.protocol.pdu import DataSm, Message
 
 Encoding = Literal["gsm7", "latin1", "ucs2"]
 AnyEncoding = Literal[
-    "gsm7", "latin1", "ucs2", "ascii", "binary", "iso8859_5", "iso8859_8", "shift_jis", "euc_kr"
+    "gsm7",
+    "latin1",
+    "ucs2",
+    "ascii",
+    "binary",
+    "iso8859_5",
+    "iso8859_8",
+    "shift_jis",
+    "euc_kr",
+    "utf8",
 ]
+"""`utf8` has no data_coding; some SMSCs send it under 0."""
 
 GSM7_CODING: Final = 0
 LATIN1_CODING: Final = 3
@@ -33,6 +43,14 @@ USER_DATA_OCTETS: Final = 140
 """GSM 03.40 §9.2.3.24: of one short message, its UDH included."""
 MAX_PARTS: Final = 255
 _UNICODE: Final = "utf-16-be"
+_UNDER_ZERO: Final[dict[AnyEncoding, str]] = {
+    "latin1": "latin-1",
+    "ascii": "ascii",
+    "utf8": "ascii",
+    "iso8859_5": "ascii",
+    "iso8859_8": "ascii",
+}
+"""Default of an SMSC → codec whose one-octet characters may go out under data_coding 0."""
 _SMPP_CODINGS: Final[dict[int, AnyEncoding]] = {
     0x00: "gsm7",
     0x01: "ascii",
@@ -96,26 +114,46 @@ def encode_text(
     reference: int = 0,
     encoding: Encoding | None = None,
     is_reference_wide: bool = False,
+    default: AnyEncoding = "gsm7",
 ) -> EncodedText:
     """Encode a text into one or several short messages.
+
+    An SMSC whose data_coding 0 is no GSM-7 gets the characters in its own octets where it has
+    one for each, else UCS-2. Parts stay as long as GSM-7 allows: phones get that in any case.
 
     Args:
         text: Any text of at most 255 parts.
         reference: Concatenation reference, the same for all parts; 0-255, or 0-65535 when wide.
         encoding: Chosen by the text unless given; Latin-1 must be asked for.
         is_reference_wide: A 16-bit reference, which costs one more octet per part.
+        default: What data_coding 0 means at this SMSC.
 
     Raises:
         ValueError: If the text needs more than 255 parts, or is not in the encoding.
     """
     encoding = encoding or encoding_of(text)
+    if encoding == "gsm7" and default != "gsm7" and not _fits(text, default):
+        encoding = "ucs2"
+    codec = _UNDER_ZERO.get(default) if encoding == "gsm7" else None
     header_octets = 7 if is_reference_wide else 6
-    bodies = [octets_of(piece, encoding) for piece in split_text(text, encoding, header_octets)]
+    bodies = [
+        octets_of(piece, encoding) if codec is None else piece.encode(codec)
+        for piece in split_text(text, encoding, header_octets)
+    ]
     return EncodedText(
         encoding,
         CODINGS[encoding],
         _with_headers(bodies, reference, is_reference_wide=is_reference_wide),
     )
+
+
+def _fits(text: str, default: AnyEncoding) -> bool:
+    """Whether every character has one octet under data_coding 0."""
+    try:
+        text.encode(_UNDER_ZERO[default])
+    except (KeyError, UnicodeEncodeError):
+        return False
+    return True
 
 
 def encode_binary(

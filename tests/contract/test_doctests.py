@@ -8,6 +8,9 @@ import pkgutil
 
 import pytest
 
+from smpp_bridge import Connection
+from tests.support.operator import PASSWORD, SYSTEM_ID, run_operator
+
 PACKAGES = ("schemas", "runtime", "smpp_bridge", "campaigns", "pipeline", "tracking", "dashboards")
 
 
@@ -35,6 +38,20 @@ def examples() -> list[doctest.DocTest]:
 
 @pytest.mark.parametrize("example", examples(), ids=lambda test: test.name)
 def test_example(example: doctest.DocTest) -> None:
-    """It prints what stands there."""
+    """It prints what stands there; the client's have a bound `connection`."""
+    if example.name.startswith("smpp_bridge.client.sender."):
+        with (
+            run_operator() as port,
+            Connection(system_id=SYSTEM_ID, password=PASSWORD, port=port) as connection,
+        ):
+            connection.bind_transceiver()
+            example.globs["connection"] = connection
+            run(example)
+    else:
+        run(example)
+
+
+def run(example: doctest.DocTest) -> None:
+    """Run one, and compare."""
     result = doctest.DocTestRunner(optionflags=doctest.NORMALIZE_WHITESPACE).run(example)
     assert result.failed == 0

@@ -26,6 +26,7 @@ from simulator.ledger import read_totals
 from simulator.people import Person, read_people, write_audience
 from simulator.settings import SimulatorSettings
 from simulator.shell import serve
+from smpp_bridge import Connection, Refused
 from smpp_bridge.protocol.constants import CommandStatus
 from smpp_bridge.protocol.keywords import classify_reply
 from smpp_bridge.protocol.receipts import body_of, parse_receipt
@@ -415,3 +416,25 @@ async def test_an_unknown_setting_is_a_sentence() -> None:
     code, said = await sentence_of("simulator run", {"SMS_SIMULATOR_LEDGR": "x"})
     assert (code, "Traceback" in said) == (2, False)
     assert "SMS_SIMULATOR_LEDGR" in said
+
+
+async def test_a_message_on_its_way_can_be_asked_for_and_taken_back(tmp_path: Path) -> None:
+    """Its text cannot be replaced: what it does to a person was drawn when it came."""
+
+    def script(port: int, msisdn: str, text: str) -> list[str]:
+        with Connection(system_id="shop", password="secret", port=port) as link:
+            link.bind_transceiver()
+            message_id, *_ = link.submit_sm(
+                source_addr="10690001", dest_addr=msisdn, short_message=text
+            )
+            states = [link.query_sm(message_id, source_addr="10690001").message_state]
+            with pytest.raises(Refused, match="ESME_RREPLACEFAIL"):
+                link.replace_sm(message_id, source_addr="10690001", short_message="x")
+            link.cancel_sm(message_id, source_addr="10690001")
+            return [*states, link.query_sm(message_id, source_addr="10690001").message_state]
+
+    slow = {"receipt_delay": [20, 20.1], "reject_rate": 0, "early_receipt_rate": 0}
+    async with running(tmp_path, changed(operator=slow)) as run:
+        person = next(p for p in run.people if p.variant_id != HOLDOUT)
+        states = await asyncio.to_thread(script, run.smsc_port, person.msisdn, run.text_for(person))
+    assert states == ["ENROUTE", "DELETED"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import select
 import socket
 import sys
 import threading
@@ -22,6 +23,7 @@ from smpp_bridge import (
     SubmitRefused,
 )
 from smpp_bridge.protocol import pdu
+from smpp_bridge.protocol.codec import encode
 from smpp_bridge.protocol.constants import CommandStatus
 from smpp_bridge.protocol.long_messages import messages_of
 from tests.support.smsc import Smsc, run_smsc
@@ -198,6 +200,72 @@ async def test_a_lost_connection_is_told(smsc: Smsc, call: Callable[[Connection]
     loop = asyncio.get_running_loop()
     with pytest.raises(ConnectionLost, match="has ended"):
         await asyncio.to_thread(script)
+
+
+@pytest.mark.parametrize("window", [1, 2, 10])
+async def test_a_reset_while_sending_is_a_lost_connection(smsc: Smsc, window: int) -> None:
+    """Three parts and more: the write that fails is noticed before the next part is handed over."""
+
+    def script() -> None:
+        link = Connection(system_id="shop", password=PASSWORD, port=smsc.port, window=window)
+        link.bind_transceiver()
+        loop.call_soon_threadsafe(smsc.peers[0].reset)
+        select.select([link._link._wire._socket], [], [], 5)  # the RST is here
+        with pytest.raises(ConnectionLost, match="has ended"):
+            send(link, "a" * 153 * 4)
+        with pytest.raises(ConnectionLost, match="bind first"):
+            send(link)
+
+    loop = asyncio.get_running_loop()
+    await asyncio.to_thread(script)
+
+
+async def test_a_reset_before_the_goodbye_ends_in_silence(smsc: Smsc) -> None:
+    """The unread message cannot be given back; the SMSC sends it again by itself."""
+
+    def script() -> None:
+        link = connection(smsc.port)
+        link.bind_transceiver()
+        loop.call_soon_threadsafe(deliver)
+        assert link._link.serve_until(lambda: bool(link._inbox), 5)
+        loop.call_soon_threadsafe(smsc.peers[0].reset)
+        select.select([link._link._wire._socket], [], [], 5)
+        link.unbind()
+        with pytest.raises(ConnectionLost, match="bind first"):
+            link.read(0)
+
+    def deliver() -> None:
+        smsc.deliver(pdu.DeliverSm(short_message=b"hi", **FROM_PHONE), "d1")
+
+    loop = asyncio.get_running_loop()
+    await asyncio.to_thread(script)
+
+
+async def test_an_smsc_that_unbinds_gets_no_new_work(smsc: Smsc) -> None:
+    """Its goodbye waits for the answer to what was not read; a new submit_sm is not for it."""
+
+    def script() -> Delivery | None:
+        link = connection(smsc.port)
+        link.bind_transceiver()
+        loop.call_soon_threadsafe(deliver_and_unbind)
+        assert link._link.serve_until(lambda: not link._link.is_bound, 5)
+        with pytest.raises(ConnectionLost, match="the SMSC unbinds"):
+            send(link)
+        try:
+            return link.read(5)
+        finally:
+            link.close()
+
+    def deliver_and_unbind() -> None:
+        smsc.deliver(pdu.DeliverSm(short_message=b"hi", **FROM_PHONE), "d1")
+        peer = smsc.peers[0]
+        peer._transport.write(encode(pdu.Unbind(), 99))
+
+    loop = asyncio.get_running_loop()
+    delivery = await asyncio.to_thread(script)
+    assert delivery is not None
+    assert delivery.text == "hi"
+    await wait_until(lambda: smsc.acknowledged == [("d1", CommandStatus.ROK)])
 
 
 def test_an_smsc_that_is_not_there_is_named() -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 
 from smpp_bridge.config_file import ConfigError, parse_config
-from smpp_bridge.configuration import Tls
+from smpp_bridge.configuration import Addressing, Tls
 from smpp_bridge.protocol.constants import CommandStatus
 
 ENVIRON = {"CMCC": "secret", "CT": "geheim", "SHOP": "pw"}
@@ -66,6 +68,78 @@ def test_a_proxy_file_gives_accounts_and_tags() -> None:
     assert [str(network) for network in account.allow] == ["127.0.0.1/32", "10.0.0.0/8"]
     assert (proxy.port, proxy.kafka_away_status) == (2790, CommandStatus.RMSGQFUL)
     assert proxy.content_tags[0].text is not None
+
+
+DIALECT = """
+connections:
+  old-1:
+    host: smsc.example
+    system_id: shop
+    password_env: LONG
+    allow_long_password: true
+    interface_version: 3.3
+    addr_ton: 1
+    addr_npi: 8
+    address_range: "^1069"
+    inactivity_s: 600
+    default_encoding: latin1
+    source_addr_ton: 3
+    source_addr_npi: 0
+    dest_addr_ton: 0
+    dest_addr_npi: 9
+    service_type: WAP
+"""
+
+
+def test_what_an_smsc_insists_on_can_be_said() -> None:
+    """Versions, address types, service type, long passwords, what data_coding 0 means."""
+    (one,) = parse_config(DIALECT, {"LONG": "a-long-password"}).config.connections
+    assert (one.password, one.interface_version, one.inactivity_s) == ("a-long-password", 0x33, 600)
+    assert (one.addr_ton, one.addr_npi, one.address_range) == (1, 8, "^1069")
+    assert one.default_encoding == "latin1"
+    assert one.addressing == Addressing(
+        source_addr_ton=3,
+        source_addr_npi=0,
+        dest_addr_ton=0,
+        dest_addr_npi=9,
+        service_type="WAP",
+    )
+
+
+def test_without_it_everything_is_as_the_specification_says() -> None:
+    """Version 3.4, no address range, types by the address, for ever."""
+    (one,) = parse_config(
+        "connections: {c: {host: h, system_id: s, password_env: CT}}", ENVIRON
+    ).config.connections
+    assert (one.interface_version, one.address_range, one.inactivity_s) == (0x34, "", math.inf)
+    assert (one.addressing, one.default_encoding) == (Addressing(), "gsm7")
+
+
+@pytest.mark.parametrize(
+    ("source", "sentence"),
+    [
+        (
+            DIALECT.replace("allow_long_password: true", ""),
+            "connections.old-1.password_env: the password in LONG must be at most 8 octets; if",
+        ),
+        (
+            DIALECT.replace("3.3", "3.5"),
+            "connections.old-1.interface_version: 3.5 must be one of 3.3, 3.4, 5.0.",
+        ),
+        (
+            DIALECT.replace("service_type: WAP", "service_type: LONGER"),
+            "connections.old-1.service_type: 'LONGER' must be at most 5 octets.",
+        ),
+        (
+            DIALECT.replace("latin1", "koi8"),
+            "connections.old-1.default_encoding: 'koi8' must be one of gsm7, latin1",
+        ),
+    ],
+)
+def test_a_dialect_has_limits_too(source: str, sentence: str) -> None:
+    """Each with its rule."""
+    (problem,) = problems_of(source, {"LONG": "a-long-password"})
+    assert problem.startswith(sentence)
 
 
 @pytest.mark.parametrize(

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
+import phonenumbers
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from phonenumbers.phonemetadata import PhoneMetadata
 
 from schemas.events import InboundReceived, MessageRequested, ReceiptReceived
 from schemas.subject import SubjectKey, Tokenizer
+from smpp_bridge.configuration import Addressing
 from smpp_bridge.mapping import UnreadableAddress, msisdn_of, parts_of, received, submitted
-from smpp_bridge.protocol.constants import ESM_RECEIPT, ESM_UDHI
+from smpp_bridge.protocol.codec import encode
+from smpp_bridge.protocol.constants import ESM_RECEIPT, ESM_UDHI, TON_INTERNATIONAL, TON_NATIONAL
 from smpp_bridge.protocol.pdu import DeliverSm
 from smpp_bridge.protocol.receipts import ReceiptRules
 
@@ -34,14 +38,16 @@ def request(text: str = "hi", **fields: object) -> MessageRequested:
     return MessageRequested(**values | fields)
 
 
-def event_of(pdu: DeliverSm, now_ms: int = 0, **rules: bool) -> ReceiptReceived | InboundReceived:
+def event_of(
+    pdu: DeliverSm, now_ms: int = 0, region: str = "", **rules: bool
+) -> ReceiptReceived | InboundReceived:
     """The event of a deliver_sm."""
     return received(
         pdu,
         connection="c",
         tokenizer=TOKENIZER,
         rules=ReceiptRules(**rules),  # type: ignore[arg-type]
-        default_region="",
+        default_region=region,
         now_ms=now_ms,
     )
 
@@ -61,6 +67,75 @@ def test_addresses_of_every_spelling_become_e164_digits(
 ) -> None:
     """The same person has one token, however the operator writes the number."""
     assert msisdn_of(address, region) == digits
+
+
+REGIONS = ("CN", "DE", "GB", "US", "IN", "BR", "FR", "JP", "NG", "ID")
+MOBILES = {
+    region: phonenumbers.example_number_for_type(region, phonenumbers.PhoneNumberType.MOBILE)
+    for region in REGIONS
+}
+
+
+@given(st.sampled_from(REGIONS), st.sampled_from(REGIONS), st.integers(0, 9999))
+def test_an_international_number_keeps_its_country_whatever_the_region(
+    home: str, abroad: str, tail: int
+) -> None:
+    """With TON 1 the digits are the number; with TON 0 a valid one is recognised by itself."""
+    national = phonenumbers.national_significant_number(MOBILES[abroad])
+    digits = f"{MOBILES[abroad].country_code}{national[:-4]}{tail:04d}"
+    assert msisdn_of(digits.encode(), home, TON_INTERNATIONAL) == digits
+    if not is_mobile_of(home, digits):
+        assert msisdn_of(digits.encode(), home) == digits
+
+
+def is_mobile_of(region: str, digits: str) -> bool:
+    """Whether the digits, read as a national number, are a mobile of another country code."""
+    read = phonenumbers.parse(digits, region)
+    is_mobile = phonenumbers.number_type(read) in (
+        phonenumbers.PhoneNumberType.MOBILE,
+        phonenumbers.PhoneNumberType.FIXED_LINE_OR_MOBILE,
+    )
+    return is_mobile and not digits.startswith(str(read.country_code))
+
+
+@given(st.sampled_from(REGIONS), st.integers(0, 9999), st.sampled_from([0, TON_NATIONAL]))
+def test_a_national_mobile_is_of_the_region_with_and_without_its_trunk_prefix(
+    region: str, tail: int, ton: int
+) -> None:
+    """`13012345678` is a Chinese mobile although the same digits are a number in Maryland."""
+    number = MOBILES[region]
+    national = f"{phonenumbers.national_significant_number(number)[:-4]}{tail:04d}"
+    expected = f"{number.country_code}{national}"
+    assert msisdn_of(national.encode(), region, ton) == expected
+    if PhoneMetadata.metadata_for_region(region).national_prefix == "0":
+        assert msisdn_of(f"0{national}".encode(), region, ton) == expected
+
+
+@pytest.mark.parametrize(
+    ("address", "region", "ton", "digits"),
+    [
+        (b"4915112345678", "CN", 1, "4915112345678"),
+        (b"4915112345678", "CN", 0, "4915112345678"),
+        (b"13012345678", "CN", 0, "8613012345678"),
+        (b"13012345678", "CN", 1, "13012345678"),
+        (b"13012345678", "DE", 0, "13012345678"),
+        (b"015112345678", "DE", 2, "4915112345678"),
+        (b"447911123456", "DE", 0, "447911123456"),
+        (b"3012345678", "DE", 2, "493012345678"),
+        (b"8613800000001", "CN", 0, "8613800000001"),
+    ],
+)
+def test_the_type_of_number_and_then_the_region_decide(
+    address: bytes, region: str, ton: int, digits: str
+) -> None:
+    """A wrong country would be another person."""
+    assert msisdn_of(address, region, ton) == digits
+
+
+def test_receipts_and_replies_are_read_by_their_type_of_number() -> None:
+    """source_addr_ton reaches the mapping."""
+    reply = DeliverSm(source_addr_ton=1, source_addr=b"13012345678", short_message=b"stop")
+    assert event_of(reply, region="CN").subject == TOKENIZER.token("13012345678")
 
 
 @pytest.mark.parametrize("address", [b"", b"SHOP", b"12345", b"0138000000", b"1" * 16, b"\xb2" * 9])
@@ -158,3 +233,36 @@ def test_a_later_result_of_the_same_part_is_another_fact() -> None:
         part, connection="c", outcome="accepted", now_ms=1, smsc_message_id="77", is_first=False
     )
     assert (first.event_id, late.event_id) == ("m1/1", "m1/1/77")
+
+
+@pytest.mark.parametrize(
+    ("keys", "source_addr", "octets"),
+    [
+        ({}, "10690001", b"\x00\x00\x0110690001\x00\x01\x01"),
+        ({}, "SHOP", b"\x00\x05\x00SHOP\x00\x01\x01"),
+        (
+            {"source_addr_ton": 3, "source_addr_npi": 0, "dest_addr_ton": 2, "dest_addr_npi": 8},
+            "10690001",
+            b"\x00\x03\x0010690001\x00\x02\x08",
+        ),
+        ({"source_addr_ton": 3}, "SHOP", b"\x00\x05\x00SHOP\x00\x01\x01"),
+        ({"service_type": "WAP"}, "10690001", b"WAP\x00\x00\x0110690001\x00\x01\x01"),
+    ],
+)
+def test_addresses_and_service_type_are_as_configured(
+    keys: dict[str, Any], source_addr: str, octets: bytes
+) -> None:
+    """The octets on the wire; a sender of letters stays TON 5, NPI 0."""
+    (part,) = parts_of(request(source_addr=source_addr), Addressing(**keys))
+    body = encode(part.submit_sm)[16:]
+    assert body.startswith(octets + b"8613800000001\x00")
+
+
+@pytest.mark.parametrize(
+    ("default", "text", "tail"),
+    [("gsm7", "a@", b"\0\0\2a\0"), ("latin1", "a@", b"\0\0\2a@"), ("ucs2", "a", b"\x08\0\2\0a")],
+)
+def test_a_text_is_written_as_the_smsc_reads_it(default: Any, text: str, tail: bytes) -> None:
+    """data_coding, sm_default_msg_id, sm_length and text, as they stand on the wire."""
+    (part,) = parts_of(request(text), default_encoding=default)
+    assert encode(part.submit_sm).endswith(tail)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -40,15 +41,35 @@ def test_the_first_rule_that_matches_names_the_text() -> None:
     assert found == ["both", "text", "sender", None]
 
 
-def clerk() -> Clerk:
+@pytest.mark.parametrize(
+    ("default", "body"),
+    [("gsm7", b"\0sale"), ("latin1", b"@sale"), ("ucs2", "@sale".encode("utf-16-be"))],
+)
+def test_a_text_is_read_by_what_zero_means_at_the_smsc(default: Any, body: bytes) -> None:
+    """The same ESME text is named the same at every operator."""
+    tagger = Tagger([ContentTag(tag="t", text=re.compile("^@sale$"))], default)
+    assert tagger.tag_of(SubmitSm(short_message=body)) == "t"
+
+
+def clerk(region: str = "") -> Clerk:
     """One that counts names up from c-1."""
-    return Clerk(connection="c", tokenizer=TOKENIZER, tagger=Tagger(()), region="", instance="c")
+    return Clerk(
+        connection="c", tokenizer=TOKENIZER, tagger=Tagger(()), region=region, instance="c"
+    )
 
 
 def part(number: int, reference: int = 7) -> SubmitSm:
     """A part of a message in two parts."""
     header = bytes((5, 0, 3, reference, 2, number))
     return SubmitSm(destination_addr=b"8613800000001", esm_class=0x40, short_message=header + b"x")
+
+
+def test_the_type_of_number_of_a_destination_decides_before_the_region() -> None:
+    """A passing submit_sm to another country is about that country's person."""
+    writer = clerk("CN")
+    for ton, digits in ((1, "13012345678"), (0, "8613012345678"), (2, "8613012345678")):
+        request = SubmitSm(dest_addr_ton=ton, destination_addr=b"13012345678")
+        assert writer.write_down(request, "a", 0).subject == TOKENIZER.token(digits)
 
 
 def test_a_reference_that_comes_again_later_is_another_message() -> None:

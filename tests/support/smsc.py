@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import ssl
+import struct
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -85,6 +87,12 @@ class Peer(asyncio.Protocol):
             self._smsc.held.append((self, request))
             return
         self.session.respond(request, found[0], found[1])
+
+    def reset(self) -> None:
+        """Drop the connection with an RST."""
+        raw = self._transport.get_extra_info("socket")
+        raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self._transport.abort()
 
     def flush(self) -> None:
         """Write what the session wants to send."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 import smpplib.gsm
@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from smpp_bridge.protocol import gsm7
 from smpp_bridge.protocol.text import (
+    AnyEncoding,
     Encoding,
     concatenation_of,
     decode_text,
@@ -262,3 +263,53 @@ def test_pieces_are_the_same_with_and_without_pairs(text: str, encoding: Encodin
         limit = 153 if encoding == "gsm7" else 67
         sizes = [segments_of(piece, encoding).units for piece in pieces]
         assert all(limit - 1 <= size <= limit for size in sizes[:-1])
+
+
+DEFAULTS = get_args(AnyEncoding)
+
+
+@given(
+    st.text(st.characters(codec="utf-16", exclude_categories=("Cs",))), st.sampled_from(DEFAULTS)
+)
+def test_an_smsc_reads_what_was_written_whatever_its_zero_means(
+    text: str, default: AnyEncoding
+) -> None:
+    """Its own octets under data_coding 0, or a data_coding that means the same everywhere."""
+    assume(not set(text) & {"\ufeff", "\ufffe"})  # byte order marks are no text
+    encoded = encode_text(text, reference=1, default=default)
+    bodies = [split_udh(part)[1] if encoded.has_udh else part for part in encoded.parts]
+    read = "".join(decode_text(body, encoded.data_coding, default) for body in bodies)
+    assert read == text
+    assert encoded.data_coding in {0, 8}
+    assert all(len(part) <= 160 for part in encoded.parts)
+
+
+@pytest.mark.parametrize(
+    ("text", "default", "coding", "octets"),
+    [
+        ("a@_", "gsm7", 0, b"a\x00\x11"),
+        ("a@_£", "latin1", 0, b"a@_\xa3"),
+        ("a@_", "ascii", 0, b"a@_"),
+        ("é", "ascii", 8, b"\x00\xe9"),
+        ("€", "latin1", 8, b"\x20\xac"),
+        ("ê", "latin1", 8, b"\x00\xea"),
+        ("a@", "utf8", 0, b"a@"),
+        ("é", "utf8", 8, b"\x00\xe9"),
+        ("a", "ucs2", 8, b"\x00a"),
+        ("a", "binary", 8, b"\x00a"),
+        ("优", "latin1", 8, b"\x4f\x18"),
+    ],
+)
+def test_a_gsm_text_goes_out_in_the_octets_of_the_smsc(
+    text: str, default: AnyEncoding, coding: int, octets: bytes
+) -> None:
+    """Where it has one octet for each character; data_coding 8 says for itself what it is."""
+    encoded = encode_text(text, default=default)
+    assert (encoded.data_coding, encoded.parts) == (coding, (octets,))
+
+
+def test_parts_are_as_long_as_the_phone_gets_them() -> None:
+    """The SMSC makes GSM-7 of Latin-1: 160 characters, or 153 each, escape pairs counted twice."""
+    assert len(encode_text("a" * 160, default="latin1").parts) == 1
+    parts = encode_text("[" * 80 + "a", default="latin1").parts
+    assert [len(part) - 6 for part in parts] == [76, 5]

@@ -1,0 +1,54 @@
+"""Which command_status is sent or treated where, and why; for docs/smpp.md. Pure.
+
+`states.BUSY`, `states.NOT_SERVED`, `constants.THROTTLED` and `constants.REFUSED_BINDS` are
+tables of their own. A test holds the others against the code: no use without a row here.
+"""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+from smpp_bridge.protocol.constants import CommandStatus
+
+_S: Final = CommandStatus
+
+
+class Use(NamedTuple):
+    """One use. `module` is below `smpp_bridge`; rows with the same words are told once."""
+
+    status: CommandStatus
+    module: str
+    words: str
+
+
+USES: Final = (
+    Use(_S.RINVCMDLEN, "protocol.session", "sent as generic_nack when framing is lost; closes"),
+    Use(_S.RINVCMDID, "protocol.codec", "sent as generic_nack for an unknown command"),
+    Use(_S.RINVCMDID, "protocol.session", "sent for any other request that is not served"),
+    Use(_S.RINVMSGLEN, "protocol.codec", "sent for mandatory fields that do not fit"),
+    Use(_S.RINVBNDSTS, "protocol.states", "sent for a request that the state forbids"),
+    Use(_S.RALYBND, "protocol.states", "sent for a second bind"),
+    Use(_S.RALYBND, "protocol.session", "sent for a second bind"),
+    Use(_S.RINVPASWD, "adapters.links", "received for the very first bind: the process ends"),
+    Use(_S.RINVSYSID, "adapters.links", "received for the very first bind: the process ends"),
+    Use(_S.RX_T_APPN, "configuration", "sent for deliver_sm that Kafka has not taken"),
+    Use(_S.RX_T_APPN, "config_file", "sent for deliver_sm that Kafka has not taken"),
+    Use(_S.RSYSERR, "config_file", "can be sent instead of RX_T_APPN or RTHROTTLED"),
+    Use(_S.RMSGQFUL, "config_file", "can be sent instead of RX_T_APPN or RTHROTTLED"),
+    Use(_S.RTHROTTLED, "config_file", "can be sent instead of RX_T_APPN"),
+    Use(_S.RMSGQFUL, "adapters.link", "sent for deliver_sm over the bounds (`when_full: refuse`)"),
+    Use(_S.RINVSYSID, "admission", "proxy, sent: no such account"),
+    Use(_S.RINVPASWD, "admission", "proxy, sent: wrong password"),
+    Use(_S.RBINDFAIL, "admission", "proxy, sent: address or kind of bind not allowed"),
+    Use(_S.RALYBND, "admission", "proxy, sent: one session too many"),
+    Use(_S.RTHROTTLED, "configuration", "proxy, sent for submit_sm while Kafka is away"),
+    Use(_S.RTHROTTLED, "adapters.desk", "proxy, sent for submit_sm over the account's rate"),
+    Use(_S.RMSGQFUL, "adapters.desk", "proxy, sent for submit_sm over the window, or stopping"),
+    Use(_S.RX_T_APPN, "adapters.desk", "proxy, sent: no session of the account takes it now"),
+    Use(_S.RX_P_APPN, "adapters.desk", "proxy, sent: the ESME speaks 3.3 and cannot read it"),
+    Use(_S.RMSGQFUL, "adapters.relay", "proxy, sent for submit_sm while the SMSC is away"),
+    Use(_S.RINVDSTADR, "adapters.relay", "proxy, sent: the destination is no phone number"),
+    Use(_S.RINVMSGLEN, "adapters.relay", "proxy, sent: the SMSC speaks 3.3 and cannot read it"),
+    Use(_S.RUNKNOWNERR, "adapters.relay", "proxy, sent: the SMSC's answer was cut off"),
+    Use(_S.RX_T_APPN, "client.connection", "client, sent: not read, or the callback failed"),
+)
