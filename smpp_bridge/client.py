@@ -1,13 +1,12 @@
 """A small blocking SMPP client: connect, bind, send, read. For scripts and first steps.
 
 The bridge does not use it. There is no thread: the link is served while a call waits, so an
-idle program calls `read` from time to time. The only sockets outside the adapters are here.
+idle program calls `read` from time to time.
 """
 
 from __future__ import annotations
 
 import itertools
-import socket
 import ssl
 import time
 from collections import deque
@@ -26,8 +25,8 @@ from smpp_bridge.protocol.session import Session
 from smpp_bridge.protocol.session_events import SessionEvent
 from smpp_bridge.protocol.text import Encoding
 from smpp_bridge.protocol.timers import Timeouts
+from smpp_bridge.wire import Wire, open_socket, secure, tls_sentence
 
-_CHUNK: Final = 65_536
 _TICK_S: Final = 0.5
 """The session's timers are looked at so often while a call waits."""
 
@@ -104,7 +103,7 @@ class Connection:
         self._timeout_s = timeout_s
         self._window = window
         self._tls = tls
-        self._socket: socket.socket | None = None
+        self._wire: Wire | None = None
         self._session: Session | None = None
         self._references = itertools.count(time.time_ns() & 0xFF)
         self._inbox: deque[tuple[Delivery, pdu.Request | None]] = deque()
@@ -149,7 +148,7 @@ class Connection:
             ValueError: If an address or the text does not fit into SMPP, or we are a receiver.
         """
         session = self._bound()
-        template = _addressed(source_addr, dest_addr, wants_receipt=wants_receipt)
+        template = addressed(source_addr, dest_addr, wants_receipt=wants_receipt)
         parts = messages_of(
             template, short_message, reference=next(self._references), encoding=encoding
         )
@@ -209,9 +208,9 @@ class Connection:
 
     def close(self) -> None:
         """Drop the connection without a goodbye."""
-        if self._socket is not None:
-            self._socket.close()
-        self._socket = self._session = None
+        if self._wire is not None:
+            self._wire.close()
+        self._wire = self._session = None
         self._closed_because = "closed"
 
     def __enter__(self) -> Self:
@@ -231,10 +230,9 @@ class Connection:
             raise ValueError("the connection is in use, must be unbound before it is bound again.")
         system_id, password, system_type = self._account
         bind = cls(system_id=system_id, password=password, system_type=system_type)
-        self._socket = self._connected()
-        timeouts = Timeouts(response_s=self._timeout_s, session_init_s=2 * self._timeout_s)
-        session = Session("esme", now=time.monotonic(), window=self._window, timeouts=timeouts)
-        self._session, self._refused_with = session, None
+        wire = self._connected()
+        session = wire.session
+        self._wire, self._session, self._refused_with = wire, session, None
         self._inbox.clear()
         is_bound = False
         try:
@@ -246,16 +244,18 @@ class Connection:
         if not is_bound:
             raise NotAnswered(f"bind was not answered within {self._timeout_s:g} s.")
 
-    def _connected(self) -> socket.socket:
+    def _connected(self) -> Wire:
         host, port = self._address
         try:
-            plain = socket.create_connection(self._address, timeout=self._timeout_s)
-            plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            return (
-                plain if self._tls is None else self._tls.wrap_socket(plain, server_hostname=host)
-            )
+            link = open_socket(host, port, self._timeout_s)
+            if self._tls is not None:
+                link = secure(link, self._tls, host)
         except OSError as error:
-            raise ConnectionLost(f"{host}:{port} cannot be reached: {error}.") from error
+            reason = tls_sentence(error) or error
+            raise ConnectionLost(f"{host}:{port} cannot be reached: {reason}.") from error
+        timeouts = Timeouts(response_s=self._timeout_s, session_init_s=2 * self._timeout_s)
+        session = Session("esme", now=time.monotonic(), window=self._window, timeouts=timeouts)
+        return Wire(session, link, timeout_s=self._timeout_s)
 
     def _bound(self) -> Session:
         if self._session is None:
@@ -279,7 +279,7 @@ class Connection:
         """Serve the link until `is_done` or the time is over; whether it is done."""
         deadline = None if timeout_s is None else time.monotonic() + timeout_s
         session = self._bound()
-        self._flush(session)
+        self._flush()
         while not is_done():
             if session.is_closed:
                 self._raise_closed(session)
@@ -299,33 +299,14 @@ class Connection:
         raise ConnectionLost(f"the session has ended: {reason}.")
 
     def _serve(self, session: Session, wait_s: float) -> None:
-        assert self._socket is not None
-        self._socket.settimeout(wait_s)
-        try:
-            data = self._socket.recv(_CHUNK)
-        except TimeoutError:
-            pass
-        except OSError as error:
-            session.disconnected(str(error))
-        else:
-            if data:
-                session.receive_data(data, time.monotonic())
-            else:
-                session.disconnected("the SMSC closed the connection")
-        session.tick(time.monotonic())
-        for event in session.events():
+        assert self._wire is not None
+        for event in self._wire.serve(wait_s):
             self._handle(session, event)
-        self._flush(session)
+        self._wire.flush()
 
-    def _flush(self, session: Session) -> None:
-        data = session.data_to_send()
-        if not data or self._socket is None:
-            return
-        self._socket.settimeout(self._timeout_s)
-        try:
-            self._socket.sendall(data)
-        except OSError as error:  # a timeout, too: half a PDU may be out
-            session.disconnected(str(error))
+    def _flush(self) -> None:
+        if self._wire is not None:
+            self._wire.flush()
 
     def _handle(self, session: Session, event: SessionEvent) -> None:
         match event:
@@ -359,7 +340,7 @@ class Connection:
     def _acknowledge(self, request: pdu.Request | None, status: CommandStatus) -> None:
         if request is not None and self._session is not None:
             self._session.respond(request, status)
-            self._flush(self._session)
+            self._flush()
 
 
 def _reason(command_status: int) -> str:
@@ -367,7 +348,8 @@ def _reason(command_status: int) -> str:
     return f"{status_name(command_status)} ({meaning})" if meaning else status_name(command_status)
 
 
-def _addressed(source_addr: str, dest_addr: str, *, wants_receipt: bool) -> pdu.SubmitSm:
+def addressed(source_addr: str, dest_addr: str, *, wants_receipt: bool) -> pdu.SubmitSm:
+    """A submit_sm without text; a sender that is no number is alphanumeric (§5.2.5)."""
     is_number = source_addr.lstrip("+").isdigit()
     return pdu.SubmitSm(
         source_addr_ton=constants.TON_UNKNOWN if is_number else constants.TON_ALPHANUMERIC,
