@@ -31,7 +31,10 @@ def debian(*packages: str) -> None:
         return
     if shutil.which("apt-get") is None or os.geteuid() != 0:
         names = " ".join(packages)
-        pytest.fail(f"Install {names} (Debian's names); without root and apt-get the test cannot.")
+        pytest.fail(
+            f"Install {names} (Debian's names); without root and apt-get the test cannot.",
+            pytrace=False,
+        )
     quiet = {"DEBIAN_FRONTEND": "noninteractive"}
     _run(["apt-get", "update", "-qq"], quiet)
     _run(["apt-get", "install", "-y", "-qq", "--no-install-recommends", *packages], quiet)
@@ -56,7 +59,7 @@ def jsmpp_jars() -> str:
     try:
         jars = [str(jar) for jar in jgo.build(JSMPP).all_jars]
     except (OSError, RuntimeError, ValueError) as error:
-        pytest.fail(f"Maven Central does not give {JSMPP}: {error}")
+        pytest.fail(f"Maven Central does not give {JSMPP}: {error}", pytrace=False)
     return ":".join(jars)
 
 
