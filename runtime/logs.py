@@ -7,9 +7,13 @@ import logging
 import re
 import sys
 import time
+from typing import Any
 
-_MSISDN = re.compile(r"(?<![\w.])\+?[1-9][0-9]{9,14}(?![\w.])")
-"""A last line of defence: long digit runs are masked even when a library put them in a message."""
+_MSISDN = re.compile(r"(?<!\w)(?<!\d\.)\+?0{0,2}[1-9][0-9]{9,14}(?!\w|\.\d)")
+"""A last line of defence: long digit runs are masked even when a library put them in a message.
+
+A full stop ends a sentence; only with digits behind it the number is a decimal one.
+"""
 
 
 class JsonFormatter(logging.Formatter):
@@ -30,10 +34,20 @@ class JsonFormatter(logging.Formatter):
         }
         fields = getattr(record, "fields", None)
         if isinstance(fields, dict):
-            line |= {k: mask(v) if isinstance(v, str) else v for k, v in fields.items()}
+            line |= _masked(fields)
         if record.exc_info:
             line["exception"] = mask(self.formatException(record.exc_info))
-        return json.dumps(line, ensure_ascii=False, default=str)
+        return json.dumps(line, ensure_ascii=False, default=lambda value: mask(str(value)))
+
+
+def _masked(value: Any) -> Any:
+    if isinstance(value, str):
+        return mask(value)
+    if isinstance(value, dict):
+        return {key: _masked(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_masked(inner) for inner in value]
+    return value
 
 
 def mask(message: str) -> str:

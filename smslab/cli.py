@@ -25,6 +25,7 @@ from smslab.reconcile import reconcile_files
 from smslab.recount import tell_recount
 from smslab.results import show_reconciliation
 from smslab.screen import Sentence, console
+from smslab.trace.command import trace
 from smslab.verdict import verdict
 
 
@@ -113,5 +114,5 @@ def sql(query: str, data: Path, *, as_json: bool) -> None:
     console.print(table)
 
 
-for command in (demo, campaign, plan, verdict, kafka, pdu, doctor, *process_commands()):
+for command in (demo, campaign, plan, verdict, kafka, pdu, trace, doctor, *process_commands()):
     main.add_command(command)

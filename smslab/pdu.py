@@ -37,7 +37,7 @@ def pdu(context: click.Context, digits: tuple[str, ...], *, is_json: bool) -> No
             exit_code = 2
             continue
         for description in describe(octets):
-            click.echo(_json(description) if is_json else "\n".join(_lines(description)))
+            click.echo(_json(description) if is_json else "\n".join(lines_of(description)))
             if description.problem is not None:
                 exit_code = max(exit_code, 1)
     context.exit(exit_code)
@@ -75,7 +75,8 @@ def _json(description: Description) -> str:
     return json.dumps(to_json(description), ensure_ascii=False)
 
 
-def _lines(description: Description) -> Iterator[str]:
+def lines_of(description: Description) -> Iterator[str]:
+    """A PDU for people, one line a field."""
     yield f"{description.command}{_clause(description.clause)}"
     for name, value, meaning in _header(description):
         yield _line(name, value, meaning, FIELD_CLAUSES[name])

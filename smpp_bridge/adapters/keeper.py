@@ -46,6 +46,12 @@ class LinkKeeper:
         self.last_error: str | None = None
         self.binds = 0
         self.refused_with: int | None = None
+        self._refused_full = 0
+
+    @property
+    def refused_full(self) -> int:
+        """Requests of the SMSC that were refused because too many wait, of all links so far."""
+        return self._refused_full + (self.link.refused_full if self.link is not None else 0)
 
     @property
     def state(self) -> SessionState:
@@ -101,6 +107,7 @@ class LinkKeeper:
                 except TimeoutError:
                     link.tick()
         finally:
+            self._refused_full += link.refused_full
             self.link = None
 
     async def _connect(self) -> Link:

@@ -50,6 +50,8 @@ class Link(asyncio.Protocol):
         )
         self.session = Session("esme", now=self.now(), window=config.window, timeouts=timeouts)
         self.closed = asyncio.Event()
+        self.refused_full = 0
+        """Requests that were refused because too many wait (`when_full: refuse`)."""
         self._is_writable = True
         self._is_reading = True
         self._flush_is_due = False
@@ -164,6 +166,7 @@ class Link(asyncio.Protocol):
         kept: list[SessionEvent] = []
         for event in reversed(events):
             if isinstance(event, Received) and self._is_full():
+                self.refused_full += 1
                 self.respond(event.request, CommandStatus.RMSGQFUL)
             else:
                 kept.append(event)

@@ -108,6 +108,11 @@ class Links:
         return sum(max(0, keeper.binds - 1) for keeper in self._keepers)
 
     @property
+    def refused_full(self) -> int:
+        """Requests of the SMSC that were refused because too many wait."""
+        return sum(keeper.refused_full for keeper in self._keepers)
+
+    @property
     def last_error(self) -> str | None:
         """Why a link is down, if one is."""
         return next((k.last_error for k in self._keepers if k.last_error), None)

@@ -22,11 +22,15 @@ Every metric has the label `connection`.
 | `smslab_bridge_inbound_total` | counter | replies (MO) |
 | `smslab_bridge_dead_lettered_total` | counter | PDUs and requests that could not be used |
 | `smslab_bridge_unstored_total` | counter | deliver_sm refused because Kafka did not take them |
+| `smslab_bridge_dropped_total` | counter | what came and did not get through, by `reason` |
 | `smslab_bridge_reconnects_total` | counter | binds after the first of each session |
 | `smslab_bridge_submit_latency_seconds` | histogram | submit_sm to its answer |
 | `smslab_bridge_ack_latency_seconds` | histogram | deliver_sm to our answer, Kafka in between |
 | `smslab_bridge_publish_latency_seconds` | histogram | result of a submit_sm to Kafka's answer |
 | `smslab_bridge_publishing` | gauge | records that Kafka has not confirmed (no label) |
+
+Reasons of `dropped`: `full` (refused, since too many wait) and `unstored` (Kafka did not take
+it), which come again; `unusable`, which is on the dead letters.
 """
 
 from __future__ import annotations
@@ -84,6 +88,11 @@ _LATENCIES: Final[dict[str, tuple[str, Callable[[Counts], Latency]]]] = {
     "ack": ("deliver_sm to our answer.", lambda counts: counts.ack_latency),
     "publish": ("Submit result to Kafka's answer.", lambda counts: counts.publish_latency),
 }
+_DROPPED: Final[dict[str, Callable[[Route], int]]] = {
+    "full": lambda route: route.links.refused_full,
+    "unstored": lambda route: route.counts.unstored,
+    "unusable": lambda route: route.counts.unreadable,
+}
 _OUTCOMES: Final = ("accepted", "rejected", "unknown", "expired")
 
 
@@ -137,6 +146,12 @@ class RouteCollector(Collector):
             "Results.",
             "outcome",
             lambda route: [(name, getattr(route.counts, name)) for name in _OUTCOMES],
+        )
+        yield self._labelled(
+            "dropped",
+            "What did not get through.",
+            "reason",
+            lambda route: [(name, value(route)) for name, value in _DROPPED.items()],
         )
         yield self._labelled(
             "receipts", "Receipts.", "state", lambda route: route.counts.receipt_states.items()

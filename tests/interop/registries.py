@@ -31,7 +31,10 @@ def debian(*packages: str) -> None:
         return
     if shutil.which("apt-get") is None or os.geteuid() != 0:
         names = " ".join(packages)
-        pytest.fail(f"Install {names} (Debian's names); without root and apt-get the test cannot.")
+        pytest.fail(
+            f"Install {names} (Debian's names); without root and apt-get the test cannot.",
+            pytrace=False,
+        )
     quiet = {"DEBIAN_FRONTEND": "noninteractive"}
     _run(["apt-get", "update", "-qq"], quiet)
     _run(["apt-get", "install", "-y", "-qq", "--no-install-recommends", *packages], quiet)
@@ -41,7 +44,7 @@ def debian(*packages: str) -> None:
 def node_modules() -> Path:
     """The folder for NODE_PATH that has node's `smpp`."""
     if shutil.which("node") is None or shutil.which("npm") is None:
-        pytest.fail("Install node and npm (Debian: nodejs, npm).")
+        debian("nodejs", "npm")
     folder = cache_folder() / "interop" / NODE_SMPP
     modules = folder / "node_modules"
     if not (modules / ".package-lock.json").exists():  # npm writes it last
@@ -56,7 +59,7 @@ def jsmpp_jars() -> str:
     try:
         jars = [str(jar) for jar in jgo.build(JSMPP).all_jars]
     except (OSError, RuntimeError, ValueError) as error:
-        pytest.fail(f"Maven Central does not give {JSMPP}: {error}")
+        pytest.fail(f"Maven Central does not give {JSMPP}: {error}", pytrace=False)
     return ":".join(jars)
 
 
@@ -69,14 +72,19 @@ def _is_installed(packages: Sequence[str]) -> bool:
 
 
 def _run(command: Sequence[str], environment: Mapping[str, str] | None = None) -> None:
-    done = subprocess.run(
-        command,
-        env={**os.environ, **(environment or {})},
-        capture_output=True,
-        text=True,
-        timeout=WITHIN_S,
-        check=False,
-    )
+    try:
+        done = subprocess.run(
+            command,
+            env={**os.environ, **(environment or {})},
+            capture_output=True,
+            text=True,
+            timeout=WITHIN_S,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        pytest.fail(f"`{' '.join(command)}` did not end within {WITHIN_S} s.", pytrace=False)
     if done.returncode != 0:
-        said = (done.stderr or done.stdout).strip()[-500:]
-        pytest.fail(f"`{' '.join(command)}` failed, so a foreign peer is missing: {said}")
+        said = " ".join((done.stderr or done.stdout).split())[-500:]
+        pytest.fail(
+            f"`{' '.join(command)}` failed, so a foreign peer is missing: {said}", pytrace=False
+        )

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from smslab.kafka.jars import CACHE_VARIABLE
-from tests.interop.registries import debian, node_modules
+from tests.interop.registries import debian, jsmpp_jars, node_modules
 from tests.support.sockets import free_port
 
 pytestmark = pytest.mark.interop
@@ -30,3 +30,14 @@ def test_without_npm_the_command_is_told(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setenv("npm_config_fetch_retries", "0")
     with pytest.raises(pytest.fail.Exception, match=r"`npm install .*smpp@0\.5\.1` failed"):
         node_modules.__wrapped__()
+
+
+def test_without_maven_the_artifact_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An empty cache and a way to the registry that ends nowhere."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{free_port()}")
+    monkeypatch.setenv("https_proxy", f"http://127.0.0.1:{free_port()}")
+    with pytest.raises(pytest.fail.Exception, match=r"Maven Central does not give org\.jsmpp"):
+        jsmpp_jars.__wrapped__()

@@ -219,6 +219,30 @@ async def test_sigterm_stops_within_seconds_and_says_goodbye(
         assert not smsc.is_bound
 
 
+async def test_sigterm_waits_for_the_answer_and_publishes_it(
+    kafka: str, connection: str, tmp_path: Path
+) -> None:
+    """Drain, then unbind, then flush: what was in flight has its result in Kafka."""
+    async with (
+        run_smsc(Smsc(answer=lambda _: None)) as smsc,
+        process("smpp_bridge", environment(kafka, smsc.port, tmp_path, connection)) as bridge,
+        TopicReader(kafka, MESSAGE_SUBMITTED.name) as results,
+        KafkaPublisher(kafka) as publisher,
+    ):
+        await publisher.publish(requested(connection, 1))
+        await wait_until(lambda: len(smsc.held) == 1)
+        bridge.terminate()
+        peer, request = smsc.held[0]
+        peer.session.respond(request, CommandStatus.ROK, b"late")
+        peer.flush()
+        async with asyncio.timeout(5):
+            assert await bridge.wait() == 0
+        assert not smsc.is_bound
+        await wait_until(lambda: len(of_connection(results, connection)) == 1)
+        (result,) = of_connection(results, connection)
+        assert (result.outcome, result.smsc_message_id) == ("accepted", "late")
+
+
 async def test_a_wrong_password_gives_one_sentence(
     kafka: str, connection: str, tmp_path: Path
 ) -> None:

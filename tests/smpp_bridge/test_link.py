@@ -82,17 +82,23 @@ async def test_while_the_socket_rests_nothing_expires_and_the_link_is_not_dead()
 
 
 async def test_a_full_link_may_refuse_instead_of_resting() -> None:
-    """As configured: RMSGQFUL beyond the bound, and answers of ours are still read."""
+    """As configured: RMSGQFUL beyond the bound, counted beyond the life of the link."""
     owner = Owner()
     smsc = Smsc()
     async with (
         run_smsc(smsc),
-        kept_link(config_for(smsc.port, max_unacknowledged=10, when_full="refuse"), owner),
+        kept_link(
+            config_for(smsc.port, max_unacknowledged=10, when_full="refuse"), owner
+        ) as keeper,
     ):
         await wait_until(lambda: smsc.is_bound)
         for number in range(30):
             smsc.deliver(reply(number), number)
         await wait_until(lambda: len(smsc.acknowledged) == 20)
+        assert keeper.refused_full == 20
+        smsc.peers[0]._transport.abort()
+        await wait_until(lambda: keeper.link is None)
+        assert keeper.refused_full == 20
     assert [request.short_message for request in owner.received] == [  # type: ignore[attr-defined]
         b"%d" % number for number in range(10)
     ]

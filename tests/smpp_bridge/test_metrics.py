@@ -61,6 +61,8 @@ async def test_the_metrics_say_what_happened(kafka: str, tmp_path: Path) -> None
     assert value("results_total", outcome="rejected") == 1
     assert value("statuses_total", command_status="0x0000000b") == 1
     assert value("receipts_total", state="DELIVERED") == 1
+    for reason in ("full", "unstored", "unusable"):
+        assert value("dropped_total", reason=reason) == 0
     assert value("submit_latency_seconds_count") == value("publish_latency_seconds_count") == 3
     assert value("ack_latency_seconds_count") == 1
     documented = set(re.findall(r"`(smslab_bridge_\w+)`", str(metrics.__doc__)))
