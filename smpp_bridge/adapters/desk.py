@@ -102,6 +102,11 @@ class Desk:
         self._is_draining = False
         self.port = 0
 
+    @property
+    def connections(self) -> int:
+        """Sockets in use, bound or not."""
+        return len(self._fronts)
+
     def connect(self, relayers: Mapping[str, Relayer]) -> None:
         """Tell where connections lead."""
         self._relayers = relayers
@@ -121,6 +126,7 @@ class Desk:
                 port,
                 ssl=self._tls,
                 ssl_handshake_timeout=_HANDSHAKE_S if self._tls else None,
+                ssl_shutdown_timeout=1.0 if self._tls else None,
             )
         except (OSError, ssl.SSLError) as error:
             raise CannotRun(
