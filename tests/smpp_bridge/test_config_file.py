@@ -114,6 +114,14 @@ def test_a_proxy_file_gives_accounts_and_tags() -> None:
             PROXY.replace("listen: {", "listen: {tls: true, "),
             "listen.tls: a listener needs cert and key; add them.",
         ),
+        (
+            PROXY + "accounts: {}\nmode: gateway\n",
+            "mode: stands twice, in lines 2 and ",
+        ),
+        (
+            GATEWAY.replace("ct-1:", "cmcc-1:"),
+            "cmcc-1: stands twice, in lines ",
+        ),
     ],
 )
 def test_every_mistake_has_a_sentence_with_its_path(source: str, sentence: str) -> None:
