@@ -73,16 +73,38 @@ def parse_config(source: str, environ: Mapping[str, str]) -> ConfigFile:
     Raises:
         ConfigError: With every problem that was found.
     """
+    loader = _Loader(source)
     try:
-        data = yaml.safe_load(source)
+        data = loader.get_single_data()
     except yaml.YAMLError as error:
         raise ConfigError([f"the file is not YAML: {' '.join(str(error).split())}"]) from error
     reader = _Reader(environ)
+    reader.problems.sentences += loader.duplicates
     config = reader.read(data)
     if reader.problems.sentences:
         raise ConfigError(reader.problems.sentences)
     assert config is not None
     return ConfigFile(config, frozenset(reader.secrets))
+
+
+class _Loader(yaml.SafeLoader):
+    """Notices names that stand twice in one mapping, of which YAML keeps the last in silence."""
+
+    def __init__(self, source: str) -> None:
+        super().__init__(source)
+        self.duplicates: list[str] = []
+
+    def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
+        """As PyYAML does it, with a look at the names before merge keys add theirs."""
+        node: yaml.MappingNode = super().compose_mapping_node(anchor)
+        lines: dict[str, int] = {}
+        for key, _ in node.value:
+            line, name = key.start_mark.line + 1, str(key.value)
+            if name in lines:
+                sentence = f"stands twice, in lines {lines[name]} and {line}; take one out."
+                self.duplicates.append(f"{name}: {sentence}")
+            lines[name] = line
+        return node
 
 
 _TLS: Final = {

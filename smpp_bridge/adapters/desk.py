@@ -19,7 +19,7 @@ from smpp_bridge.configuration import Account, ProxyConfig
 from smpp_bridge.pacing import TokenBucket
 from smpp_bridge.protocol import session_events
 from smpp_bridge.protocol.constants import CommandStatus
-from smpp_bridge.protocol.pdu import Bind, DataSm, DeliverSm, SubmitSm
+from smpp_bridge.protocol.pdu import Bind, DataSm, DeliverSm, Pdu, SubmitSm, Tlvs
 from smpp_bridge.protocol.session_events import SessionEvent
 
 MAX_QUEUED: Final = 10_000
@@ -42,11 +42,11 @@ class Delivery:
     request: DeliverSm | DataSm
     is_answered: bool = False
 
-    def answer(self, status: int) -> None:
+    def answer(self, status: int, tlvs: Tlvs = ()) -> None:
         """Answer the SMSC, once."""
         if not self.is_answered:
             self.is_answered = True
-            self.link.respond(self.request, status)
+            self.link.respond(self.request, status, tlvs=tlvs)
 
 
 @dataclass(slots=True)
@@ -102,6 +102,11 @@ class Desk:
         self._is_draining = False
         self.port = 0
 
+    @property
+    def connections(self) -> int:
+        """Sockets in use, bound or not."""
+        return len(self._fronts)
+
     def connect(self, relayers: Mapping[str, Relayer]) -> None:
         """Tell where connections lead."""
         self._relayers = relayers
@@ -121,6 +126,7 @@ class Desk:
                 port,
                 ssl=self._tls,
                 ssl_handshake_timeout=_HANDSHAKE_S if self._tls else None,
+                ssl_shutdown_timeout=1.0 if self._tls else None,
             )
         except (OSError, ssl.SSLError) as error:
             raise CannotRun(
@@ -236,7 +242,7 @@ class Desk:
                 front.unanswered -= 1
                 front.session.refuse(request)
             case session_events.Answered(delivery, response, _, is_late):
-                self._delivered(front, delivery, response.command_status, is_late=is_late)
+                self._delivered(front, delivery, response, is_late=is_late)
             case session_events.Expired(delivery):
                 self._given_back(front, delivery)
             case session_events.Closed(_, unanswered):
@@ -280,14 +286,15 @@ class Desk:
             return CommandStatus.RTHROTTLED
         return None
 
-    def _delivered(self, front: Front, delivery: Delivery, status: int, *, is_late: bool) -> None:
+    def _delivered(self, front: Front, delivery: Delivery, response: Pdu, *, is_late: bool) -> None:
         assert front.account is not None
+        status = response.command_status
         client = self.clients[front.account.system_id]
         if status == CommandStatus.ROK:
             client.delivered += 1
         elif delivery.is_answered and not is_late:
             client.dropped += 1
-        delivery.answer(status)
+        delivery.answer(status, response.tlvs)
         self._pump(client)
 
     def _given_back(self, front: Front, delivery: Delivery) -> None:

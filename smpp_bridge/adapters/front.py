@@ -5,16 +5,21 @@ from __future__ import annotations
 import asyncio
 from typing import Any, Final, Protocol
 
+from smpp_bridge.adapters.closing import end_connection
 from smpp_bridge.adapters.link import MAX_UNWRITTEN
 from smpp_bridge.configuration import Account, ProxyConfig
 from smpp_bridge.protocol import pdu
 from smpp_bridge.protocol.session import Session
-from smpp_bridge.protocol.session_events import Received, SessionEvent
+from smpp_bridge.protocol.session_events import Closed, Received, SessionEvent
 from smpp_bridge.protocol.states import SessionState
 from smpp_bridge.protocol.timers import Timeouts
 
 DELIVER_WINDOW: Final = 100
 """deliver_sm that one ESME session may leave unanswered."""
+MAX_BEFORE_BIND: Final = 1024
+"""Octets of somebody who is not bound: a bind has 120 at most, link checks may precede it."""
+TOO_MUCH: Final = "too much before the bind"
+"""Why such a connection ends."""
 _RECEIVES: Final = (SessionState.BOUND_RX, SessionState.BOUND_TRX)
 
 
@@ -48,6 +53,8 @@ class Front(asyncio.Protocol):
         self.address = ""
         self.unanswered = 0
         """submit_sm of this ESME that have no answer yet."""
+        self._octets_before_bind = 0
+        self._closed_for = ""
         self._is_writable = True
         self._is_reading = True
         self._flush_is_due = False
@@ -78,13 +85,13 @@ class Front(asyncio.Protocol):
         self.flush_soon()
 
     def flush(self) -> None:
-        """Write what the session wants to send; close when it has ended."""
+        """Write what the session wants to send; close when it has ended, read or not."""
         assert self._transport is not None
         data = self.session.data_to_send()
         if data and not self._transport.is_closing():
             self._transport.write(data)
         if self.session.is_closed:
-            self._transport.close()
+            end_connection(self._transport, self._closed_for)
         else:
             self._read_or_rest()
 
@@ -119,8 +126,21 @@ class Front(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Octets from the ESME."""
+        if self.session.state is SessionState.OPEN:
+            data = self._received_unbound(data)
         self.session.receive_data(data, self.now())
         self._report()
+
+    def _received_unbound(self, data: bytes) -> bytes:
+        """Take no more than a bind needs; what remains is for the session that it made."""
+        most = MAX_BEFORE_BIND - self._octets_before_bind
+        self._octets_before_bind += len(data)
+        self.session.receive_data(data[:most], self.now())
+        self._report()
+        if len(data) > most and self.session.state is SessionState.OPEN:
+            self.hang_up(TOO_MUCH)
+            self.abort()
+        return data[most:]
 
     def connection_lost(self, exc: Exception | None) -> None:
         """It is gone."""
@@ -142,6 +162,8 @@ class Front(asyncio.Protocol):
         for event in self.session.events():
             if isinstance(event, Received):
                 self.unanswered += 1
+            elif isinstance(event, Closed):
+                self._closed_for = event.reason
             self._owner.on_front_event(self, event)
         self.flush()
 

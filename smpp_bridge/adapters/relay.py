@@ -33,7 +33,7 @@ from smpp_bridge.order import AnswersFirst
 from smpp_bridge.pacing import TokenBucket
 from smpp_bridge.protocol import session_events
 from smpp_bridge.protocol.constants import THROTTLED, CommandStatus
-from smpp_bridge.protocol.pdu import DataSm, DeliverSm, MessageResp, Pdu, SubmitSm
+from smpp_bridge.protocol.pdu import DataSm, DeliverSm, MessageResp, Pdu, SubmitSm, Tlvs
 from smpp_bridge.protocol.session_events import SessionEvent
 from smpp_bridge.proxied import Clerk, Owners
 
@@ -222,6 +222,9 @@ class Relay:
         self.counts.submit_latency.observe(latency_s)
         message_id = response.message_id if isinstance(response, MessageResp) else b""
         self._owners.named(message_id, transit.client.account.system_id)
+        if status in THROTTLED and not transit.is_settled:
+            self._came_back(transit, status, response.tlvs)
+            return
         event = msgspec.structs.replace(
             transit.event,
             outcome=mapping.outcome_of(status),
@@ -230,6 +233,13 @@ class Relay:
             latency_ms=round(latency_s * 1000),
         )
         self._record(transit, event, status, message_id=message_id, tlvs=response.tlvs)
+
+    def _came_back(self, transit: Transit, status: int, tlvs: Tlvs) -> None:
+        """The SMSC takes it later, says its answer: no result, the ESME's next try has one."""
+        transit.is_settled = True
+        self._undurable -= 1
+        self._log.done(transit.event.event_id)
+        transit.front.respond(transit.request, status, tlvs=tlvs)
 
     def _unanswered(self, transit: Transit) -> None:
         """Nobody knows whether the SMSC has it: recorded as `unknown`, told as RUNKNOWNERR."""

@@ -399,6 +399,8 @@ class Session:
         return msgspec.structs.replace(request, tlvs=())
 
     def _answer(self, request: pdu.Pdu, status: int, **fields: Any) -> None:
+        if not self._has_tlvs:
+            fields.pop("tlvs", None)
         answer = RESPONSES[type(request)](
             command_status=status, sequence_number=request.sequence_number, **fields
         )

@@ -188,6 +188,14 @@ def test_a_dialect_has_limits_too(source: str, sentence: str) -> None:
             PROXY.replace("listen: {", "listen: {tls: true, "),
             "listen.tls: a listener needs cert and key; add them.",
         ),
+        (
+            PROXY + "accounts: {}\nmode: gateway\n",
+            "mode: stands twice, in lines 2 and ",
+        ),
+        (
+            GATEWAY.replace("ct-1:", "cmcc-1:"),
+            "cmcc-1: stands twice, in lines ",
+        ),
     ],
 )
 def test_every_mistake_has_a_sentence_with_its_path(source: str, sentence: str) -> None:

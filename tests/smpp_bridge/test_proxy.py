@@ -489,16 +489,3 @@ async def test_a_slow_account_does_not_hold_up_the_others(tmp_path: Path) -> Non
         await wait_until(lambda: ("fast", 0) in smsc.acknowledged)
         assert len(fast.delivered) == 1
         assert smsc.acknowledged.count(("slow", CommandStatus.RX_T_APPN)) == 400
-
-
-async def test_silent_strangers_do_not_fill_the_listener(tmp_path: Path) -> None:
-    """Connections are bounded; those beyond are closed at once."""
-    async with (
-        run_smsc(Smsc()) as smsc,
-        run_proxy({"c": smsc.port}, tmp_path, max_connections=2) as proxy,
-    ):
-        await proxy.esme()
-        await proxy.esme()
-        third = await proxy.esme()
-        assert third.is_closed
-        assert not third.is_bound

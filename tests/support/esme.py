@@ -17,7 +17,7 @@ WINDOW = 1000
 
 @dataclass
 class Esme(asyncio.Protocol):
-    """What came, and how deliver_sm is answered: with `status`, or not at all (None)."""
+    """What came, and how deliver_sm is answered: with `status` and `tlvs`, or not at all (None)."""
 
     status: int | None = CommandStatus.ROK
     answers: list[tuple[object, int, bytes]] = field(default_factory=list)
@@ -29,6 +29,7 @@ class Esme(asyncio.Protocol):
     )
     refused_with: int | None = None
     is_closed: bool = False
+    tlvs: pdu.Tlvs = ()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Connected: bind."""
@@ -50,7 +51,7 @@ class Esme(asyncio.Protocol):
                 case Received(pdu.DeliverSm() | pdu.DataSm() as request):
                     self.delivered.append(request)
                     if self.status is not None:
-                        self.session.respond(request, self.status)
+                        self.session.respond(request, self.status, tlvs=self.tlvs)
                 case Answered(context, pdu.MessageResp() as response):
                     self.responses.append(response)
                     self.answers.append((context, response.command_status, response.message_id))

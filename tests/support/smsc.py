@@ -25,6 +25,7 @@ class Smsc:
     answer: Callable[[Any], tuple[int, bytes] | None] | None = None
     submitted: list[Any] = field(default_factory=list)
     acknowledged: list[tuple[object, int]] = field(default_factory=list)
+    responses: list[pdu.Pdu] = field(default_factory=list)
     peers: list[Peer] = field(default_factory=list)
     port: int = 0
     held: list[tuple[Peer, Any]] = field(default_factory=list)
@@ -77,6 +78,7 @@ class Peer(asyncio.Protocol):
                 self._smsc.submitted.append(event.request)
                 self.answer(event.request)
             elif isinstance(event, Answered):
+                self._smsc.responses.append(event.response)
                 self._smsc.acknowledged.append((event.context, event.response.command_status))
         self.flush()
 

@@ -85,6 +85,20 @@ def test_a_peer_of_3_3_gets_no_tlvs() -> None:
         smsc.send(pdu.DeliverSm(tlvs=((Tag.MESSAGE_PAYLOAD, b"x"),)), 1, 0)
 
 
+def test_a_peer_of_3_3_gets_no_tlvs_in_answers() -> None:
+    """An SMSC's vendor TLVs, passed on in a submit_sm_resp, would be octets it cannot read."""
+    esme, smsc = Session("esme", now=0), Session("smsc", now=0)
+    bind(esme, smsc, version=0x33)
+    esme.send(pdu.SubmitSm(), "a", 0)
+    (received,) = carry(esme, smsc)
+    assert isinstance(received, session_events.Received)
+    smsc.respond(received.request, 0, b"id", tlvs=((0x1400, b"x"),))
+    (answered,) = carry(smsc, esme)
+    assert isinstance(answered, session_events.Answered)
+    assert isinstance(answered.response, pdu.SubmitSmResp)
+    assert (answered.response.message_id, answered.response.tlvs) == (b"id", ())
+
+
 def test_an_smsc_that_says_3_3_gets_no_tlvs() -> None:
     """sc_interface_version in the bind_resp decides; its absence means nothing."""
     for tlvs, spoken in (((), 0x34), (((Tag.SC_INTERFACE_VERSION, b"3"),), 0x33)):
