@@ -37,8 +37,8 @@ _CONNECTION: Final = "bench"
 async def _submits(bench: Bench, number: int) -> Values:
     """Requests wait in Kafka; a submit counts when its result is durable."""
     count = bench.setup.size(SUBMITS)
-    await publish(bench.kafka, requests(f"s{number}", _CONNECTION, count))
-    async with ends_of(bench.kafka, MESSAGE_SUBMITTED) as results:
+    await publish(bench.kafka.bootstrap, requests(f"s{number}", _CONNECTION, count))
+    async with ends_of(bench.kafka.bootstrap, MESSAGE_SUBMITTED) as results:
         with _running(bench, f"submits-{number}") as (bridge, _):
             progress = await watch_results(results, bridge, count)
             bridge.stop()
@@ -50,7 +50,7 @@ async def _submits(bench: Bench, number: int) -> Values:
 async def _receipts(bench: Bench, number: int) -> Values:
     """The SMSC always has receipts waiting; one counts when the bridge has answered it."""
     count = bench.setup.size(RECEIPTS)
-    async with ends_of(bench.kafka, MESSAGE_RECEIPT) as receipts:
+    async with ends_of(bench.kafka.bootstrap, MESSAGE_RECEIPT) as receipts:
         with _running(bench, f"receipts-{number}") as (bridge, smsc):
             smsc.tell(f"deliver {count}")
             progress = await watch_taken(smsc, bridge, count)
@@ -63,11 +63,11 @@ async def _receipts(bench: Bench, number: int) -> Values:
 async def _both(bench: Bench, number: int) -> Values:
     """Every submit gets its receipt at once; results and receipts are counted in Kafka."""
     count = bench.setup.size(BOTH)
-    await publish(bench.kafka, requests(f"b{number}", _CONNECTION, count))
+    await publish(bench.kafka.bootstrap, requests(f"b{number}", _CONNECTION, count))
     submits, taken, together = Progress(count), Progress(count), Progress(2 * count)
     async with (
-        ends_of(bench.kafka, MESSAGE_SUBMITTED) as results,
-        ends_of(bench.kafka, MESSAGE_RECEIPT) as receipts,
+        ends_of(bench.kafka.bootstrap, MESSAGE_SUBMITTED) as results,
+        ends_of(bench.kafka.bootstrap, MESSAGE_RECEIPT) as receipts,
     ):
         with _running(bench, f"both-{number}", "receipts") as (bridge, smsc):
             while not together.is_complete:
@@ -90,7 +90,7 @@ async def _both(bench: Bench, number: int) -> Values:
 @contextmanager
 def _running(bench: Bench, name: str, *arguments: str) -> Iterator[tuple[Process, Process]]:
     """A bound bridge on its own core and its SMSC beside the broker."""
-    with bench.smsc("benchmarks.bridge_smsc", name, *arguments) as smsc:
+    with bench.peer("benchmarks.bridge_smsc", name, *arguments) as smsc:
         route = connection(smsc.hear()["port"], binds=BINDS, window=WINDOW)
         with running_bridge(bench, name, {"connections": {_CONNECTION: route}}) as (bridge, _):
             yield bridge, smsc

@@ -19,6 +19,7 @@ from benchmarks.progress import EVERY_S, Progress
 from benchmarks.topics import Ends
 from schemas.events import MessageRequested, MessageSubmitted, ReceiptReceived
 from schemas.subject import SubjectKey, Tokenizer
+from smslab.kafka.apache import ApacheKafka
 from smslab.kafka.sockets import free_ports
 
 PASSWORD_ENV: Final = "SMS_BRIDGE_BENCH_PASSWORD"  # noqa: S105 - the name of a variable
@@ -31,14 +32,16 @@ _TEXT: Final = "【云店】{name},今天下单立减20元 https://s.example/{to
 class Bench:
     """What the runs share."""
 
-    kafka: str
+    kafka: ApacheKafka
     folder: Path
     setup: Setup
 
-    def smsc(self, module: str, name: str, *arguments: str) -> Process:
-        """An SMSC beside the broker; it says its port first."""
-        log = self.folder / f"{name}-smsc.log"
-        return Process(module, *arguments, cores=self.setup.cores.others, log=log)
+    def peer(
+        self, module: str, name: str, *arguments: str, cores: frozenset[int] | None = None
+    ) -> Process:
+        """An SMSC or ESMEs, beside the broker unless told otherwise."""
+        chosen = self.setup.cores.others if cores is None else cores
+        return Process(module, *arguments, cores=chosen, log=self.folder / f"{name}-peer.log")
 
 
 Part = Callable[[Bench, int], Awaitable[Values]]
@@ -51,7 +54,7 @@ def on_one_broker(*parts: Part) -> Callable[[Setup], AbstractContextManager[Meas
     @contextmanager
     def prepare(setup: Setup) -> Iterator[Measure]:
         with fresh_broker(setup.cores) as (kafka, folder):
-            bench = Bench(kafka.bootstrap, folder, setup)
+            bench = Bench(kafka, folder, setup)
 
             def measure(number: int) -> Values:
                 values: dict[str, float] = {}
@@ -88,7 +91,7 @@ def running_bridge(
         "smpp_bridge",
         cores=bench.setup.cores.measured if cores is None else cores,
         log=folder / "log",
-        SMS_KAFKA=bench.kafka,
+        SMS_KAFKA=bench.kafka.bootstrap,
         SMS_SUBJECT_KEY=_KEY.hex(),
         SMS_BRIDGE_CONFIG=file,
         SMS_BRIDGE_DATA=folder / "journal",

@@ -5,7 +5,7 @@ Prints its port as JSON, then does what its standard input says:
 
     deliver N        N receipts, always `WINDOW` per session without an answer
     pace RATE N      N receipts, RATE a second, whatever is answered
-    count            how many submit_sm came, how many receipts were taken, how many refused
+    count            submit_sm and enquire_links that came, receipts taken and refused, receivers
     latencies        milliseconds from writing a paced receipt to reading its answer
 """
 
@@ -26,7 +26,7 @@ from smpp_bridge.protocol.constants import RESPONSE_BIT, CommandId
 
 SYSTEM_ID: Final = "bench"
 PASSWORD: Final = "bench"  # noqa: S105 - anybody may bind
-WINDOW: Final = 500
+WINDOW: Final = 1000
 _HEADER: Final = struct.Struct(">IIII")
 _PACE_S: Final = 0.001
 _BINDS: Final = (
@@ -34,7 +34,7 @@ _BINDS: Final = (
     CommandId.BIND_TRANSMITTER,
     CommandId.BIND_TRANSCEIVER,
 )
-_WITH_ID: Final = (*_BINDS, CommandId.SUBMIT_SM)
+_TOTALS: Final = ("submits", "checks", "taken", "refused", "receivers")
 _ID: Final = b"FFFFFFFFFFFFFFFF"
 _PERSON: Final = b"8613799999999"
 
@@ -44,9 +44,7 @@ class Receipts:
 
     def __init__(self) -> None:
         request = pdu.SubmitSm(source_addr=b"10690001", destination_addr=_PERSON)
-        receipt = receipt_sm(
-            request, _ID.decode(), now_s=time.time(), is_delivered=True, err="000"
-        )
+        receipt = receipt_sm(request, _ID.decode(), now_s=time.time(), is_delivered=True, err="000")
         body = encode(receipt, 0)[16:]
         self._length = 16 + len(body)
         self._body = body.replace(b"%", b"%%").replace(_ID, b"%016X").replace(_PERSON, b"86138%08d")
@@ -68,11 +66,17 @@ class RawSmsc:
         self.receipts = Receipts()
         self.peers: list[RawPeer] = []
         self.submits = 0
+        self.checks = 0
         self.taken = 0
         self.refused = 0
         self.latencies_s: list[float] = []
         self.written: dict[tuple[RawPeer, int], float] = {}
         self._numbers: Iterator[int] = iter(())
+
+    @property
+    def receivers(self) -> int:
+        """Sessions that take deliver_sm."""
+        return sum(peer.is_receiver for peer in self.peers)
 
     def deliver(self, count: int) -> None:
         """Keep every window full until that many are sent."""
@@ -141,7 +145,7 @@ class RawPeer(asyncio.Protocol):
         self._transport = transport
         self._smsc.peers.append(self)
 
-    def connection_lost(self, exc: Exception | None) -> None:
+    def connection_lost(self, _error: Exception | None) -> None:
         """It is gone."""
         self._smsc.peers.remove(self)
 
@@ -179,6 +183,8 @@ class RawPeer(asyncio.Protocol):
         if command == CommandId.SUBMIT_SM:
             self._smsc.submits += 1
             body = b"%016X\0" % self._smsc.submits
+        elif command == CommandId.ENQUIRE_LINK:
+            self._smsc.checks += 1
         elif command in _BINDS:
             self.is_receiver = command != CommandId.BIND_TRANSMITTER
             body = b"raw\0"
@@ -203,7 +209,7 @@ async def main() -> None:
         elif word == "latencies":
             _say(ms=[round(each * 1000, 3) for each in smsc.latencies_s])
         else:
-            _say(submits=smsc.submits, taken=smsc.taken, refused=smsc.refused)
+            _say(**{name: getattr(smsc, name) for name in _TOTALS})
     if pacing is not None:
         pacing.cancel()
     server.close()
