@@ -6,7 +6,7 @@ part of the same cores, hence a machine with two of them cannot show a factor of
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Final
@@ -73,15 +73,14 @@ class Running:
 
 async def two_processes(bench: Bench, number: int) -> Values:
     """One way right after the other, in turns which comes first."""
-    values: dict[str, float] = {}
     assert bench.kafka.pid is not None
     move(bench.kafka.pid, bench.setup.cores.everything)
-    for kind, measure in (("receipts", _receipts), ("submits", _submits)):
-        rates = {
-            is_split: await measure(bench, f"{kind}-{number}-{'two' if is_split else 'one'}")
-            for is_split in ((True, False) if number % 2 else (False, True))
-        }
-        two, one = rates[True], rates[False]
+    ways = (True, False) if number % 2 else (False, True)
+    rates = {is_split: await _rates(bench, number, is_split=is_split) for is_split in ways}
+    move(bench.kafka.pid, bench.setup.cores.others)
+    values: dict[str, float] = {}
+    for kind in _KINDS:
+        two, one = rates[True][kind], rates[False][kind]
         values |= {
             f"two processes: {kind}, {PER_S}": two.per_s,
             f"two processes ÷ one: {kind}, {PER_S}": two.per_s / one.per_s,
@@ -89,47 +88,38 @@ async def two_processes(bench: Bench, number: int) -> Values:
             f"{kind}: cores that one process got": one.cores,
             f"{kind}: cores that two processes got": two.cores,
         }
-    move(bench.kafka.pid, bench.setup.cores.others)
     return values
 
 
-async def _receipts(bench: Bench, name: str) -> Rates:
-    count = bench.setup.size(RECEIPTS)
-    progress = Progress(2 * count)
-    async with ends_of(bench.kafka.bootstrap, MESSAGE_RECEIPT) as receipts:
-        with _running(bench, name) as running:
-            for smsc in running.smscs:
-                smsc.tell(f"deliver {count}")
-            await _watch(progress, running, running.taken)
-            running.stop()
-        await check_receipts(receipts, 2 * count)
-    return progress.rates()
-
-
-async def _submits(bench: Bench, name: str) -> Rates:
-    count = bench.setup.size(SUBMITS)
+async def _rates(bench: Bench, number: int, *, is_split: bool) -> dict[str, Rates]:
+    """The requests wait in Kafka; when they are done, the SMSCs deliver."""
+    name = f"{'two' if is_split else 'one'}-{number}"
+    submits, receipts = bench.setup.size(SUBMITS), bench.setup.size(RECEIPTS)
     for each in _NAMES:
-        await publish(bench.kafka.bootstrap, requests(f"{name}-{each}", each, count))
-    progress = Progress(2 * count)
-    async with ends_of(bench.kafka.bootstrap, MESSAGE_SUBMITTED) as results:
-        with _running(bench, name) as running:
-            while not progress.is_complete:
+        await publish(bench.kafka.bootstrap, requests(f"{name}-{each}", each, submits))
+    async with (
+        ends_of(bench.kafka.bootstrap, MESSAGE_SUBMITTED) as results,
+        ends_of(bench.kafka.bootstrap, MESSAGE_RECEIPT) as reports,
+    ):
+        sent, taken = Progress(2 * submits), Progress(2 * receipts)
+        with _running(bench, name, is_split=is_split) as running:
+            while not sent.is_complete:
                 await pause(*running.bridges)
-                progress.see(await results.grown(), running.cpu_s())
+                sent.see(await results.grown(), running.cpu_s())
+            for smsc in running.smscs:
+                smsc.tell(f"deliver {receipts}")
+            while not taken.is_complete:
+                await pause(*running.bridges)
+                taken.see(running.taken(), running.cpu_s())
             running.stop()
-        await check_results(results, 2 * count)
-    return progress.rates()
-
-
-async def _watch(progress: Progress, running: Running, count: Callable[[], int]) -> None:
-    while not progress.is_complete:
-        await pause(*running.bridges)
-        progress.see(count(), running.cpu_s())
+        await check_results(results, 2 * submits)
+        await check_receipts(reports, 2 * receipts)
+    return {"receipts": taken.rates(), "submits": sent.rates()}
 
 
 @contextmanager
-def _running(bench: Bench, name: str) -> Iterator[Running]:
-    """Split by the name's end: a process for each connection, or one for both."""
+def _running(bench: Bench, name: str, *, is_split: bool) -> Iterator[Running]:
+    """A process for each connection, or one for both."""
     everything = bench.setup.cores.everything
     with ExitStack() as stack:
         smscs = [
@@ -147,6 +137,6 @@ def _running(bench: Bench, name: str) -> Iterator[Running]:
             stack.enter_context(
                 running_bridge(bench, f"{name}-{n}", {"connections": group}, everything)
             )[0]
-            for n, group in enumerate(groups if name.endswith("two") else [routes])
+            for n, group in enumerate(groups if is_split else [routes])
         ]
         yield Running(bridges, smscs)
