@@ -12,9 +12,11 @@ from rich.console import Console
 
 from benchmarks import report
 from benchmarks.bridge import BRIDGE
+from benchmarks.bridge_limits import LIMITS
 from benchmarks.evaluation import EVALUATION
 from benchmarks.figures import Benchmark, Measured, Setup, WrongTotalError, run
 from benchmarks.machine import machine
+from benchmarks.peers import PEERS
 from benchmarks.processes import ProcessEndedError
 from benchmarks.transport import TRANSPORT
 from benchmarks.worker import WORKER
@@ -23,7 +25,8 @@ from smslab.kafka.apache import BrokerError
 from smslab.kafka.jars import DownloadError
 
 BENCHMARKS: Final[dict[str, Benchmark]] = {
-    benchmark.name: benchmark for benchmark in (TRANSPORT, WORKER, BRIDGE, EVALUATION)
+    benchmark.name: benchmark
+    for benchmark in (TRANSPORT, WORKER, BRIDGE, LIMITS, PEERS, EVALUATION)
 }
 _RESULTS: Final = Path(__file__).parent / "results"
 _EXAMPLES: Final = """examples:

@@ -23,11 +23,12 @@ class WrongTotalError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """One measured quantity. `at_least` is the project's target, if it has one."""
+    """One measured quantity. `at_least` or `at_most` is the project's target, if it has one."""
 
     name: str
     unit: str
     at_least: float | None = None
+    at_most: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

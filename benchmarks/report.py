@@ -60,6 +60,7 @@ def write(
                     "median": _defined(measured.median),
                     "values": [_defined(value) for value in measured.values],
                     "at_least": measured.figure.at_least,
+                    "at_most": measured.figure.at_most,
                 }
                 for measured in figures
             ]
@@ -72,10 +73,12 @@ def write(
 
 
 def _target(measured: Measured) -> str:
-    least = measured.figure.at_least
-    if least is None:
-        return ""
-    return f"≥ {shown(least)} {'met' if measured.median >= least else 'missed'}"
+    least, most = measured.figure.at_least, measured.figure.at_most
+    if least is not None:
+        return f"≥ {shown(least)} {'met' if measured.median >= least else 'missed'}"
+    if most is not None:
+        return f"≤ {shown(most)} {'met' if measured.median <= most else 'missed'}"
+    return ""
 
 
 def _defined(value: float) -> float | None:

@@ -126,8 +126,10 @@ def test_rates_of_what_was_over_at_the_first_look() -> None:
 
 def test_a_target_is_met_by_the_median() -> None:
     """The table says whether."""
-    drawn = table({"b": [Measured(Figure("f", "×", at_least=25), (20.0, 26.0, 90.0))]})
-    assert [list(column.cells) for column in drawn.columns][-1] == ["≥ 25 met"]
+    values = (20.0, 26.0, 90.0)
+    targets = [Figure("f", "×", at_least=25), Figure("f", "ms", at_most=25), Figure("f", "1")]
+    drawn = table({"b": [Measured(figure, values) for figure in targets]})
+    assert [list(column.cells) for column in drawn.columns][-1] == ["≥ 25 met", "≤ 25 missed", ""]
 
 
 @pytest.mark.parametrize(
