@@ -19,7 +19,8 @@ from smpp_bridge.adapters.links import Links
 from smpp_bridge.configuration import ConnectionConfig
 
 DAY_MS: Final = 86_400_000
-DRAIN_S: Final = 2.5
+DRAIN_S: Final = 6.0
+"""At most; the stack and `docker stop` kill after 8 and 10 s."""
 _SUMMED: Final = ("bound", "in_flight", "backlog")
 
 

@@ -136,6 +136,21 @@ def submitted(
     )
 
 
+def refused(request: MessageRequested, *, connection: str, now_ms: int) -> MessageSubmitted:
+    """The result of a request that does not fit into SMPP: nothing was sent, nothing will be."""
+    return MessageSubmitted(
+        event_id=f"{request.message_id}/1",
+        occurred_at_ms=now_ms,
+        subject=request.subject,
+        message_id=request.message_id,
+        connection=connection,
+        source_addr=request.source_addr,
+        outcome="rejected",
+        campaign_id=request.campaign_id,
+        variant_id=request.variant_id,
+    )
+
+
 def outcome_of(command_status: int) -> SubmitOutcome:
     """ROK is acceptance, everything else a rejection."""
     return "accepted" if command_status == CommandStatus.ROK else "rejected"

@@ -11,6 +11,16 @@ BURST_S: Final = 0.1
 """Tokens that may be saved up: a tenth of a second's worth, so an hour of rest is no burst."""
 BRAKE_S: Final = (0.5, 30.0)
 """First and longest pause after RTHROTTLED or RMSGQFUL (smpp.md §3.5: Jasmin 30 s, too slow)."""
+LEAST_PER_S: Final = 1.0
+CUT: Final = 0.8
+RAISED_PER_S: Final = 0.05
+SEARCHED_PER_S: Final = 1.0
+"""Before the limit has been met twice, and when it was not met for `SEARCHES_AFTER_S`."""
+SEARCHES_AFTER_S: Final = 10.0
+MAX_UNANSWERED: Final = 3
+"""Attempts without an answer; a message on which the SMSC drops the link would be sent for ever."""
+STABLE_S: Final = 30.0
+"""A session that lived that long was a good one: the next wait is short again."""
 BACKOFF_S: Final = (0.25, 30.0)
 REFUSED_BACKOFF_S: Final = (5.0, 300.0)
 """Retrying a refused bind fast only locks the account."""
@@ -19,15 +29,24 @@ REFUSED_BACKOFF_S: Final = (5.0, 300.0)
 class TokenBucket:
     """At most `rate_per_s` takes a second; `None` is no limit. Times are monotonic seconds."""
 
-    __slots__ = ("_filled_at", "_rate", "_size", "_tokens")
+    __slots__ = ("_configured", "_filled_at", "_rate", "_size", "_tokens")
 
     def __init__(self, rate_per_s: float | None, *, now: float = 0.0) -> None:
         if rate_per_s is not None and not rate_per_s > 0:
             raise ValueError(f"rate_per_s == {rate_per_s}, must be above 0.")
+        self._configured = rate_per_s
         self._rate = rate_per_s
         self._size = max(1.0, (rate_per_s or 0.0) * BURST_S)
         self._tokens = self._size
         self._filled_at = now
+
+    def limit_to(self, rate_per_s: float, now: float) -> None:
+        """Be as slow as that, if the configured rate is not slower."""
+        if self._rate is None:
+            self._filled_at = now
+        self._rate = min(rate_per_s, self._configured or rate_per_s)
+        self._size = max(1.0, self._rate * BURST_S)
+        self._tokens = min(self._tokens, self._size)
 
     def take(self, now: float) -> bool:
         """Take one token if there is one.
@@ -57,6 +76,55 @@ class TokenBucket:
         if now > self._filled_at:
             self._tokens = min(self._size, self._tokens + (now - self._filled_at) * self._rate)
             self._filled_at = now
+
+
+class LearnedRate:
+    """What an operator takes per second, learned from its throttling.
+
+    Begins with a part of what it had just taken, cut when it throttles again, raised slowly
+    while it accepts, fast while the limit is not known (after TCP: slow start, then congestion
+    avoidance, RFC 5681 §3.1).
+    """
+
+    __slots__ = ("_count", "_previous", "_raised_at", "_searches_from", "_second", "limit")
+
+    def __init__(self) -> None:
+        self.limit: float | None = None
+        """Messages per second; `None` before the first throttling."""
+        self._second = 0
+        self._count = self._previous = 0
+        self._raised_at = 0.0
+        self._searches_from = 0.0
+
+    def accepted(self, now: float) -> None:
+        """A message was taken."""
+        self._turn(int(now))
+        self._count += 1
+        if self.limit is not None:
+            growth = SEARCHED_PER_S if now >= self._searches_from else RAISED_PER_S
+            self.limit *= 1.0 + growth * min(1.0, now - self._raised_at)
+            self._raised_at = now
+
+    def throttled(self, now: float) -> float:
+        """A message was refused for its haste; returns the new limit.
+
+        Examples:
+            >>> rate = LearnedRate()
+            >>> for _ in range(10): rate.accepted(0.5)
+            >>> rate.throttled(0.5)
+            8.0
+        """
+        self._turn(int(now))
+        self._searches_from = now if self.limit is None else now + SEARCHES_AFTER_S
+        known = self.limit or max(self._count, self._previous)
+        self.limit = max(LEAST_PER_S, CUT * known)
+        self._raised_at = now
+        return self.limit
+
+    def _turn(self, second: int) -> None:
+        if second != self._second:
+            self._previous = self._count if second == self._second + 1 else 0
+            self._second, self._count = second, 0
 
 
 class Brake:

@@ -10,7 +10,9 @@ from typing import Final
 
 CLOSE_WITHIN_S: Final = 2.0
 """As long as the last octets (a refusal, unbind_resp) may take to leave our buffer."""
-_DEAD: Final = frozenset({"not bound in time", "link check was not answered"})
+_DEAD: Final = frozenset(
+    {"not bound in time", "link check was not answered", "unbind did not end in time"}
+)
 """Why a session has closed (`Closed.reason`) whose peer is not there to read a goodbye."""
 
 

@@ -8,10 +8,11 @@ import random
 import ssl
 from typing import Final
 
+from smpp_bridge.adapters.closing import CLOSE_WITHIN_S
 from smpp_bridge.adapters.link import Link, LinkOwner
 from smpp_bridge.adapters.tls import tls_sentence
 from smpp_bridge.configuration import ConnectionConfig
-from smpp_bridge.pacing import reconnect_wait_s
+from smpp_bridge.pacing import STABLE_S, reconnect_wait_s
 from smpp_bridge.protocol import pdu
 from smpp_bridge.protocol.session_events import BindRefused, Bound, Closed, SessionEvent
 from smpp_bridge.protocol.states import SessionState
@@ -46,6 +47,7 @@ class LinkKeeper:
         self.last_error: str | None = None
         self.binds = 0
         self.refused_with: int | None = None
+        self._is_careful = False
         self._refused_full = 0
 
     @property
@@ -71,15 +73,18 @@ class LinkKeeper:
             self.refused_with = event.command_status
         elif isinstance(event, Closed):
             self.last_error = self._explained(event.reason)
+            self._is_careful = bool(event.unanswered)
         self._owner.on_link_event(link, event)
 
     async def run(self) -> None:
         """Until cancelled."""
+        loop = asyncio.get_running_loop()
         failures = 0
         while True:
-            binds = self.binds
+            binds, began_at = self.binds, loop.time()
             await self._once()
-            failures = 0 if self.binds > binds else failures + 1
+            was_good = self.binds > binds and loop.time() - began_at >= STABLE_S
+            failures = 0 if was_good else failures + 1
             delay_s = reconnect_wait_s(failures, self.refused_with, random.uniform)
             fields = {
                 "connection": self._config.name,
@@ -113,11 +118,12 @@ class LinkKeeper:
     async def _connect(self) -> Link:
         config, tls = self._config, self._config.tls
         _, link = await asyncio.get_running_loop().create_connection(
-            lambda: Link(self, self._bind, config),
+            lambda: Link(self, self._bind, config, is_careful=self._is_careful),
             config.host,
             config.port,
             ssl=self._tls,
             server_hostname=(tls.server_name or config.host) if tls else None,
+            ssl_shutdown_timeout=CLOSE_WITHIN_S if tls else None,
         )
         return link
 

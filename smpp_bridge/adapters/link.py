@@ -11,12 +11,13 @@ from __future__ import annotations
 import asyncio
 from typing import Any, Final, Protocol
 
+from smpp_bridge.adapters.closing import end_connection
 from smpp_bridge.adapters.tls import tls_sentence
 from smpp_bridge.configuration import ConnectionConfig
 from smpp_bridge.protocol import pdu
 from smpp_bridge.protocol.constants import CommandStatus
 from smpp_bridge.protocol.session import Session
-from smpp_bridge.protocol.session_events import Received, SessionEvent
+from smpp_bridge.protocol.session_events import Answered, Closed, Received, SessionEvent
 from smpp_bridge.protocol.states import SessionState
 from smpp_bridge.protocol.timers import Timeouts
 
@@ -36,9 +37,20 @@ class LinkOwner(Protocol):
 
 
 class Link(asyncio.Protocol):
-    """The shell of one session; lives as long as its socket."""
+    """The shell of one session; lives as long as its socket.
 
-    def __init__(self, owner: LinkOwner, bind: pdu.Bind, config: ConnectionConfig) -> None:
+    `is_careful`: the link before it died with messages unanswered. One of them may be the
+    reason, so this one sends one at a time at first, and loses one if it dies as well.
+    """
+
+    def __init__(
+        self,
+        owner: LinkOwner,
+        bind: pdu.Bind,
+        config: ConnectionConfig,
+        *,
+        is_careful: bool = False,
+    ) -> None:
         self._owner = owner
         self._bind = bind
         self._config = config
@@ -50,6 +62,9 @@ class Link(asyncio.Protocol):
         )
         self.session = Session("esme", now=self.now(), window=config.window, timeouts=timeouts)
         self.closed = asyncio.Event()
+        self._allowed = 1 if is_careful else config.window
+        """Unanswered submit_sm at a time; each answer admits one more, up to the window."""
+        self._closed_for = ""
         self.refused_full = 0
         """Requests that were refused because too many wait (`when_full: refuse`)."""
         self._is_writable = True
@@ -79,7 +94,11 @@ class Link(asyncio.Protocol):
     def can_submit(self) -> bool:
         """Whether a submit_sm may go out now."""
         session = self.session
-        return session.state in _TRANSMITS and self._is_writable and session.window.free > 0
+        return (
+            session.state in _TRANSMITS
+            and self._is_writable
+            and len(session.window) < self._allowed
+        )
 
     def respond(self, request: pdu.Request, status: int, **fields: Any) -> None:
         """Answer a request of the SMSC; flushed with the other answers of this turn."""
@@ -98,7 +117,7 @@ class Link(asyncio.Protocol):
         if data:
             self._transport.write(data)
         if self.session.is_closed:
-            self._transport.close()
+            end_connection(self._transport, self._closed_for)
         else:
             self._read_or_rest()
 
@@ -157,6 +176,10 @@ class Link(asyncio.Protocol):
         if self._config.when_full == "refuse" and self._is_full():
             events = self._without_surplus(events)
         for event in events:
+            if isinstance(event, Closed):
+                self._closed_for = event.reason
+            elif isinstance(event, Answered) and self._allowed < self._config.window:
+                self._allowed += 1
             self._owner.on_link_event(self, event)
         self.flush()
         self._owner.on_link_ready()

@@ -22,6 +22,8 @@ class Work:
     """The part's name in the journal."""
     finish: list[Callable[[], None]] = field(default_factory=list)
     may_duplicate: bool = False
+    unanswered: int = 0
+    """Attempts whose answer never came."""
     is_settled: bool = False
 
     def is_expired(self, now_ms: int) -> bool:

@@ -145,9 +145,13 @@ class Requests(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka has 
             if request.connection != self._connection:
                 finish()
                 return
-            self._submitter.offer(request, finish)
-        except (SchemaError, ValueError) as error:
+        except SchemaError as error:
             self._dead_letter(record, str(error), finish)
+            return
+        try:
+            self._submitter.offer(request, finish)
+        except ValueError as error:
+            self._dead_letter(record, str(error), lambda: self._submitter.refuse(request, finish))
 
     def _dead_letter(self, record: Any, reason: str, finish: Callable[[], None]) -> None:
         log.warning("request cannot be sent", extra={"fields": {"offset": record.offset}})

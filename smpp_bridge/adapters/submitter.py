@@ -15,7 +15,7 @@ from smpp_bridge.adapters.journal import Answer, Journal, part_key
 from smpp_bridge.adapters.link import Link
 from smpp_bridge.adapters.queue import Work, WorkQueue
 from smpp_bridge.configuration import ConnectionConfig
-from smpp_bridge.pacing import Brake, TokenBucket
+from smpp_bridge.pacing import MAX_UNANSWERED, Brake, LearnedRate, TokenBucket
 from smpp_bridge.protocol.constants import THROTTLED
 from smpp_bridge.protocol.pdu import MessageResp, Pdu
 
@@ -50,6 +50,7 @@ class Submitter:
         self._loop = asyncio.get_running_loop()
         self._bucket = TokenBucket(config.rate_per_s, now=self._loop.time())
         self._brake = Brake()
+        self._learned = LearnedRate()
         self._pump_is_due = False
         self._wakes_at: asyncio.TimerHandle | None = None
         self.room = asyncio.Event()
@@ -59,6 +60,11 @@ class Submitter:
     def backlog(self) -> int:
         """Parts that wait for a window slot."""
         return len(self._queue)
+
+    @property
+    def rate_limit(self) -> float | None:
+        """Messages per second that the SMSC's throttling has taught."""
+        return self._learned.limit
 
     @property
     def in_flight(self) -> int:
@@ -77,6 +83,14 @@ class Submitter:
         for part in parts:
             self._take(Work(part, part_key(part.event_id), [part_done]))
         self.wake()
+
+    def refuse(self, request: MessageRequested, finish: Callable[[], None]) -> None:
+        """Publish that a request, which `offer` did not take, is rejected; then `finish`."""
+        event = mapping.refused(request, connection=self._config.name, now_ms=now_ms())
+        self._counts.settle(event.outcome)
+        self._publisher.put_event(
+            event, lambda error: finish() if error is None else self._fail(error)
+        )
 
     def _take(self, work: Work) -> None:
         part_id = work.part.event_id
@@ -118,7 +132,7 @@ class Submitter:
         if status in THROTTLED and not (is_late and work.is_settled):
             self._throttled(work, is_late=is_late)
             return
-        self._brake.release(self._loop.time())
+        self._taken()
         message_id = response.message_id if isinstance(response, MessageResp) else b""
         answer = Answer(
             mapping.outcome_of(status), status, message_id[:_MAX_ID].decode("latin-1") or None
@@ -127,6 +141,14 @@ class Submitter:
             self._journal.note(work.key, "answered", answer)
         self._settle(work, answer.outcome, answer, latency_s)
 
+    def _taken(self) -> None:
+        """No throttling: as fast as this, and a little faster."""
+        now = self._loop.time()
+        self._brake.release(now)
+        self._learned.accepted(now)
+        if self._learned.limit is not None:
+            self._bucket.limit_to(self._learned.limit, now)
+
     def unanswered(self, work: Work) -> None:
         """The answer did not come in time, or the link has died before it."""
         if not work.is_settled:
@@ -134,7 +156,13 @@ class Submitter:
 
     def _unanswered(self, work: Work, put: Callable[[Work], None]) -> None:
         """Nobody knows whether the SMSC has it (docs/adr/0003)."""
-        if work.part.request.purpose in self._config.resend and not work.is_expired(now_ms()):
+        work.unanswered += 1
+        may_resend = (
+            work.part.request.purpose in self._config.resend
+            and work.unanswered < MAX_UNANSWERED
+            and not work.is_expired(now_ms())
+        )
+        if may_resend:
             work.may_duplicate = True
             put(work)
         else:
@@ -142,7 +170,10 @@ class Submitter:
 
     def _throttled(self, work: Work, *, is_late: bool) -> None:
         self._counts.throttled += 1
-        self._wake_in(self._brake.pull(self._loop.time()))
+        now = self._loop.time()
+        if not self._brake.holds(now):  # the rest of the window is refused alike, and is not news
+            self._bucket.limit_to(self._learned.throttled(now), now)
+        self._wake_in(self._brake.pull(now))
         if is_late:
             return  # given up before: its second attempt waits already
         if not work.may_duplicate:

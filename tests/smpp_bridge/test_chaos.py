@@ -119,19 +119,42 @@ async def test_a_drop_in_mid_window_settles_each_message_once(tmp_path: Path) ->
 async def test_a_throttle_storm_fails_nothing_and_is_not_answered_with_a_storm(
     tmp_path: Path,
 ) -> None:
-    """A whole window is throttled twice: two pauses, then all are accepted, once each."""
+    """A whole window is throttled: then one is tried at a time, until all are accepted."""
     async with (
         run_smsc(Chaos(), peer=ChaosPeer) as chaos,
         desk_at(chaos, tmp_path, window=10) as desk,
     ):
         statuses = (CommandStatus.RTHROTTLED, CommandStatus.RMSGQFUL)
         chaos.answer = lambda _: (
-            (statuses[len(chaos.submitted) % 2], b"") if len(chaos.submitted) <= 20 else (0, b"7")
+            (statuses[len(chaos.submitted) % 2], b"") if len(chaos.submitted) <= 11 else (0, b"7")
         )
         desk.offer(*range(10))
         await wait_until(lambda: len(desk.outcomes) == 10)
     assert desk.outcomes == ["accepted"] * 10
-    assert len(chaos.submitted) == 30
+    assert len(chaos.submitted) == 21
+
+
+async def test_a_message_that_kills_the_link_takes_few_others_with_it(tmp_path: Path) -> None:
+    """Each link after a bad end begins with one message at a time; the bad one is given up."""
+    poison = b"8613800000003"
+
+    def answer(request: pdu.SubmitSm) -> tuple[int, bytes] | None:
+        if request.destination_addr == poison:
+            chaos.peers[-1]._transport.abort()
+            return None
+        return CommandStatus.ROK, b"7"
+
+    async with (
+        run_smsc(Chaos(answer=answer), peer=ChaosPeer) as chaos,
+        desk_at(chaos, tmp_path, window=10) as desk,
+    ):
+        desk.offer(3, purpose="otp")
+        desk.offer(*range(10, 60))
+        await wait_until(lambda: len(desk.outcomes) == 51)
+    found = Counter(desk.outcomes)
+    assert found["unknown"] <= 1 + 9 + 2
+    assert found["accepted"] >= 39
+    assert [request.destination_addr for request in chaos.submitted].count(poison) == 3
 
 
 async def test_every_octet_may_come_alone(tmp_path: Path) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -12,6 +14,7 @@ from smpp_bridge.pacing import (
     BURST_S,
     REFUSED_BACKOFF_S,
     Brake,
+    LearnedRate,
     TokenBucket,
     reconnect_wait_s,
 )
@@ -90,3 +93,31 @@ def test_reconnects_wait_within_their_bounds(failures: int, status: int | None) 
     high = reconnect_wait_s(failures, status, lambda _low, high: high)
     assert least / 2 == low <= high <= most
     assert reconnect_wait_s(failures + 1, status, lambda _low, high: high) >= high
+
+
+@pytest.mark.parametrize("allowed_per_s", [2, 10, 100, 1000])
+def test_an_operator_that_throttles_is_soon_met_at_its_own_rate(allowed_per_s: int) -> None:
+    """Without a configured rate: after a search, few refusals and most of what is allowed."""
+    bucket, learned, brake = TokenBucket(None), LearnedRate(), Brake()
+    taken: Counter[int] = Counter()
+    accepted, refused = 0, 0
+    for step in range(60_000):
+        now = step / 1000
+        for _ in range(4):
+            if brake.holds(now) or not bucket.take(now):
+                break
+            second = int(now)
+            taken[second] += 1
+            is_late = second >= 20
+            if taken[second] <= allowed_per_s:
+                accepted += is_late
+                brake.release(now)
+                learned.accepted(now)
+                if learned.limit is not None:
+                    bucket.limit_to(learned.limit, now)
+                continue
+            refused += is_late
+            bucket.limit_to(learned.throttled(now), now)
+            brake.pull(now)
+    assert accepted >= 0.6 * 40 * allowed_per_s
+    assert refused <= 0.12 * accepted

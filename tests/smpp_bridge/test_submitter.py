@@ -18,6 +18,7 @@ from smpp_bridge.adapters.counts import Counts
 from smpp_bridge.adapters.journal import Journal
 from smpp_bridge.adapters.submitter import Submitter
 from smpp_bridge.configuration import ConnectionConfig
+from smpp_bridge.pacing import MAX_UNANSWERED
 from smpp_bridge.protocol.constants import CommandStatus
 from smpp_bridge.protocol.pdu import SubmitSm, SubmitSmResp
 from tests.support.topics import wait_until
@@ -304,7 +305,26 @@ async def test_throttling_pauses_the_connection_and_fails_nothing(
     desk.submitter._brake.until = 0
     desk.submitter.wake()
     await asyncio.sleep(0)
-    assert sorted(desk.texts) == ["m1", "m2", "m3"]
+    assert desk.texts == ["m3"]  # one is tried, the rest of the window waits for its answer
+    assert desk.submitter.backlog == 2
+    assert desk.submitter.rate_limit == 1.0
+
+
+@pytest.mark.parametrize("attempts", range(1, MAX_UNANSWERED + 1))
+async def test_a_message_that_kills_every_link_is_not_sent_for_ever(
+    tmp_path: Path, desks: Any, attempts: int
+) -> None:
+    """A transactional one is sent three times; then nobody knows, and that is its result."""
+    desks.append(desk := Desk(tmp_path))
+    await desk.offer("m1", "otp")
+    for _ in range(attempts):
+        work = desk.link.sent.pop()[1]
+        desk.submitter.unanswered(work)
+        desk.submitter.wake()
+        await asyncio.sleep(0)
+    is_given_up = attempts == MAX_UNANSWERED
+    assert desk.outcomes == ([("unknown", True)] if is_given_up else [])
+    assert len(desk.texts) == (0 if is_given_up else 1)
 
 
 async def test_a_throttled_part_is_new_after_a_crash(tmp_path: Path, desks: Any) -> None:
