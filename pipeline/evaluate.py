@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 from pipeline.arms import Arm, add_up
 from pipeline.comparisons import compare_arms
-from pipeline.health import Examined, check_health
+from pipeline.examined import Examined
+from pipeline.health import check_health
 from pipeline.looks import planned_shares
 from pipeline.plan_faults import plan_fault
 from pipeline.rows import (
@@ -43,6 +44,7 @@ def evaluate(
     cohorts: Sequence[Cohort],
     health: JoinHealth,
     watermark_ms: int,
+    previous: Verdict | None = None,
 ) -> Evaluation:
     """Evaluate a campaign at a moment of event time.
 
@@ -52,6 +54,7 @@ def evaluate(
         cohorts: Rows of this campaign.
         health: What the join knows about data faults.
         watermark_ms: Event time up to which everything has been seen.
+        previous: The last verdict, so that a reason near its limit does not come and go.
 
     Returns: The same for the same arguments, in whatever order the cohorts stand. For a
         definition that cannot be evaluated nothing but a verdict that says so.
@@ -75,7 +78,7 @@ def evaluate(
         )
     )
     checks = tuple(check_health(examined))
-    verdict = reach_verdict(examined, comparisons, checks, watermark_ms)
+    verdict = reach_verdict(examined, comparisons, checks, watermark_ms, previous)
     return Evaluation(tuple(results), comparisons, checks, verdict)
 
 
@@ -132,6 +135,9 @@ def campaign_rows(definition: CampaignDefined) -> tuple[Campaign, tuple[Variant,
         alpha=definition.plan.alpha,
         power=definition.plan.power,
         expected_n=definition.plan.expected_n,
+        family=definition.plan.family,
+        cap_minor=definition.plan.cap_minor,
+        covariate=definition.plan.covariate,
         opt_out_margin=definition.guardrails.get("opt_out_rate", math.nan),
         audience_size=definition.audience_size,
     )

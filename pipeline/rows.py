@@ -109,8 +109,9 @@ class Counters(Row, frozen=True, kw_only=True, gc=False):
 class Moments(Row, frozen=True, kw_only=True, gc=False):
     """Exact integer sums over assigned recipients; addable, so variances never cancel.
 
-    r = net revenue in minor units (revenue − refunds), c = cost in micro-units,
-    o = opted out (0/1, so Σoo = Σo = `opted_out`), v = covariate (0 when absent).
+    r = net revenue in minor units (revenue − refunds), k = r under the plan's cap (r itself
+    without one), c = cost in micro-units, o = opted out (0/1, so Σoo = Σo = `opted_out`),
+    v = covariate (0 when absent), y = what the plan's rate counts (0/1; 0 for money).
     Σr, Σc and Σo are `revenue_minor - refunded_minor`, `cost_micro` and `opted_out`.
     """
 
@@ -134,6 +135,18 @@ class Moments(Row, frozen=True, kw_only=True, gc=False):
     """Σov: covariate of those who opted out."""
     sum_vv: int = 0
     """Σv²: sum of squares of the covariate."""
+    sum_k: int = 0
+    """Σk: net revenue under the plan's cap, recipient by recipient."""
+    sum_kk: int = 0
+    """Σk²: sum of squares of capped net revenue."""
+    sum_kc: int = 0
+    """Σkc: sum of capped net revenue times cost."""
+    sum_ko: int = 0
+    """Σko: capped net revenue of those who opted out."""
+    sum_kv: int = 0
+    """Σkv: sum of capped net revenue times covariate."""
+    sum_yv: int = 0
+    """Σyv: covariate of those whom the plan's rate counts (converted, clicked or replied)."""
 
 
 class Cohort(Row, frozen=True, kw_only=True, gc=False):
@@ -201,6 +214,12 @@ class Campaign(Row, frozen=True, kw_only=True, gc=False):
     """Wanted probability of finding the minimum effect."""
     expected_n: int | None
     """N*: recipients of all arms at the planned decision, fixed at launch."""
+    family: str
+    """How several treatments share the error: holm, bonferroni, bh or dunnett."""
+    cap_minor: int | None
+    """Net revenue per recipient counts up to this in comparisons; NULL without a cap."""
+    covariate: str | None
+    """Audience column that takes noise out of the deciding comparison; NULL without one."""
     opt_out_margin: float
     """Largest accepted rise of the opt-out rate; `nan` without that guardrail."""
     audience_size: int | None
@@ -331,10 +350,19 @@ class Comparison(Row, frozen=True, kw_only=True, gc=False):
     """Upper end of the confidence interval of the relative lift."""
     pvalue: float
     """Probability of an effect at least as large if there were none."""
+    pvalue_adjusted: float
+    """The same for all deciding comparisons together, by the plan's family; the verdict reads it.
+
+    NULL where the metric does not decide.
+    """
     method: str
     """The test that was used."""
     confidence_level: float
-    """Coverage of the intervals of this row."""
+    """Coverage of the intervals of this row; of dunnett all deciding ones hold it together."""
+    raw_effect_size: float
+    """The effect without cap and without covariate: what finance will see."""
+    variance_ratio: float
+    """Variance of the effect over that without the covariate; NULL without one."""
 
 
 class HealthCheck(Row, frozen=True, kw_only=True, gc=False):

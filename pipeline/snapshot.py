@@ -76,6 +76,7 @@ def read(state: State) -> Stored:
 def draw(stored: Stored, watermark_ms: int) -> Picture:
     """Evaluate every campaign at `watermark_ms`. Pure."""
     pairs = [campaign_rows(definition) for definition in stored.definitions]
+    last = {verdict.campaign_id: verdict for verdict in stored.verdicts}
     evaluations = [
         evaluate(
             campaign,
@@ -83,6 +84,7 @@ def draw(stored: Stored, watermark_ms: int) -> Picture:
             [row for row in stored.cohorts if row.campaign_id == campaign.campaign_id],
             health_of(stored.healths, campaign.campaign_id),
             watermark_ms,
+            last.get(campaign.campaign_id),
         )
         for campaign, variants in pairs
     ]
