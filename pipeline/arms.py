@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -99,18 +99,29 @@ def past_profit(arm: Arm, campaign: Campaign) -> Fraction:
     return prices.margin * m.sum_kv - cost - prices.opt_out_cost * m.sum_ov
 
 
-def add_up(
-    variant_id: str, cohorts: Iterable[Cohort], currency: str, segment: tuple[str, str] = ("", "")
-) -> Arm:
-    """Add the rows of one arm of a campaign in `currency` (ISO 4217).
+Segment = tuple[str, str]
+"""(attribute, value)."""
 
-    `segment`: (dimension, value); the whole cohorts unless it says otherwise.
-    """
-    rows = [
-        row
-        for row in cohorts
-        if row.variant_id == variant_id and (row.dimension, row.value) == segment
-    ]
+
+def add_up(variant_id: str, cohorts: Iterable[Cohort], currency: str) -> Arm:
+    """Add the whole-cohort rows of one arm of a campaign in `currency` (ISO 4217)."""
+    rows = [row for row in cohorts if row.variant_id == variant_id and row.dimension == ""]
+    return _sum(variant_id, rows, currency)
+
+
+def add_up_segments(cohorts: Iterable[Cohort], currency: str) -> dict[Segment, dict[str, Arm]]:
+    """The same by attribute and value, then arm; an arm without a row there is absent."""
+    rows: dict[tuple[Segment, str], list[Cohort]] = {}
+    for row in cohorts:
+        if row.dimension:
+            rows.setdefault(((row.dimension, row.value), row.variant_id), []).append(row)
+    found: dict[Segment, dict[str, Arm]] = {}
+    for (segment, variant_id), own in rows.items():
+        found.setdefault(segment, {})[variant_id] = _sum(variant_id, own, currency)
+    return found
+
+
+def _sum(variant_id: str, rows: Sequence[Cohort], currency: str) -> Arm:
     counters = {
         name: sum(getattr(row.counters, name) for row in rows)
         for name in Counters.__struct_fields__

@@ -23,6 +23,7 @@ from pipeline.rows import (
     VariantResult,
     Verdict,
 )
+from pipeline.segments import NO_SEGMENTS, BySegment, compare_by_segment
 from pipeline.variant_results import UNRANKED, rank_arms, variant_result
 from pipeline.verdict import reach_verdict, refuse_plan
 from schemas.events import HOLDOUT, CampaignDefined
@@ -36,6 +37,7 @@ class Evaluation:
     comparisons: tuple[Comparison, ...]
     health_checks: tuple[HealthCheck, ...]
     verdict: Verdict
+    by_segment: BySegment = NO_SEGMENTS
 
 
 def evaluate(
@@ -51,7 +53,7 @@ def evaluate(
     Args:
         campaign: The definition in force.
         variants: Its arms, without the holdout.
-        cohorts: Rows of this campaign.
+        cohorts: Rows of this campaign, whole and by attribute.
         health: What the join knows about data faults.
         watermark_ms: Event time up to which everything has been seen.
         previous: The last verdict, so that a reason near its limit does not come and go.
@@ -79,7 +81,8 @@ def evaluate(
     )
     checks = tuple(check_health(examined))
     verdict = reach_verdict(examined, comparisons, checks, watermark_ms, previous)
-    return Evaluation(tuple(results), comparisons, checks, verdict)
+    by_segment = compare_by_segment(examined, cohorts)
+    return Evaluation(tuple(results), comparisons, checks, verdict, by_segment)
 
 
 def _examine(

@@ -46,6 +46,8 @@ __all__ = [
     "Moments",
     "ReceiptLatency",
     "Row",
+    "Segment",
+    "SegmentCheck",
     "SnapshotInfo",
     "UnmatchedReceipt",
     "Variant",
@@ -363,6 +365,69 @@ class Comparison(Row, frozen=True, kw_only=True, gc=False):
     """The effect without cap and without covariate: what finance will see."""
     variance_ratio: float
     """Variance of the effect over that without the covariate; NULL without one."""
+
+
+class Segment(Row, frozen=True, kw_only=True, gc=False):
+    """The goal of one treatment against the control in one segment, once, when all are mature.
+
+    Exploratory: a hypothesis for the next test.
+    """
+
+    campaign_id: str
+    """Campaign, as its file names it."""
+    attribute: str
+    """Attribute of `analyse_by` by which recipients are told apart."""
+    value: str
+    """The attribute's value; empty where absent, `other` beyond the fifty most frequent."""
+    control: str
+    """The variant compared with."""
+    treatment: str
+    """The variant compared."""
+    control_n: int
+    """Assigned recipients of the control in the segment."""
+    treatment_n: int
+    """Assigned recipients of the treatment in the segment."""
+    control_value: float
+    """The plan's metric of the control."""
+    treatment_value: float
+    """The plan's metric of the treatment."""
+    effect_size: float
+    """Treatment minus control; NULL where an arm has fewer than 25 events of the goal."""
+    ci_lower: float
+    """Lower end of the interval of the effect, for this segment alone."""
+    ci_upper: float
+    """Upper end of the interval of the effect, for this segment alone."""
+    pvalue: float
+    """Probability of an effect at least as large if there were none."""
+    pvalue_adjusted: float
+    """The same by Benjamini & Hochberg over all segments of the campaign."""
+    method: str
+    """The test that was used; `too_few` without one."""
+    confidence_level: float
+    """Coverage of the interval, not adjusted for the number of segments."""
+
+
+class SegmentCheck(Row, frozen=True, kw_only=True, gc=False):
+    """Whether the effect differs between the segments of one attribute by more than chance."""
+
+    campaign_id: str
+    """Campaign, as its file names it."""
+    attribute: str
+    """Attribute of `analyse_by`."""
+    treatment: str
+    """The variant compared with the control."""
+    segments: int
+    """Segments with enough events to count."""
+    effect_size: float
+    """The effect over all of them, weighted by precision."""
+    heterogeneity: float
+    """Cochran's Q; NULL with fewer than two segments."""
+    df: int
+    """Its degrees of freedom: the segments less one."""
+    heterogeneity_pvalue: float
+    """Probability of such differences if the effect were the same everywhere."""
+    pvalue_adjusted: float
+    """The same by Holm over all attributes and treatments; at most alpha: more than chance."""
 
 
 class HealthCheck(Row, frozen=True, kw_only=True, gc=False):
