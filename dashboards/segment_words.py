@@ -11,10 +11,13 @@ from pipeline.rows import Segment, SegmentCheck
 
 
 def by_attribute(decision: Decision) -> list[tuple[SegmentCheck, list[Segment]]]:
-    """Every attribute of the treatment that the verdict is about, its largest segments first."""
+    """Every attribute of the treatment that the verdict is about, its largest segments first.
+
+    Who is in no named segment comes last.
+    """
     treatment = _treatment(decision)
     return [
-        (check, [row for row in decision.segments if _belongs(row, check)])
+        (check, sorted((s for s in decision.segments if _belongs(s, check)), key=_is_rest))
         for check in decision.segment_checks
         if check.treatment == treatment
     ]
@@ -41,6 +44,10 @@ def _treatment(decision: Decision) -> str | None:
         return verdict.variant_id
     best = decision.compared(decision.campaign.metric)
     return None if best is None else best.treatment
+
+
+def _is_rest(row: Segment) -> bool:
+    return row.value in {"", OTHER}
 
 
 def _belongs(row: Segment, check: SegmentCheck) -> bool:

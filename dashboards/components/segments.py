@@ -40,7 +40,8 @@ def _card(words: Words, decision: Decision, check: SegmentCheck, rows: list[Segm
     body = "".join(_row(words, decision, row, axis) for row in shown)
     more = words("segments.more", n=len(rows) - SHOWN) if len(rows) > SHOWN else ""
     said = f'<p class="said">{esc(sentence(words, decision, check))}</p>'
-    notes = note(words.gap.join(filter(None, (more, words("segments.note")))))
+    colours = words("segments.note") if any(_is_known(row) for row in shown) else ""
+    notes = note(words.gap.join(filter(None, (more, colours))))
     return section(words, "card", f'{heading}{said}<div class="fo">{body}</div>{notes}')
 
 
@@ -53,7 +54,7 @@ def _axis(rows: list[Segment]) -> Axis:
 
 def _row(words: Words, decision: Decision, row: Segment, axis: Axis) -> str:
     name = f"<b>{esc(value_name(words, row.value))}</b>"
-    if math.isnan(row.effect_size):
+    if not _is_known(row):
         few = esc(words("segments.few"))
         return (
             f'<div class="r"><div class="l">{name}</div><div class="t say">{few}</div>'
@@ -70,6 +71,10 @@ def _row(words: Words, decision: Decision, row: Segment, axis: Axis) -> str:
     value = f'<b class="c-{tone}">{esc(told(row.effect_size))}</b><em>{esc(between)}</em>'
     said = f"{value_name(words, row.value)} {told(row.effect_size)}, {between}"
     return line(name, said, track, value)
+
+
+def _is_known(row: Segment) -> bool:
+    return math.isfinite(row.effect_size)
 
 
 def _tone(row: Segment, alpha: float) -> str:
