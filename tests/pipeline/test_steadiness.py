@@ -144,7 +144,7 @@ def the_figure() -> float:
 
 @pytest.mark.parametrize("near", [0.97, 1.0, 1.03])
 def test_a_list_near_its_limit_does_not_flap(near: float) -> None:
-    """Two hundred looks, forty campaigns: the reason changes about once, not all the time.
+    """Two hundred looks, a dozen campaigns: the reason changes about once, not all the time.
 
     Without memory it would come and go, which the last line proves to be seen here.
     """
@@ -156,11 +156,11 @@ def test_a_list_near_its_limit_does_not_flap(near: float) -> None:
 
 
 def changes_of(near: float, *, remembers: bool) -> list[int]:
-    """How often the reason changes in each of forty campaigns."""
+    """How often the reason changes in each of a dozen campaigns."""
     figure = the_figure()
     return [
         sum(one != other for one, other in pairwise(said))
-        for seed in range(40)
+        for seed in range(12)
         for said in (reasons(figure * near, seed, remembers=remembers),)
     ]
 
