@@ -86,7 +86,12 @@ def _cohort(draw: random.Random, arm: str, segment: str) -> Cohort:
             revenue_minor=revenue,
         ),
         moments=Moments(
-            sum_rr=converted * 8000**2, sum_rc=revenue * 45_000, sum_cc=people * 45_000**2
+            sum_rr=converted * 8000**2,
+            sum_rc=revenue * 45_000,
+            sum_cc=people * 45_000**2,
+            sum_k=revenue,
+            sum_kk=converted * 8000**2,
+            sum_kc=revenue * 45_000,
         ),
     )
 

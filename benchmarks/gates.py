@@ -15,6 +15,7 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from benchmarks import simulated_decisions as decisions
+from benchmarks import simulated_families as families
 from benchmarks import simulated_looks as looks
 from benchmarks.simulated_looks import Outcome
 from pipeline.stats import compare_means, compare_proportions
@@ -62,6 +63,10 @@ GATES: Final = (
     _gate(decisions.harmful_ships, decisions.point_estimate, 2_000, 40_000),
     _gate(decisions.harmless_ships, decisions.never_ok, 1_000, 40_000),
     _gate(decisions.false_winners, decisions.unadjusted, 300, 5_000),
+    _gate(families.holm_once, families.unadjusted, 600, 20_000),
+    _gate(families.holm_always, compare_proportions, 60, 2_000),
+    _gate(families.cuped_always, compare_means, 60, 2_000),
+    _gate(families.equal_segments, families.largest_gap, 1_000, 40_000),
 )
 
 

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import yaml
 
+from campaigns.plan_rules import plan_conflict
 from campaigns.template import TemplateError, fields_of
 from schemas import reading
 from schemas.events import HOLDOUT, Costs, Goal, Plan, Purpose, VariantDefinition
@@ -55,9 +56,13 @@ class Campaign:
     plan: Plan
     guardrails: dict[str, float]
     analyse_by: tuple[str, ...]
-    covariate: str | None
     link_target: str | None
     rate_per_s: float | None
+
+    @property
+    def covariate(self) -> str | None:
+        """Column of the audience that takes noise out of the goal."""
+        return self.plan.covariate
 
     @property
     def shares(self) -> dict[str, float]:
@@ -83,6 +88,7 @@ def parse_campaign(source: str) -> Campaign:
     control = found.get("control") or (variants[0].variant_id if variants else "")
     if variants and control not in {variant.variant_id for variant in variants}:
         problems.add("control", f"{control!r} must be one of the variants.")
+    _check_plan(values, found.get("covariate"), problems)
     if problems.sentences:
         raise CampaignError(problems.sentences)
     return Campaign(
@@ -101,10 +107,9 @@ def parse_campaign(source: str) -> Campaign:
             minimum_effect=values["goal"]["minimum_effect"],
         ),
         costs=Costs(**values["costs"]),
-        plan=Plan(**values["plan"]),
+        plan=Plan(**values["plan"], covariate=found["covariate"]),
         guardrails=values["guardrails"],
         analyse_by=found["analyse_by"],
-        covariate=found["covariate"],
         link_target=values["links"].get("target"),
         rate_per_s=values["schedule"].get("rate_per_s"),
     )
@@ -199,6 +204,8 @@ _NESTED: Final = {
         "alpha": Key(reading.number(0.0001, 0.5), 0.05),
         "power": Key(reading.number(0.5, 0.999), 0.8),
         "expected_n": Key(reading.whole(2, 2**31 - 1), None),
+        "family": Key(reading.one_of("holm", "bonferroni", "bh", "dunnett"), "holm"),
+        "cap_minor": Key(reading.whole(1, 10**12), None),
     },
     "schedule": {
         "start": Key(reading.anything, None),
@@ -254,6 +261,23 @@ def _check_template(template: str, path: str, problems: Problems) -> None:
         fields_of(template)
     except TemplateError as error:
         problems.add(f"{path}.template", str(error))
+
+
+def _check_plan(
+    values: dict[str, dict[str, Any]], covariate: str | None, problems: Problems
+) -> None:
+    plan, goal = values["plan"], values["goal"]
+    if not {"method", "family"} <= plan.keys() or "metric" not in goal:
+        return
+    conflict = plan_conflict(
+        method=plan["method"],
+        family=plan["family"],
+        metric=goal["metric"],
+        covariate=covariate,
+    )
+    if conflict is not None:
+        place, _, sentence = conflict.partition(": ")
+        problems.add(place, sentence)
 
 
 def _check_links(

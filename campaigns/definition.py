@@ -10,7 +10,7 @@ from types import MappingProxyType
 import msgspec
 
 from campaigns.campaign_file import Campaign
-from schemas.events import CampaignDefined, Plan
+from schemas.events import DIRECTIONS, CampaignDefined, Plan
 
 
 def definition_of(
@@ -63,7 +63,10 @@ def plan_hash(campaign: Campaign, audience_size: int | None = None) -> str:
             "goal": campaign.goal,
             "costs": campaign.costs,
             "plan": frozen_plan(campaign, audience_size),
+            "direction": DIRECTIONS[campaign.goal.metric],
             "guardrails": campaign.guardrails,
+            "analyse_by": campaign.analyse_by,
+            "audience_size": audience_size,
             "salt": campaign.campaign_id,
         }
     )

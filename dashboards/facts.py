@@ -34,6 +34,8 @@ class Decision:
     comparisons: Sequence[rows.Comparison]
     checks: Sequence[rows.HealthCheck]
     verdict: rows.Verdict | None
+    segments: Sequence[rows.Segment] = ()
+    segment_checks: Sequence[rows.SegmentCheck] = ()
 
     @cached_property
     def maturity(self) -> rows.Maturity:
@@ -129,6 +131,8 @@ def decision_of(asked: Questions, campaign_id: str) -> Decision | None:
         asked.comparisons(campaign_id),
         asked.health_checks(campaign_id),
         asked.verdict(campaign_id),
+        asked.segments(campaign_id),
+        asked.segment_checks(campaign_id),
     )
 
 

@@ -91,7 +91,8 @@ def _why_collecting(words: Words, decision: Decision, numbers: Mapping[str, str]
     if not decision.assigned:
         return words("why.nobody_assigned")
     reason = verdict.reason if verdict else "outcomes_not_mature"
-    smallest = float(verdict.evidence.get("detectable_effect", math.nan)) if verdict else math.nan
+    light = decision.lights.get("outcomes_mature")
+    smallest = float(light.evidence.get("detectable_effect", math.nan)) if light else math.nan
     keys = [f"why.{reason}", "why.outcomes_not_mature"]
     if campaign.method != "fixed":
         keys.insert(0, f"why.{reason}.sequential")

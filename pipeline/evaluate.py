@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 from pipeline.arms import Arm, add_up
 from pipeline.comparisons import compare_arms
-from pipeline.health import Examined, check_health
+from pipeline.examined import Examined
+from pipeline.health import check_health
 from pipeline.looks import planned_shares
 from pipeline.plan_faults import plan_fault
 from pipeline.rows import (
@@ -22,6 +23,7 @@ from pipeline.rows import (
     VariantResult,
     Verdict,
 )
+from pipeline.segments import NO_SEGMENTS, BySegment, compare_by_segment
 from pipeline.variant_results import UNRANKED, rank_arms, variant_result
 from pipeline.verdict import reach_verdict, refuse_plan
 from schemas.events import HOLDOUT, CampaignDefined
@@ -35,6 +37,7 @@ class Evaluation:
     comparisons: tuple[Comparison, ...]
     health_checks: tuple[HealthCheck, ...]
     verdict: Verdict
+    by_segment: BySegment = NO_SEGMENTS
 
 
 def evaluate(
@@ -43,15 +46,17 @@ def evaluate(
     cohorts: Sequence[Cohort],
     health: JoinHealth,
     watermark_ms: int,
+    previous: Verdict | None = None,
 ) -> Evaluation:
     """Evaluate a campaign at a moment of event time.
 
     Args:
         campaign: The definition in force.
         variants: Its arms, without the holdout.
-        cohorts: Rows of this campaign.
+        cohorts: Rows of this campaign, whole and by attribute.
         health: What the join knows about data faults.
         watermark_ms: Event time up to which everything has been seen.
+        previous: The last verdict, so that a reason near its limit does not come and go.
 
     Returns: The same for the same arguments, in whatever order the cohorts stand. For a
         definition that cannot be evaluated nothing but a verdict that says so.
@@ -75,8 +80,9 @@ def evaluate(
         )
     )
     checks = tuple(check_health(examined))
-    verdict = reach_verdict(examined, comparisons, checks, watermark_ms)
-    return Evaluation(tuple(results), comparisons, checks, verdict)
+    verdict = reach_verdict(examined, comparisons, checks, watermark_ms, previous)
+    by_segment = compare_by_segment(examined, cohorts)
+    return Evaluation(tuple(results), comparisons, checks, verdict, by_segment)
 
 
 def _examine(
@@ -132,6 +138,9 @@ def campaign_rows(definition: CampaignDefined) -> tuple[Campaign, tuple[Variant,
         alpha=definition.plan.alpha,
         power=definition.plan.power,
         expected_n=definition.plan.expected_n,
+        family=definition.plan.family,
+        cap_minor=definition.plan.cap_minor,
+        covariate=definition.plan.covariate,
         opt_out_margin=definition.guardrails.get("opt_out_rate", math.nan),
         audience_size=definition.audience_size,
     )

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
 from typing import Final
 
 from pipeline.arms import Arm
-from pipeline.looks import compare_counts, expected_pair, is_sequential, planned_shares
-from pipeline.rows import Campaign, HealthCheck, JoinHealth, LightStatus, Variant
+from pipeline.detectable import detectable_effect
+from pipeline.examined import Examined
+from pipeline.looks import compare_counts, expected_pair, planned_shares
+from pipeline.rows import HealthCheck, LightStatus
 from pipeline.stats.srm import check_equal_rates, check_sample_ratio, watch_sample_ratio
 from schemas.events import HOLDOUT
 
@@ -20,40 +21,6 @@ MAX_DOUBLE_SHARE: Final = 0.001
 UNMATCHED_SHARES: Final = (0.02, 0.10)
 Evidence = dict[str, float | int | str]
 Light = tuple[LightStatus, Evidence]
-
-
-@dataclass(frozen=True, slots=True)
-class Examined:
-    """What the checks look at. `live` and `mature` hold the same arms in the same order."""
-
-    campaign: Campaign
-    variants: Sequence[Variant]
-    live: Sequence[Arm]
-    mature: Sequence[Arm]
-    join: JoinHealth
-    seconds_left: int | None
-
-    @property
-    def assigned(self) -> int:
-        """Everybody assigned so far."""
-        return sum(arm.n for arm in self.live)
-
-    @property
-    def matured(self) -> int:
-        """Those whose window has passed."""
-        return sum(arm.n for arm in self.mature)
-
-    @property
-    def is_complete(self) -> bool:
-        """Whether everybody of the audience is assigned and has had the whole window."""
-        expected = self.campaign.audience_size
-        everybody = expected is None or self.assigned >= expected
-        return self.assigned > 0 and everybody and self.matured == self.assigned
-
-    @property
-    def at_any_time(self) -> bool:
-        """Whether what is computed now must hold at every look, not only at the end."""
-        return is_sequential(self.campaign) or not self.is_complete
 
 
 def check_health(examined: Examined) -> list[HealthCheck]:
@@ -101,6 +68,10 @@ def _outcomes_mature(examined: Examined) -> Light:
     }
     if examined.seconds_left is not None:
         evidence["seconds_left"] = examined.seconds_left
+    if not examined.is_complete:
+        smallest = detectable_effect(examined)
+        if smallest is not None and math.isfinite(smallest):
+            evidence["detectable_effect"] = smallest
     return ("ok" if examined.is_complete else "pending"), evidence
 
 

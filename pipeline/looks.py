@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Final, NamedTuple
+from typing import Final, Literal, NamedTuple
 
 from pipeline.rows import Campaign, Variant
 from pipeline.stats.means import MeanSummary, compare_means
@@ -57,13 +57,17 @@ def compare_counts(
     level: float,
     expected_n: float,
     at_any_time: bool,
+    once: Literal["newcombe", "score"] = "newcombe",
 ) -> Found:
-    """Two proportions. `expected_n`: recipients of both arms at the planned decision."""
+    """Two proportions. `expected_n`: recipients of both arms at the planned decision.
+
+    `once`: the interval at one look. Where a p-value decides it is `score`, which agrees with it.
+    """
     if not at_any_time:
-        found = compare_proportions(control, treatment, confidence_level=level)
-        return Found(found, "newcombe", level)
+        found = compare_proportions(control, treatment, confidence_level=level, method=once)
+        return Found(found, once, level)
     n = control[1] + treatment[1]
-    if _is_rare(control) or _is_rare(treatment):
+    if is_rare(control) or is_rare(treatment):
         found = watch_rare_proportions(
             control,
             treatment,
@@ -104,7 +108,8 @@ def expected_pair(campaign: Campaign, shares: Mapping[str, float], *arms: str) -
     return max(2.0, whole * sum(shares.get(arm, 0.0) for arm in arms))
 
 
-def _is_rare(counts: Counts) -> bool:
+def is_rare(counts: Counts) -> bool:
+    """Whether an arm has too few events, or too few others, for a mean to be near normal."""
     hits, n = counts
     return min(hits, n - hits) < NORMAL_FROM
 

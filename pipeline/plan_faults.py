@@ -11,6 +11,7 @@ import math
 from collections import Counter
 from collections.abc import Sequence
 
+from campaigns.plan_rules import plan_conflict
 from pipeline.rows import Campaign, Variant
 from schemas.events import HOLDOUT
 
@@ -39,13 +40,11 @@ def plan_fault(campaign: Campaign, variants: Sequence[Variant]) -> str | None:
         ),
         (not 0 < campaign.power < 1, f"power == {campaign.power}, must be in (0, 1)."),
         *(
-            (
-                size is not None and size < 1,
-                f"{name} == {size}, must be 1 or more.",
-            )
+            (size is not None and size < 1, f"{name} == {size}, must be 1 or more.")
             for name, size in (
                 ("audience_size", campaign.audience_size),
                 ("plan.expected_n", campaign.expected_n),
+                ("plan.cap_minor", campaign.cap_minor),
             )
         ),
         *(
@@ -60,4 +59,14 @@ def plan_fault(campaign: Campaign, variants: Sequence[Variant]) -> str | None:
             f"guardrails.opt_out_rate == {campaign.opt_out_margin}, must be 0 or more.",
         ),
     )
-    return next((sentence for is_broken, sentence in faults if is_broken), None)
+    broken = (sentence for is_broken, sentence in faults if is_broken)
+    return next(broken, None) or _conflict(campaign)
+
+
+def _conflict(campaign: Campaign) -> str | None:
+    return plan_conflict(
+        method=campaign.method,
+        family=campaign.family,
+        metric=campaign.metric,
+        covariate=campaign.covariate,
+    )

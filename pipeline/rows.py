@@ -46,6 +46,8 @@ __all__ = [
     "Moments",
     "ReceiptLatency",
     "Row",
+    "Segment",
+    "SegmentCheck",
     "SnapshotInfo",
     "UnmatchedReceipt",
     "Variant",
@@ -109,8 +111,9 @@ class Counters(Row, frozen=True, kw_only=True, gc=False):
 class Moments(Row, frozen=True, kw_only=True, gc=False):
     """Exact integer sums over assigned recipients; addable, so variances never cancel.
 
-    r = net revenue in minor units (revenue − refunds), c = cost in micro-units,
-    o = opted out (0/1, so Σoo = Σo = `opted_out`), v = covariate (0 when absent).
+    r = net revenue in minor units (revenue − refunds), k = r under the plan's cap (r itself
+    without one), c = cost in micro-units, o = opted out (0/1, so Σoo = Σo = `opted_out`),
+    v = covariate (0 when absent), y = what the plan's rate counts (0/1; 0 for money).
     Σr, Σc and Σo are `revenue_minor - refunded_minor`, `cost_micro` and `opted_out`.
     """
 
@@ -134,6 +137,18 @@ class Moments(Row, frozen=True, kw_only=True, gc=False):
     """Σov: covariate of those who opted out."""
     sum_vv: int = 0
     """Σv²: sum of squares of the covariate."""
+    sum_k: int = 0
+    """Σk: net revenue under the plan's cap, recipient by recipient."""
+    sum_kk: int = 0
+    """Σk²: sum of squares of capped net revenue."""
+    sum_kc: int = 0
+    """Σkc: sum of capped net revenue times cost."""
+    sum_ko: int = 0
+    """Σko: capped net revenue of those who opted out."""
+    sum_kv: int = 0
+    """Σkv: sum of capped net revenue times covariate."""
+    sum_yv: int = 0
+    """Σyv: covariate of those whom the plan's rate counts (converted, clicked or replied)."""
 
 
 class Cohort(Row, frozen=True, kw_only=True, gc=False):
@@ -201,6 +216,12 @@ class Campaign(Row, frozen=True, kw_only=True, gc=False):
     """Wanted probability of finding the minimum effect."""
     expected_n: int | None
     """N*: recipients of all arms at the planned decision, fixed at launch."""
+    family: str
+    """How several treatments share the error: holm, bonferroni, bh or dunnett."""
+    cap_minor: int | None
+    """Net revenue per recipient counts up to this in comparisons; NULL without a cap."""
+    covariate: str | None
+    """Audience column that takes noise out of the deciding comparison; NULL without one."""
     opt_out_margin: float
     """Largest accepted rise of the opt-out rate; `nan` without that guardrail."""
     audience_size: int | None
@@ -331,10 +352,82 @@ class Comparison(Row, frozen=True, kw_only=True, gc=False):
     """Upper end of the confidence interval of the relative lift."""
     pvalue: float
     """Probability of an effect at least as large if there were none."""
+    pvalue_adjusted: float
+    """The same for all deciding comparisons together, by the plan's family; the verdict reads it.
+
+    NULL where the metric does not decide.
+    """
     method: str
     """The test that was used."""
     confidence_level: float
-    """Coverage of the intervals of this row."""
+    """Coverage of the intervals of this row; of dunnett all deciding ones hold it together."""
+    raw_effect_size: float
+    """The effect without cap and without covariate: what finance will see."""
+    variance_ratio: float
+    """Variance of the effect over that without the covariate; NULL without one."""
+
+
+class Segment(Row, frozen=True, kw_only=True, gc=False):
+    """The goal of one treatment against the control in one segment, once, when all are mature.
+
+    Exploratory: a hypothesis for the next test.
+    """
+
+    campaign_id: str
+    """Campaign, as its file names it."""
+    attribute: str
+    """Attribute of `analyse_by` by which recipients are told apart."""
+    value: str
+    """The attribute's value; empty where absent, `other` beyond the fifty most frequent."""
+    control: str
+    """The variant compared with."""
+    treatment: str
+    """The variant compared."""
+    control_n: int
+    """Assigned recipients of the control in the segment."""
+    treatment_n: int
+    """Assigned recipients of the treatment in the segment."""
+    control_value: float
+    """The plan's metric of the control."""
+    treatment_value: float
+    """The plan's metric of the treatment."""
+    effect_size: float
+    """Treatment minus control; NULL where an arm has fewer than 25 events of the goal."""
+    ci_lower: float
+    """Lower end of the interval of the effect, for this segment alone."""
+    ci_upper: float
+    """Upper end of the interval of the effect, for this segment alone."""
+    pvalue: float
+    """Probability of an effect at least as large if there were none."""
+    pvalue_adjusted: float
+    """The same by Benjamini & Hochberg over all segments of the campaign."""
+    method: str
+    """The test that was used; `too_few` without one."""
+    confidence_level: float
+    """Coverage of the interval, not adjusted for the number of segments."""
+
+
+class SegmentCheck(Row, frozen=True, kw_only=True, gc=False):
+    """Whether the effect differs between the segments of one attribute by more than chance."""
+
+    campaign_id: str
+    """Campaign, as its file names it."""
+    attribute: str
+    """Attribute of `analyse_by`."""
+    treatment: str
+    """The variant compared with the control."""
+    segments: int
+    """Segments with enough events to count."""
+    effect_size: float
+    """The effect over all of them, weighted by precision."""
+    heterogeneity: float
+    """Cochran's Q; NULL with fewer than two segments."""
+    df: int
+    """Its degrees of freedom: the segments less one."""
+    heterogeneity_pvalue: float
+    """Probability of such differences if the effect were the same everywhere."""
+    pvalue_adjusted: float
+    """The same by Holm over all attributes and treatments; at most alpha: more than chance."""
 
 
 class HealthCheck(Row, frozen=True, kw_only=True, gc=False):

@@ -17,6 +17,8 @@ from pipeline.rows import (
     JoinHealth,
     Lag,
     Row,
+    Segment,
+    SegmentCheck,
     SnapshotInfo,
     Variant,
     VariantResult,
@@ -75,14 +77,17 @@ def read(state: State) -> Stored:
 
 def draw(stored: Stored, watermark_ms: int) -> Picture:
     """Evaluate every campaign at `watermark_ms`. Pure."""
+    cohorts = fold(stored.cohorts, stored.definitions)
     pairs = [campaign_rows(definition) for definition in stored.definitions]
+    last = {verdict.campaign_id: verdict for verdict in stored.verdicts}
     evaluations = [
         evaluate(
             campaign,
             variants,
-            [row for row in stored.cohorts if row.campaign_id == campaign.campaign_id],
+            [row for row in cohorts if row.campaign_id == campaign.campaign_id],
             health_of(stored.healths, campaign.campaign_id),
             watermark_ms,
+            last.get(campaign.campaign_id),
         )
         for campaign, variants in pairs
     ]
@@ -92,11 +97,13 @@ def draw(stored: Stored, watermark_ms: int) -> Picture:
     rows |= {
         JoinHealth: stored.healths,
         Gap: stored.gaps,
-        Cohort: fold(stored.cohorts, stored.definitions),
+        Cohort: cohorts,
         Campaign: campaigns,
         Variant: [variant for _, variants in pairs for variant in variants],
         VariantResult: [row for e in evaluations for row in e.variant_results],
         Comparison: [row for e in evaluations for row in e.comparisons],
+        Segment: [row for e in evaluations for row in e.by_segment.segments],
+        SegmentCheck: [row for e in evaluations for row in e.by_segment.checks],
         HealthCheck: [row for e in evaluations for row in e.health_checks],
         Verdict: [*stored.verdicts, *reached],
     }

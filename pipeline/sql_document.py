@@ -29,12 +29,16 @@ SELECT campaign_id, variant_id, profit_per_recipient_minor, profit_per_recipient
     profit_per_recipient_upper
 FROM variant_results WHERE maturity = 'mature' ORDER BY ALL""",
         "Is the comparison that decides significant, and how large is the effect?": """
-SELECT campaign_id, treatment, control, effect_size, ci_lower, ci_upper, pvalue, method
+SELECT campaign_id, treatment, control, effect_size, ci_lower, ci_upper, pvalue_adjusted, method
 FROM comparisons WHERE decides AND maturity = 'mature' ORDER BY ALL""",
         "Does a text work better in some cities? Counters of cohorts may be added.": """
 SELECT campaign_id, variant_id, value AS city_tier, sum(assigned) AS assigned,
     sum(converted) / sum(assigned) AS conversion_rate
 FROM cohorts WHERE dimension = 'city_tier' GROUP BY ALL ORDER BY ALL""",
+        "Does the effect differ between segments by more than chance?": """
+SELECT campaign_id, attribute, treatment, segments, heterogeneity, pvalue_adjusted,
+    pvalue_adjusted <= alpha AS is_more_than_chance
+FROM segment_checks JOIN campaigns USING (campaign_id) ORDER BY ALL""",
         "Mean and variance of net revenue per recipient, exact until the last division.": """
 SELECT campaign_id, variant_id, sum(revenue_minor - refunded_minor) / sum(assigned) AS mean,
     (sum(sum_rr) - sum(revenue_minor - refunded_minor) ** 2 / sum(assigned))

@@ -6,15 +6,15 @@ import math
 from collections.abc import Sequence
 from typing import Any, Final
 
-from pipeline.arms import Arm
-from pipeline.comparisons import MEANS, PROPORTIONS
+from pipeline.arms import Arm, prices_of, profit_of, revenue_of
+from pipeline.measures import PROPORTIONS, counts_of, summary_of
 from pipeline.rows import Campaign, Maturity, VariantResult
 from pipeline.stats.best import RankResult, rank_means, rank_proportions
-from pipeline.stats.lifts import divide_estimates
 from pipeline.stats.means import estimate_mean
+from pipeline.stats.profit import RoiResult, estimate_incremental_roi
 from pipeline.stats.proportions import estimate_proportion
-from pipeline.stats.results import NAN, EstimateResult
-from schemas.events import HOLDOUT
+from pipeline.stats.results import NAN
+from schemas.events import DIRECTIONS, HOLDOUT
 
 _RATES: Final = {
     "delivery_rate": "delivered",
@@ -33,13 +33,15 @@ UNRANKED: Final = RankResult(NAN, NAN)
 def rank_arms(campaign: Campaign, arms: Sequence[Arm]) -> dict[str, RankResult]:
     """Variant → its place among all variants by the primary metric."""
     variants = [arm for arm in arms if arm.variant_id != HOLDOUT]
-    if campaign.metric in PROPORTIONS:
-        counter = PROPORTIONS[campaign.metric]
-        ranks = rank_proportions([(getattr(arm.counters, counter), arm.n) for arm in variants])
+    metric, is_higher = campaign.metric, DIRECTIONS[campaign.metric] == "higher"
+    if metric in PROPORTIONS:
+        counts = [counts_of(arm, metric) for arm in variants]
+        ranks = rank_proportions(counts, higher_is_better=is_higher)
     else:
-        summaries = [MEANS[campaign.metric](arm, campaign) for arm in variants]
+        summaries = [summary_of(arm, metric, campaign) for arm in variants]
         errors = [math.sqrt(max(0.0, summary.mean_variance)) for summary in summaries]
-        ranks = rank_means([summary.mean for summary in summaries], errors)
+        means = [summary.mean for summary in summaries]
+        ranks = rank_means(means, errors, higher_is_better=is_higher)
     return {arm.variant_id: rank for arm, rank in zip(variants, ranks, strict=True)}
 
 
@@ -63,9 +65,7 @@ def variant_result(
         cost_minor=cost,
         cost_per_1000_minor=1000 * cost / reached if reached else NAN,
         segments_per_message=counters.segments / reached if reached else NAN,
-        roi_incremental=incremental.estimate,
-        roi_incremental_lower=incremental.ci_lower,
-        roi_incremental_upper=incremental.ci_upper,
+        **incremental._asdict(),
         p_best=rank.p_best,
         expected_loss=rank.expected_loss,
         roi_gross=campaign.margin * arm.net_revenue_minor / cost if cost else NAN,
@@ -74,18 +74,11 @@ def variant_result(
     )
 
 
-def incremental_roi(campaign: Campaign, arm: Arm, holdout: Arm | None) -> EstimateResult:
-    """(gain per recipient − gain per held-out recipient) / SMS cost per recipient."""
-    if holdout is None or holdout is arm or not holdout.n or not arm.cost_minor:
-        return EstimateResult(NAN, NAN, NAN)
-    gain, base, cost = arm.gain(campaign), holdout.gain(campaign), arm.cost()
-    return divide_estimates(
-        gain.mean - base.mean,
-        cost.mean,
-        gain.mean_variance + base.mean_variance,
-        cost.mean_variance,
-        arm.gain_cost_covariance(campaign),
-    )
+def incremental_roi(campaign: Campaign, arm: Arm, holdout: Arm | None) -> RoiResult:
+    """(gain per recipient − gain per held-out recipient) / SMS cost per recipient; no cap."""
+    if holdout is None or holdout is arm:
+        return RoiResult(NAN, NAN, NAN)
+    return estimate_incremental_roi(arm.money, holdout.money, prices_of(campaign))
 
 
 def _rates(arm: Arm) -> dict[str, Any]:
@@ -103,7 +96,8 @@ def _rates(arm: Arm) -> dict[str, Any]:
 
 def _means(campaign: Campaign, arm: Arm) -> dict[str, Any]:
     found: dict[str, Any] = {}
-    summaries = {"revenue": arm.revenue(), "profit": arm.profit(campaign)}
+    money = arm.money
+    summaries = {"revenue": revenue_of(money), "profit": profit_of(money, campaign)}
     for name, summary in summaries.items():
         mean = estimate_mean(summary)
         found |= {

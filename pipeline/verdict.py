@@ -16,12 +16,13 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from pipeline.comparisons import deciding_events
-from pipeline.detectable import detectable_effect
-from pipeline.health import Evidence, Examined, Light, opt_out_lights
+from pipeline.detectable import is_too_small
+from pipeline.examined import Examined
+from pipeline.health import Evidence, Light, opt_out_lights
 from pipeline.looks import is_sequential
+from pipeline.measures import deciding_events
 from pipeline.rows import Campaign, Comparison, HealthCheck, Verdict, VerdictKind
-from schemas.events import HOLDOUT
+from schemas.events import DIRECTIONS, HOLDOUT
 
 BLOCKING: Final = ("split_as_planned", "nobody_in_two_arms", "receipts_matched")
 """A bad light here means that the numbers cannot be believed."""
@@ -48,11 +49,13 @@ def reach_verdict(
     comparisons: Sequence[Comparison],
     checks: Sequence[HealthCheck],
     decided_at_ms: int,
+    previous: Verdict | None = None,
 ) -> Verdict:
-    """The verdict on mature results."""
+    """The verdict on mature results; `previous` only keeps `list_too_small` from flapping."""
     deciding = [c for c in comparisons if c.decides and c.maturity == "mature"]
     lights = {check.check: check for check in checks}
-    kind, variant_id, reason, evidence = _decide(examined, deciding, lights)
+    too_small = is_too_small(examined, was_told=_was_too_small(examined, previous))
+    kind, variant_id, reason, evidence = _decide(examined, deciding, lights, too_small=too_small)
     return Verdict(
         campaign_id=examined.campaign.campaign_id,
         decided_at_ms=decided_at_ms,
@@ -77,12 +80,23 @@ def refuse_plan(campaign: Campaign, fault: str, decided_at_ms: int) -> Verdict:
     )
 
 
+def _was_too_small(examined: Examined, previous: Verdict | None) -> bool:
+    """Whether that was the last word under this plan; a new plan starts anew."""
+    if previous is None or previous.plan_hash != examined.campaign.plan_hash:
+        return False
+    return previous.reason == "list_too_small"
+
+
 def _decide(
-    examined: Examined, deciding: Sequence[Comparison], lights: Mapping[str, HealthCheck]
+    examined: Examined,
+    deciding: Sequence[Comparison],
+    lights: Mapping[str, HealthCheck],
+    *,
+    too_small: bool,
 ) -> Decision:
     if examined.is_complete:
         return _decide_now(examined, deciding, lights)
-    collecting = _collecting(examined)
+    collecting = _collecting(examined, too_small=too_small)
     if not is_sequential(examined.campaign) or not examined.assigned:
         return collecting
     early = _decide_now(examined, deciding, lights)
@@ -111,17 +125,10 @@ def is_readable(examined: Examined) -> bool:
     return examined.matured >= MINIMUM_RUN * expected and not few
 
 
-def _collecting(examined: Examined) -> Decision:
+def _collecting(examined: Examined, *, too_small: bool) -> Decision:
     if not examined.assigned:
         return "collecting", None, "nobody_assigned", {}
-    smallest = detectable_effect(examined)
-    if smallest is None:
-        return "collecting", None, "outcomes_not_mature", {}
-    limit = examined.campaign.minimum_effect
-    is_enough = smallest <= limit or not limit
-    reason = "outcomes_not_mature" if is_enough else "list_too_small"
-    evidence: Evidence = {} if math.isinf(smallest) else {"detectable_effect": smallest}
-    return "collecting", None, reason, evidence
+    return "collecting", None, "list_too_small" if too_small else "outcomes_not_mature", {}
 
 
 def _decide_now(
@@ -140,12 +147,13 @@ def _decide_now(
 
 def _winner(examined: Examined, deciding: Sequence[Comparison]) -> Decision:
     """The best harmless treatment that surely beats the control, or what else can be said."""
-    limit = examined.campaign.minimum_effect
-    better = [c for c in deciding if c.ci_lower > 0 and not _is_inside(c, limit)]
+    campaign, limit = examined.campaign, examined.campaign.minimum_effect
+    equal = [c for c in deciding if _is_inside(c, limit)]
+    clear = [c for c in deciding if c.pvalue_adjusted <= campaign.alpha and c not in equal]
+    better = [c for c in clear if gain(c) > 0]
     if better:
         return _ship_harmless(better, opt_out_lights(examined))
-    equal = [c for c in deciding if _is_inside(c, limit)]
-    worse = [c for c in deciding if c.ci_upper < 0 and c not in equal]
+    worse = [c for c in clear if gain(c) < 0]
     if len(worse) == len(deciding):
         closest = _largest(deciding)
         return "ship", closest.control, "control_earns_more", _numbers(closest, wins=False)
@@ -171,13 +179,20 @@ def _ship_harmless(better: Sequence[Comparison], opt_outs: Mapping[str, Light]) 
     return "your_call", None, "opt_outs_not_ruled_out", {**_numbers(best), **evidence}
 
 
+def gain(comparison: Comparison) -> float:
+    """The effect in the metric's own direction: above 0 the treatment is better."""
+    is_higher = DIRECTIONS[comparison.metric] == "higher"
+    return comparison.effect_size if is_higher else -comparison.effect_size
+
+
 def _is_inside(comparison: Comparison, limit: float) -> bool:
     """Whether the whole interval is too small to matter."""
     return -limit < comparison.ci_lower and comparison.ci_upper < limit
 
 
 def _largest(comparisons: Sequence[Comparison]) -> Comparison:
-    return max(comparisons, key=lambda c: c.effect_size)
+    """The one that does best; an undefined effect comes last."""
+    return max(comparisons, key=lambda c: -math.inf if math.isnan(gain(c)) else gain(c))
 
 
 def _numbers(comparison: Comparison, *, wins: bool | None = None) -> Evidence:
@@ -194,6 +209,7 @@ def _numbers(comparison: Comparison, *, wins: bool | None = None) -> Evidence:
         "ci_lower": comparison.ci_lower,
         "ci_upper": comparison.ci_upper,
         "pvalue": comparison.pvalue,
+        "pvalue_adjusted": comparison.pvalue_adjusted,
         "confidence_level": comparison.confidence_level,
     }
     if wins is not None:

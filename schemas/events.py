@@ -9,6 +9,8 @@ Constructors do not check types (msgspec); mypy does, and `schemas.codec` does o
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Annotated, Literal
 
 import msgspec
@@ -17,6 +19,20 @@ Purpose = Literal["promotional", "transactional", "service", "otp"]
 Metric = Literal[
     "conversion_rate", "click_rate", "reply_rate", "revenue_per_recipient", "profit_per_recipient"
 ]
+Direction = Literal["higher", "lower"]
+DIRECTIONS: Mapping[str, Direction] = MappingProxyType(
+    {
+        "conversion_rate": "higher",
+        "click_rate": "higher",
+        "reply_rate": "higher",
+        "revenue_per_recipient": "higher",
+        "profit_per_recipient": "higher",
+        "opt_out_rate": "lower",
+    }
+)
+"""Metric → which side is better. It belongs to the metric, so no plan can turn it round."""
+Family = Literal["holm", "bonferroni", "bh", "dunnett"]
+"""What is promised when several treatments are compared with the control at once."""
 Eligibility = Literal["eligible", "blocked", "deferred"]
 SubmitOutcome = Literal["accepted", "rejected", "unknown", "expired"]
 """`unknown`: the submit_sm may have reached the SMSC, its answer was cut off; not resent."""
@@ -92,6 +108,12 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     power: float = 0.8
     expected_n: Small | None = None
     """N*: recipients of all arms at the planned decision; tunes what may be read at any time."""
+    family: Family = "holm"
+    """How the comparisons of several treatments share the error."""
+    cap_minor: Annotated[int, msgspec.Meta(ge=1, le=10**12)] | None = None
+    """Net revenue of a recipient counts up to this in comparisons, and down to its negative."""
+    covariate: str | None = None
+    """Column of the audience, known before assignment, that takes noise out of the goal (CUPED)."""
 
 
 class CampaignDefined(Event, frozen=True, kw_only=True, tag="campaign_defined"):

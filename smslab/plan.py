@@ -14,7 +14,7 @@ from campaigns.campaign_file import Campaign
 from dashboards import metrics
 from dashboards.format import count
 from dashboards.texts import Words
-from pipeline.comparisons import PROPORTIONS
+from pipeline.measures import PROPORTIONS
 from pipeline.stats import (
     detect_mean,
     detect_proportion,

@@ -6,6 +6,7 @@ import json
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from datetime import UTC
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,8 @@ import msgspec
 
 from dashboards.facts import Decision, decision_of
 from dashboards.light_words import lights
+from dashboards.rule_words import rule_sentences
+from dashboards.segment_words import by_attribute, sentence
 from dashboards.texts import LANGUAGES, Words
 from dashboards.verdict_words import banner
 from pipeline.snapshot import SERVE_FILE
@@ -63,7 +66,7 @@ def read_results(data: Path) -> Iterator[ResultsReader]:
 
 
 def tell_verdict(decision: Decision, words: Words) -> None:
-    """Verdict, arms and trust lights."""
+    """Verdict, arms, segments, the frozen rule and trust lights."""
     said = banner(words, decision, time.time_ns() // 1_000_000)
     step(f"\n{decision.campaign.campaign_id}")
     console.print(said.say, style="bold", markup=False)
@@ -72,6 +75,11 @@ def tell_verdict(decision: Decision, words: Words) -> None:
         if line:
             step(line)
     show_arms(decision)
+    for check, _ in by_attribute(decision):
+        title = words("segments.title", attribute=check.attribute)
+        step(f"{title}: {sentence(words, decision, check)}")
+    for line in rule_sentences(words, decision, UTC):
+        step(line)
     for light in lights(words, decision):
         step(f"{_MARKS[light.status]} {light.title}: {light.proof}")
 
@@ -100,6 +108,8 @@ def _as_json(decision: Decision) -> dict[str, Any]:
             "health_checks": decision.checks,
             "comparisons": decision.comparisons,
             "variant_results": decision.results,
+            "segments": decision.segments,
+            "segment_checks": decision.segment_checks,
         }
     )
     shown: dict[str, Any] = defined(found)

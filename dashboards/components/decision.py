@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import tzinfo
-from typing import Final
 
 from dashboards import metrics
 from dashboards.components.economics import economics_html
@@ -11,17 +10,19 @@ from dashboards.components.forest import forest_html
 from dashboards.components.funnel import funnel_html
 from dashboards.components.html import esc, section
 from dashboards.components.lights import lights_html
+from dashboards.components.segments import segments_html
 from dashboards.components.texts import texts_html
 from dashboards.components.verdict import banner_html
 from dashboards.facts import Decision
 from dashboards.format import count, moment
 from dashboards.light_words import lights
+from dashboards.rule_words import rule_sentences
 from dashboards.texts import Words
 from dashboards.verdict_words import banner
 
 
 def head(words: Words, decision: Decision) -> str:
-    """The campaign's name and what is compared."""
+    """The campaign's name, what is compared, and whether the plan was changed."""
     campaign = decision.campaign
     others = [v.variant_id for v in decision.variants if v.variant_id != campaign.control]
     against = words(
@@ -35,7 +36,11 @@ def head(words: Words, decision: Decision) -> str:
         metric=metrics.name(words, campaign.metric),
         window=words.duration(campaign.window_ms / 1000),
     )
-    return section(words, "head", f"<h1>{esc(campaign.campaign_id)}</h1><p>{esc(sub)}</p>")
+    version = campaign.plan_version
+    mark = words("head.changed", version=version) if version > 1 else ""
+    chip = f'<em class="chip">{esc(mark)}</em>' if mark else ""
+    body = f"<h1>{esc(campaign.campaign_id)}</h1><p>{esc(sub)} {chip}</p>"
+    return section(words, "head", body)
 
 
 def verdict(words: Words, decision: Decision, now_ms: int) -> str:
@@ -49,12 +54,13 @@ def trust(words: Words, decision: Decision) -> str:
 
 
 def results(words: Words, decision: Decision) -> str:
-    """Funnel, forest plot, money."""
+    """Funnel, forest plot, money, segments."""
     if not decision.shown:
         return ""
     chip = _chip(words, decision)
     pair = funnel_html(words, decision, chip) + forest_html(words, decision, chip)
-    return f'<div class="two">{pair}</div>' + economics_html(words, decision, chip)
+    money = economics_html(words, decision, chip)
+    return f'<div class="two">{pair}</div>{money}{segments_html(words, decision)}'
 
 
 def texts(words: Words, decision: Decision) -> str:
@@ -62,27 +68,10 @@ def texts(words: Words, decision: Decision) -> str:
     return texts_html(words, decision) if decision.variants else ""
 
 
-_RULES: Final = {"fixed": "fixed", "sequential": "sequential", "bandit": "sequential"}
-
-
 def rule(words: Words, decision: Decision, zone: tzinfo) -> str:
     """How it is decided, folded."""
-    campaign = decision.campaign
-    lines = [
-        words(
-            f"rule.{_RULES.get(campaign.method, 'fixed')}",
-            time=moment(campaign.defined_at_ms, zone),
-            metric=metrics.name(words, campaign.metric),
-            window=words.duration(campaign.window_ms / 1000),
-        )
-    ]
-    if 0 < campaign.alpha < 1:
-        lines.append(words("rule.error", n=count(1 / campaign.alpha)))
-    if campaign.minimum_effect > 0:
-        size = metrics.size(words, campaign.metric, campaign.minimum_effect, campaign.currency)
-        lines.append(words("rule.limit", limit=size))
-    lines.append(words("rule.plan", version=campaign.plan_version, hash=campaign.plan_hash[:8]))
-    body = f"<summary>{esc(words('rule.title'))}</summary><p>{esc(words.gap.join(lines))}</p>"
+    told = words.gap.join(rule_sentences(words, decision, zone))
+    body = f"<summary>{esc(words('rule.title'))}</summary><p>{esc(told)}</p>"
     return section(words, "rule", f"<details>{body}</details>")
 
 

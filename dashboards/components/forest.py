@@ -8,6 +8,7 @@ from typing import Final
 from dashboards import metrics
 from dashboards.axis import Axis, axis_for
 from dashboards.components.html import esc, note, section, title
+from dashboards.components.ranges import bounds, line, zero
 from dashboards.facts import Decision
 from dashboards.format import lift, points
 from dashboards.texts import Words
@@ -93,18 +94,10 @@ def _row(words: Words, decision: Decision, row: Comparison, axis: Axis, label: s
     low, high = row.relative_lift_lower, row.relative_lift_upper
     between = words("range", lo=lift(low), hi=lift(high))
     said = f"{metrics.name(words, row.metric)} {label} {lift(row.relative_lift)}, {between}"
-    track = _band(row, decision.campaign.minimum_effect, axis) + _zero(axis)
-    track += _range(axis, low, row.relative_lift, high, tone, is_big=row.decides)
+    track = _band(row, decision.campaign.minimum_effect, axis) + zero(axis)
+    track += bounds(axis, low, row.relative_lift, high, tone, is_big=row.decides)
     value = f'<b class="c-{tone}">{lift(row.relative_lift)}</b><em>{esc(between)}</em>'
-    return _line(name, said, track, value)
-
-
-def _line(name: str, said: str, track: str, value: str) -> str:
-    return (
-        f'<div class="r"><div class="l">{name}</div>'
-        f'<div class="t" role="img" aria-label="{esc(said)}">{track}</div>'
-        f'<div class="v">{value}</div></div>'
-    )
+    return line(name, said, track, value)
 
 
 def _absolute(words: Words, decision: Decision, row: Comparison, name: str) -> str:
@@ -138,24 +131,6 @@ def _band(row: Comparison, limit: float, axis: Axis) -> str:
     share = limit / row.control_value
     left, right = axis.at(-share) * 100, axis.at(share) * 100
     return f'<div class="band" style="left:{left:.2f}%;width:{right - left:.2f}%"></div>'
-
-
-def _zero(axis: Axis) -> str:
-    return f'<div class="zero" style="left:{axis.at(0) * 100:.2f}%"></div>'
-
-
-def _range(
-    axis: Axis, low: float, middle: float, high: float, tone: str, *, is_big: bool = False
-) -> str:
-    parts = ""
-    if math.isfinite(low) and math.isfinite(high):
-        left, right = axis.at(low) * 100, axis.at(high) * 100
-        style = f"left:{left:.2f}%;width:{max(0.8, right - left):.2f}%;background:var(--{tone})"
-        cut = (" cut-low" if low < axis.low else "") + (" cut-high" if high > axis.high else "")
-        parts = f'<div class="ci{cut}" style="{style}"></div>'
-    size = " big" if is_big else ""
-    style = f"left:{axis.at(middle) * 100:.2f}%;background:var(--{tone})"
-    return f'{parts}<div class="pt{size}" style="{style}"></div>'
 
 
 def _ticks(axis: Axis) -> str:
@@ -209,9 +184,9 @@ def _guarded(words: Words, row: Comparison, axis: Axis, limit: float, is_one_of_
         tone = "good" if row.ci_upper <= limit else "bad" if row.ci_lower > limit else "warn"
     told = words("points", v=points(row.effect_size))
     between = words("points", v=words("range", lo=points(row.ci_lower), hi=points(row.ci_upper)))
-    track = _zero(axis)
+    track = zero(axis)
     if math.isfinite(limit):
         track += f'<div class="lim" style="left:{axis.at(limit) * 100:.2f}%"></div>'
-    track += _range(axis, row.ci_lower, row.effect_size, row.ci_upper, tone)
+    track += bounds(axis, row.ci_lower, row.effect_size, row.ci_upper, tone)
     value = f"<b>{esc(told)}</b><em>{esc(between)}</em>"
-    return _line(f"<b{kind}>{esc(name)}</b>", f"{name} {told}, {between}", track, value)
+    return line(f"<b{kind}>{esc(name)}</b>", f"{name} {told}, {between}", track, value)

@@ -20,6 +20,7 @@ TEXTS: Final[dict[str, str]] = {
     "points": "{v} pts",
     "holdout": "holdout",
     "head.sub": "{arms} · decided by {metric} · everybody has {window} to act",
+    "head.changed": "plan changed: version {version}",
     "head.against": "{control} against {others}",
     "head.one": "only {control}",
     "list": ", ",
@@ -130,7 +131,21 @@ TEXTS: Final[dict[str, str]] = {
     "assigned, counted once they have had {window}. It may be read at any time: its ranges are "
     "wider for that, and a verdict may come before the end.",
     "rule.error": "If the texts were equal, a wrong winner would be named at most 1 time in {n}.",
+    "rule.error.bh": "Of the texts that are named better, at most 1 in {n} is wrong on average.",
+    "rule.family.holm": "{n} texts are compared with {arm}, so each has to be clearer than a "
+    "single one would (Holm’s rule); the ranges hold for all of them together.",
+    "rule.family.bonferroni": "{n} texts are compared with {arm}, so each has to be clearer than "
+    "a single one would (Bonferroni’s rule); the ranges hold for all of them together.",
+    "rule.family.bh": "{n} texts are compared with {arm} (rule of Benjamini and Hochberg); the "
+    "ranges hold for all of them together.",
+    "rule.family.dunnett": "{n} texts are compared with {arm}, so each has to be clearer than a "
+    "single one would (Dunnett’s rule); the ranges hold for all of them together.",
+    "rule.cap": "What one person buys counts up to {cap} in the comparison, so that one large "
+    "order cannot decide it; without that limit the difference is {raw}.",
+    "rule.covariate": "{column}, known before the sending, explains part of the chance in the "
+    "comparison: {share} of it is taken out.",
     "rule.limit": "Differences below {limit} count as none.",
+    "rule.plan.changed": "The plan was changed on the way: this is version {version}, {hash}.",
     "rule.plan": "Plan version {version}, {hash}.",
     # trust lights
     "lights.title": "Can we trust it?",
@@ -200,6 +215,18 @@ TEXTS: Final[dict[str, str]] = {
     "eco.roi.none": "No holdout: nobody can say what people would have bought anyway. "
     "“By all sales” flatters. Hold out a few percent next time.",
     "eco.roi.need": "needs a holdout",
+    "segments.title": "By {attribute}",
+    "segments.sub": "{metric}: {treatment} minus {control}",
+    "segments.equal": "Differences between segments are not more than chance.",
+    "segments.unequal": "Differences between segments are more than chance. Take it as an idea "
+    "for the next test, not as a reason to send {treatment} to some only.",
+    "segments.unknown": "Too little happened in these segments to tell whether they differ.",
+    "segments.few": "too little happened here",
+    "segments.more": "{n} smaller segments are not shown.",
+    "segments.note": "Colour: clear, although so many segments are looked at. Looked at once, "
+    "when everybody had their time.",
+    "segment.absent": "not stated",
+    "segment.other": "all others",
     "texts.title": "The texts",
     "texts.share": "{share} of those who get a message",
     "foot": "Snapshot {n} · written {time} ({zone}) · {events} events counted",

@@ -20,6 +20,7 @@ TEXTS: Final[dict[str, str]] = {
     "points": "{v} 个百分点",
     "holdout": "不发送组",
     "head.sub": "{arms} · 以{metric}决定 · 每人有 {window} 作出反应",
+    "head.changed": "方案已改动：第 {version} 版",
     "head.against": "{control} 对比 {others}",
     "head.one": "只有 {control}",
     "list": "、",
@@ -117,7 +118,18 @@ TEXTS: Final[dict[str, str]] = {
     "rule.sequential": "规则在 {time} 随计划一起固定：看每位被分配者的{metric}，"
     "满 {window} 后计入。可随时查看：区间因此更宽，结论也可能提前得出。",
     "rule.error": "如果各文案效果相同，误判出胜者的可能至多为 {n} 次中 1 次。",
+    "rule.error.bh": "被认定更好的文案中，平均每 {n} 个最多错 1 个。",
+    "rule.family.holm": "共有 {n} 个文案与 {arm} 比较，因此每个都须比单独比较时更明确"
+    "（Holm 法）；各范围同时成立。",
+    "rule.family.bonferroni": "共有 {n} 个文案与 {arm} 比较，因此每个都须比单独比较时更明确"
+    "（Bonferroni 法）；各范围同时成立。",
+    "rule.family.bh": "共有 {n} 个文案与 {arm} 比较（Benjamini-Hochberg 法）；各范围同时成立。",
+    "rule.family.dunnett": "共有 {n} 个文案与 {arm} 比较，因此每个都须比单独比较时更明确"
+    "（Dunnett 法）；各范围同时成立。",
+    "rule.cap": "比较时每人的消费最多计 {cap}，以免一笔大单左右结果；不设此上限时差别为 {raw}。",
+    "rule.covariate": "发送前已知的 {column} 能解释比较中的一部分偶然：去除了其中的 {share}。",
     "rule.limit": "小于 {limit} 的差别视为没有差别。",
+    "rule.plan.changed": "方案中途改动过：现为第 {version} 版，{hash}。",
     "rule.plan": "计划版本 {version}，{hash}。",
     "lights.title": "结果可信吗？",
     "lights.all": "{n} 项检查全部通过（共 {n} 项）",
@@ -183,6 +195,17 @@ TEXTS: Final[dict[str, str]] = {
     "eco.roi.none": "没有不发送组，无法知道人们本来会买多少；"
     "“按全部销售”会高估。下次请留出几个百分点。",
     "eco.roi.need": "需要不发送组",
+    "segments.title": "按 {attribute}",
+    "segments.sub": "{metric}：{treatment} 减 {control}",
+    "segments.equal": "各人群之间的差别没有超出偶然。",
+    "segments.unequal": "各人群之间的差别超出了偶然。请当作下次测试的线索，"
+    "而不是只给部分人发送 {treatment} 的理由。",
+    "segments.unknown": "这些人群里发生的太少，看不出彼此是否有差别。",
+    "segments.few": "这里发生的太少",
+    "segments.more": "另有 {n} 个较小的人群未显示。",
+    "segments.note": "彩色：即使看了这么多人群仍然明确。只在所有人时间都满后看一次。",
+    "segment.absent": "未填写",
+    "segment.other": "其余",
     "texts.title": "文案",
     "texts.share": "占收到短信者的 {share}",
     "foot": "快照 {n} · 写入时间 {time}（{zone}）· 已计入 {events} 个事件",

@@ -7,6 +7,7 @@ from operator import attrgetter
 
 from pipeline.join.exposure import Exposure
 from pipeline.rows import Counters, Moments
+from pipeline.stats.winsor import cap_amount
 from schemas.events import CampaignDefined
 
 VECTOR = Counters.__struct_fields__ + Moments.__struct_fields__
@@ -25,6 +26,9 @@ SLICES_PER_WINDOW = 12
 OTHER = "other"
 """Value of a dimension for everybody whose own value the definition does not list."""
 
+COUNTED = {"conversion_rate": "converted", "click_rate": "clicked", "reply_rate": "replied"}
+"""Metric that is a rate → the counter it rests on."""
+
 _counters = attrgetter(*Counters.__struct_fields__)
 
 
@@ -42,14 +46,18 @@ def cohort_width_ms(window_ms: int) -> int:
     return next((width for width in WIDTHS_MS if width <= widest), WIDTHS_MS[-1])
 
 
-def vector_of(exposure: Exposure) -> Vector:
+def vector_of(exposure: Exposure, definition: CampaignDefined) -> Vector:
     """Counters, then moments, of one exposure, in the order of `VECTOR`."""
+    plan = definition.plan
     r = exposure.revenue_minor - exposure.refunded_minor
     c = exposure.cost_micro
     o = exposure.opted_out
     v = exposure.assignment.covariate
+    k = r if plan.cap_minor is None else cap_amount(r, plan.cap_minor)
+    y = getattr(exposure, COUNTED.get(definition.goal.metric, ""), 0)
     counters: Vector = _counters(exposure)
-    return (*counters, v, r * r, r * c, r * o, r * v, c * c, c * o, c * v, o * v, v * v)
+    whole = (v, r * r, r * c, r * o, r * v, c * c, c * o, c * v, o * v, v * v)
+    return (*counters, *whole, k, k * k, k * c, k * o, k * v, y * v)
 
 
 def contributions_of(exposure: Exposure, definition: CampaignDefined) -> tuple[Contribution, ...]:
@@ -62,7 +70,7 @@ def contributions_of(exposure: Exposure, definition: CampaignDefined) -> tuple[C
     width = cohort_width_ms(definition.goal.window_ms)
     start = assignment.at_ms // width * width
     cohort = (assignment.campaign_id, assignment.variant_id, start, width)
-    vector = vector_of(exposure)
+    vector = vector_of(exposure, definition)
     whole: Contribution = ((*cohort, "", ""), vector)
     if not definition.analyse_by:
         return (whole,)

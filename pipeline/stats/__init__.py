@@ -6,7 +6,12 @@ Effects are treatment minus control. Undefined numbers are `nan`; only a caller'
 
 from pipeline.stats.bandit import allocate_shares, compare_within_periods, update_shares
 from pipeline.stats.best import RankResult, compare_losses, rank_means, rank_proportions
-from pipeline.stats.cuped import AdjustedResult, compare_adjusted_means
+from pipeline.stats.cuped import (
+    AdjustedMeans,
+    AdjustedResult,
+    adjust_means,
+    compare_adjusted_means,
+)
 from pipeline.stats.event_rates import RateResult, compare_event_rates, estimate_event_rate
 from pipeline.stats.exact import compare_exactly
 from pipeline.stats.guardrails import (
@@ -67,6 +72,7 @@ from pipeline.stats.srm import (
 from pipeline.stats.winsor import cap_amount, choose_cap, summarize_capped
 
 __all__ = [
+    "AdjustedMeans",
     "AdjustedResult",
     "Counts",
     "DifferenceResult",
@@ -82,6 +88,7 @@ __all__ = [
     "RoiResult",
     "SampleRatioResult",
     "SegmentsResult",
+    "adjust_means",
     "adjust_pvalues",
     "allocate_shares",
     "cap_amount",

@@ -48,6 +48,11 @@ class MeanSummary:
     def __add__(self, other: Self) -> MeanSummary:
         return MeanSummary(self.n + other.n, self.total + other.total, self.squares + other.squares)
 
+    def shift(self, by: Fraction) -> MeanSummary:
+        """The summary of x + by."""
+        squares = self.squares + by * (2 * self.total + by * self.n)
+        return MeanSummary(self.n, self.total + by * self.n, squares)
+
     @property
     def mean(self) -> float:
         """`nan` when empty."""

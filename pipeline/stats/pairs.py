@@ -65,6 +65,12 @@ class PairSummary:
         """Σ(x − x̄)²; `n` must be positive."""
         return self.xx - self.x * self.x / self.n
 
+    @property
+    def slope(self) -> Fraction:
+        """Of the line of y over x by least squares; 0 without any variance of x."""
+        spread = self.centred_xx if self.n else ZERO
+        return self.centred_xy / spread if spread else ZERO
+
     def combine(self, slope: Fraction) -> MeanSummary:
         """The summary of y − slope·x."""
         squares = self.yy - 2 * slope * self.xy + slope * slope * self.xx

@@ -83,6 +83,15 @@ class Questions(ABC):
         """Treatment against control."""
         return self._by_maturity(row_types.Comparison, campaign_id, maturity)
 
+    def segments(self, campaign_id: str) -> list[row_types.Segment]:
+        """The goal by segment, the largest first; empty before the end."""
+        order = "ORDER BY attribute, treatment, control_n + treatment_n DESC, value"
+        return self._of(row_types.Segment, campaign_id, order)
+
+    def segment_checks(self, campaign_id: str) -> list[row_types.SegmentCheck]:
+        """Whether segments differ, by attribute and treatment."""
+        return self._of(row_types.SegmentCheck, campaign_id, "ORDER BY attribute, treatment")
+
     def health_checks(self, campaign_id: str) -> list[row_types.HealthCheck]:
         """The trust lights."""
         return self._of(row_types.HealthCheck, campaign_id)

@@ -23,6 +23,8 @@ TABLES: Final[dict[type[Row], str]] = {
     row_types.Cohort: "cohorts",
     row_types.VariantResult: "variant_results",
     row_types.Comparison: "comparisons",
+    row_types.Segment: "segments",
+    row_types.SegmentCheck: "segment_checks",
     row_types.HealthCheck: "health_checks",
     row_types.Verdict: "verdicts",
     row_types.Allocation: "allocations",

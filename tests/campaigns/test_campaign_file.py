@@ -78,6 +78,65 @@ def test_all_mistakes_are_told_at_once() -> None:
     assert len(error.value.problems) == 2
 
 
+@pytest.mark.parametrize(
+    ("keys", "sentence"),
+    [
+        ({"plan": {"family": "fdr"}}, "plan.family: 'fdr' must be one of holm, bonferroni"),
+        ({"plan": {"cap_minor": 0}}, "plan.cap_minor: 0 must be a whole number from 1"),
+        (
+            {"plan": {"method": "sequential", "family": "bh"}},
+            "plan.family: 'bh' holds for one look only; with method sequential use holm",
+        ),
+        ({"plan": {"method": "bandit", "family": "dunnett"}}, "plan.family: 'dunnett' holds for"),
+        (
+            {
+                "plan": {"family": "dunnett"},
+                "goal": {"metric": "click_rate", "window": "60s", "minimum_effect": 0.01},
+            },
+            "plan.family: 'dunnett' compares means of equal spread; with metric click_rate",
+        ),
+        ({"plan": {"family": "dunnett"}, "covariate": "past"}, "'dunnett' knows no covariate"),
+    ],
+)
+def test_a_family_that_cannot_keep_its_promise_is_refused(
+    keys: dict[str, object], sentence: str
+) -> None:
+    """A ValueError that names the rule, before anything is sent."""
+    document = yaml.safe_load(EXAMPLE) | keys
+    with pytest.raises(ValueError, match="plan") as error:
+        parse_campaign(yaml.safe_dump(document, allow_unicode=True))
+    assert sentence in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [
+        {"plan": {"family": "bonferroni"}},
+        {"plan": {"family": "bh"}},
+        {"plan": {"family": "dunnett"}},
+        {"plan": {"cap_minor": 50_000}},
+        {"plan": {"method": "sequential"}},
+        {"plan": {"alpha": 0.01}},
+        {"plan": {"power": 0.9}},
+        {"covariate": "loyalty_points"},
+        {"analyse_by": ["loyalty"]},
+        {"holdout": 0.2},
+        {"guardrails": {"opt_out_rate": {"margin": 0.02}}},
+    ],
+)
+def test_every_part_of_the_plan_is_frozen_and_hashed(keys: dict[str, object]) -> None:
+    """Family, cap and covariate travel in the definition; a change of any part is another hash."""
+    original = parse_campaign(EXAMPLE)
+    assert (original.plan.family, original.plan.cap_minor) == ("holm", None)
+    other = parse_campaign(yaml.safe_dump(yaml.safe_load(EXAMPLE) | keys, allow_unicode=True))
+    definition = definition_of(other, now_ms=1, audience_size=10)
+    assert definition.plan_hash != plan_hash(original, 10)
+    assert definition.plan.covariate == keys.get("covariate")
+    plan = keys.get("plan", {})
+    assert isinstance(plan, dict)
+    assert all(getattr(definition.plan, name) == value for name, value in plan.items())
+
+
 @given(st.text(max_size=200))
 def test_no_text_makes_the_reader_raise_anything_else(text: str) -> None:
     """Whatever stands in the file, there is a campaign or a list of sentences."""

@@ -26,7 +26,9 @@ def browser() -> Iterator[Browser]:
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The pages over several campaigns, the one to ship being the newest."""
     folder = tmp_path_factory.mktemp("site")
-    write_cases(folder, "ship", "split", "four", "collecting", "stop", "no_holdout")
+    write_cases(
+        folder, "ship", "split", "four", "collecting", "stop", "no_holdout", "segments", "alike"
+    )
     with serving(folder) as base:
         yield base
 

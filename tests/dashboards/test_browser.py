@@ -39,7 +39,9 @@ def test_the_verdict_is_seen_at_once(
 
 
 @pytest.mark.parametrize("width", [1280, 390])
-@pytest.mark.parametrize("campaign", ["split", "four", "collecting", "stop", "no_holdout"])
+@pytest.mark.parametrize(
+    "campaign", ["split", "four", "collecting", "stop", "no_holdout", "segments"]
+)
 def test_every_state_fits_the_screen(open_page: Open, site: str, width: int, campaign: str) -> None:
     """Nothing is cut, covered or outside, with four variants and long names too."""
     visitor = open_page(site, f"/?campaign={campaign}&lang=zh", width=width)

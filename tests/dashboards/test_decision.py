@@ -246,3 +246,39 @@ def test_the_file_of_cases_is_what_the_worker_writes(tmp_path: Path) -> None:
     """The states come from the product's own evaluation, one campaign each."""
     write_cases(tmp_path, "ship", "open")
     assert read_decision(tmp_path, "ship").verdict != read_decision(tmp_path, "open").verdict
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_segments_say_whether_they_differ_by_more_than_chance(
+    decisions: dict[str, Decision], language: str
+) -> None:
+    """One sentence per attribute; colour only where it is clear; the rest comes last."""
+    words = Words(language)
+    unlike, alike = (parts.results(words, decisions[name]) for name in ("segments", "alike"))
+    assert words("segments.unequal", treatment="B") in unlike
+    assert words("segments.unknown") in unlike
+    assert words("segments.equal") in alike
+    cards = unlike[unlike.index("segs") :]
+    assert cards.count('class="c-good"') == 1
+    assert "<b>x</b>" not in cards
+    assert cards.index("tier-2") < cards.index(words("segment.absent"))
+    assert "segs" not in parts.results(words, decisions["ship"])
+
+
+def test_the_frozen_plan_is_told_with_its_changes(decisions: dict[str, Decision]) -> None:
+    """Version, cap, covariate and the family of several texts; a change stands in the head."""
+    words, zone = Words("en"), ZoneInfo("UTC")
+    changed = decisions["segments"]
+    told = parts.rule(words, changed, zone)
+    for part in ("¥10,000", "past_revenue", "version 2", "+¥0.320"):
+        assert part in told
+    assert "plan changed: version 2" in parts.head(words, changed)
+    assert "plan changed" not in parts.head(words, decisions["ship"])
+    four = decisions["four"]
+    for family in ("Holm", "Bonferroni", "Benjamini", "Dunnett"):
+        code = {"Benjamini": "bh"}.get(family, family.lower())
+        campaign = msgspec.structs.replace(four.campaign, family=code)
+        assert family in parts.rule(
+            words, Decision(**{**vars_of(four), "campaign": campaign}), zone
+        )
+    assert "Holm" not in parts.rule(words, decisions["ship"], zone)

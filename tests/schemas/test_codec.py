@@ -11,13 +11,23 @@ from hypothesis import strategies as st
 
 from schemas.__main__ import documents
 from schemas.codec import SchemaError, decode, decoder_for, encode
-from schemas.events import AnyEvent, RecipientAssigned, SubjectEvent
+from schemas.events import AnyEvent, Plan, RecipientAssigned, SubjectEvent
 from schemas.topics import JOINED_TOPICS, SUBJECT_PARTITIONS, TOPICS, key_of, topic_of
 
 # What every bound of the events allows: finite numbers, text without lone surrogates.
 st.register_type_strategy(int, st.integers(min_value=0, max_value=2**31 - 1))
 st.register_type_strategy(float, st.floats(allow_nan=False, allow_infinity=False))
 st.register_type_strategy(str, st.text(st.characters(codec="utf-8"), max_size=20))
+st.register_type_strategy(
+    Plan,
+    st.builds(
+        Plan,
+        method=st.sampled_from(("fixed", "sequential", "bandit")),
+        family=st.sampled_from(("holm", "bonferroni", "bh", "dunnett")),
+        cap_minor=st.none() | st.integers(1, 10**12),
+        covariate=st.none() | st.text(st.characters(codec="utf-8"), max_size=20),
+    ),
+)
 any_event = st.one_of(
     [
         st.builds(topic.event, **dict.fromkeys(topic.event.__struct_fields__, ...))

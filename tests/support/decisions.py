@@ -23,6 +23,8 @@ def read_decision(folder: Path, campaign_id: str) -> Decision:
             reader.comparisons(campaign_id),
             reader.health_checks(campaign_id),
             reader.verdict(campaign_id),
+            reader.segments(campaign_id),
+            reader.segment_checks(campaign_id),
         )
 
 

@@ -14,11 +14,12 @@ from schemas.events import (
     InboundReceived,
     LinkClicked,
     MessageSubmitted,
+    Plan,
     ReceiptReceived,
     RecipientAssigned,
     SubjectEvent,
 )
-from tests.support.join_events import DAY_MS, SMSC_IDS, definition
+from tests.support.join_events import CAPS, DAY_MS, METRICS, SMSC_IDS, definition
 
 CAMPAIGNS = ("c1", "c1", "c2")
 Fields = dict[str, Any]
@@ -30,7 +31,7 @@ def crowd_definitions(rng: random.Random) -> list[CampaignDefined]:
         definition(
             name,
             goal=Goal(
-                metric="revenue_per_recipient",
+                metric=rng.choice(METRICS),
                 window_ms=rng.choice((150_000, 8 * DAY_MS)),
                 minimum_effect=1.0,
             ),
@@ -39,6 +40,7 @@ def crowd_definitions(rng: random.Random) -> list[CampaignDefined]:
                 price_per_segment_micro=50_000,
                 billed_on=rng.choice(("submitted", "accepted", "delivered")),
             ),
+            plan=Plan(cap_minor=rng.choice(CAPS)),
         )
         for name in ("c1", "c2")
     ]

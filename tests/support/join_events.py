@@ -28,6 +28,9 @@ from schemas.events import (
 
 DAY_MS = 86_400_000
 CAMPAIGNS = ("c1", "c2", "c3")
+METRICS = ("revenue_per_recipient", "conversion_rate", "click_rate", "reply_rate")
+CAPS = (None, 1, 500)
+"""Without a cap, one that every sale exceeds, one that some exceed."""
 # 0x1a2b = 6699 and 0x4d = 77: one id in several spellings, and ids that only look alike.
 SMSC_IDS = ("1A2B", "1a2b", "001a2b", "6699", "77", "4d", "004D", "x-1", "")
 # Near each other, and on both sides of a week.
@@ -64,7 +67,7 @@ def definitions(draw: st.DrawFn) -> list[CampaignDefined]:
         definition(
             campaign_id,
             goal=Goal(
-                metric="revenue_per_recipient",
+                metric=draw(st.sampled_from(METRICS)),
                 window_ms=draw(st.sampled_from((3_000, 6_000, 150_000))),
                 minimum_effect=1.0,
             ),
@@ -73,6 +76,7 @@ def definitions(draw: st.DrawFn) -> list[CampaignDefined]:
                 price_per_segment_micro=50_000,
                 billed_on=draw(st.sampled_from(("submitted", "accepted", "delivered"))),
             ),
+            plan=Plan(cap_minor=draw(st.sampled_from(CAPS))),
             analyse_by=draw(st.sampled_from(((), ("city",), ("city", "plan")))),
             dimension_values=draw(st.sampled_from(({}, {"city": ("x",), "plan": ()}))),
         )

@@ -19,6 +19,7 @@ from schemas.events import (
 )
 from schemas.topics import topic_of
 
+PAIRS = ("rr", "rc", "ro", "rv", "cc", "co", "cv", "ov", "vv")
 WEEK_MS = 604_800_000
 OUTCOMES = ["accepted", "rejected", "expired", "unknown"]
 STATES = (
@@ -105,8 +106,14 @@ class Expected:
             "o": row["opted_out"],
             "v": assignment.covariate or 0,
         }
-        row["sum_v"] = x["v"]
-        for pair in ("rr", "rc", "ro", "rv", "cc", "co", "cv", "ov", "vv"):
+        x["k"] = x["r"]
+        cap = definition.plan.cap_minor
+        if cap is not None and abs(x["k"]) > cap:
+            x["k"] = cap if x["k"] > 0 else -cap
+        rates = {"click_rate": "clicked", "reply_rate": "replied", "conversion_rate": "converted"}
+        x["y"] = row[rates[definition.goal.metric]] if definition.goal.metric in rates else 0
+        row["sum_v"], row["sum_k"] = x["v"], x["k"]
+        for pair in (*PAIRS, "kk", "kc", "ko", "kv", "yv"):
             row[f"sum_{pair}"] = x[pair[0]] * x[pair[1]]
         width = 1000
         for slice_ms in (1000, 10_000, 60_000, 600_000, 3_600_000):

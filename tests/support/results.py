@@ -103,6 +103,9 @@ def cohort(
             sum_rc=converted * REVENUE_MINOR * cost,
             sum_cc=assigned * cost * cost,
             sum_co=opted_out * cost,
+            sum_k=converted * REVENUE_MINOR,
+            sum_kk=converted * REVENUE_MINOR**2,
+            sum_kc=converted * REVENUE_MINOR * cost,
         ),
     )
 

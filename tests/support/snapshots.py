@@ -14,7 +14,7 @@ from pipeline.evaluate import campaign_rows, evaluate
 from pipeline.rows import Cohort, JoinHealth, Row
 from pipeline.snapshot import SERVE_FILE
 from pipeline.storage.serve import write_snapshot
-from schemas.events import HOLDOUT, CampaignDefined, VariantDefinition
+from schemas.events import HOLDOUT, CampaignDefined, Plan, VariantDefinition
 from tests.support.results import WINDOW_MS, cohort, definition
 
 AGO_MS = 3_600_000
@@ -45,6 +45,30 @@ def arms(
         )
         for arm, size in sizes.items()
     ]
+
+
+def by_city(made: list[Cohort], better: Mapping[str, int]) -> list[Cohort]:
+    """The same arms again, cut by an attribute; B converts by city, a tenth of them `other`."""
+    cities = [*better, "other", ""]
+    rows = [
+        msgspec.structs.replace(
+            cohort(
+                row.variant_id,
+                row.counters.assigned // len(cities),
+                converted=better.get(city, 60) if row.variant_id == "B" else 60,
+            ),
+            dimension="city_tier",
+            value=city,
+        )
+        for row in made
+        for city in cities
+    ]
+    tiny = [
+        msgspec.structs.replace(row, dimension="loyalty", value=value)
+        for row in (cohort("A", 300, converted=4), cohort("B", 300, converted=9))
+        for value in ("gold", "plus")
+    ]
+    return [*made, *rows, *tiny]
 
 
 def four_variants() -> CampaignDefined:
@@ -149,6 +173,20 @@ CASES: Mapping[str, Callable[[], Case]] = {
         msgspec.structs.replace(definition(audience_size=18_000), holdout=0.0),
         _costly(arms({"A": 9_000, "B": 9_000}, BETTER), "B"),
     ),
+    "segments": lambda: Case(
+        msgspec.structs.replace(
+            definition(audience_size=20_000),
+            plan_version=2,
+            plan=Plan(cap_minor=1_000_000, covariate="past_revenue"),
+        ),
+        by_city(
+            arms(EVEN, BETTER), {"tier-1": 61, "tier-2": 120, "三线及以下": 66, "<b>x</b>": 62}
+        ),
+    ),
+    "alike": lambda: Case(
+        definition(audience_size=20_000),
+        by_city(arms(EVEN, BETTER), {"tier-1": 80, "tier-2": 79, "tier-3": 83}),
+    ),
     "four": lambda: Case(
         four_variants(),
         _costly(
@@ -209,6 +247,8 @@ def add_case(
         (rows.Cohort, cohorts),
         (rows.VariantResult, evaluation.variant_results),
         (rows.Comparison, evaluation.comparisons),
+        (rows.Segment, evaluation.by_segment.segments),
+        (rows.SegmentCheck, evaluation.by_segment.checks),
         (rows.HealthCheck, evaluation.health_checks),
         (rows.Verdict, [evaluation.verdict]),
     )

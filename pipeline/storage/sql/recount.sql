@@ -175,7 +175,12 @@ exposures AS (
         (coalesce(s.segments, 0) * c.price_per_segment_micro)::HUGEINT AS cost_micro,
         coalesce(b.revenue_minor, 0) AS revenue_minor,
         coalesce(f.refunded_minor, 0) AS refunded_minor,
-        (coalesce(b.revenue_minor, 0) - coalesce(f.refunded_minor, 0))::HUGEINT AS r
+        (coalesce(b.revenue_minor, 0) - coalesce(f.refunded_minor, 0))::HUGEINT AS r,
+        CASE WHEN c.cap_minor IS NULL THEN r
+            ELSE greatest(-c.cap_minor::HUGEINT, least(c.cap_minor::HUGEINT, r)) END AS capped,
+        CASE c.metric WHEN 'conversion_rate' THEN (b.subject IS NOT NULL)::BIGINT
+            WHEN 'click_rate' THEN coalesce(k.clicked, 0)
+            WHEN 'reply_rate' THEN coalesce(i.replied, 0) ELSE 0 END AS counted
     FROM assignments AS a
     JOIN campaigns AS c ON c.campaign_id = a.campaign_id
     LEFT JOIN sent AS s ON s.subject = a.subject AND s.campaign_id = a.campaign_id
@@ -195,5 +200,7 @@ SELECT campaign_id, variant_id, at_ms // width_ms * width_ms AS cohort_start_ms,
     sum(v) AS sum_v, sum(r * r) AS sum_rr, sum(r * cost_micro) AS sum_rc,
     sum(r * opted_out) AS sum_ro, sum(r * v) AS sum_rv, sum(cost_micro * cost_micro) AS sum_cc,
     sum(cost_micro * opted_out) AS sum_co, sum(cost_micro * v) AS sum_cv,
-    sum(opted_out * v) AS sum_ov, sum(v * v) AS sum_vv
+    sum(opted_out * v) AS sum_ov, sum(v * v) AS sum_vv, sum(capped) AS sum_k,
+    sum(capped * capped) AS sum_kk, sum(capped * cost_micro) AS sum_kc,
+    sum(capped * opted_out) AS sum_ko, sum(capped * v) AS sum_kv, sum(counted * v) AS sum_yv
 FROM exposures GROUP BY ALL;

@@ -15,9 +15,11 @@ from schemas.events import (
     CampaignDefined,
     ConversionRecorded,
     Costs,
+    Goal,
     InboundReceived,
     LinkClicked,
     MessageSubmitted,
+    Plan,
     ReceiptReceived,
     RecipientAssigned,
     SubjectEvent,
@@ -146,6 +148,10 @@ def test_one_whole_way_of_a_message() -> None:
         "sum_cc": 10_000_000_000,
         "sum_cv": 300_000,
         "sum_vv": 9,
+        "sum_k": 900,
+        "sum_kk": 810_000,
+        "sum_kc": 90_000_000,
+        "sum_kv": 2_700,
     }
     assert counts(sums_with_rest)["sum_co"] == 50_000
     assert counts(sums_with_rest)["opted_out"] == 1
@@ -434,6 +440,55 @@ def test_a_refund_counts_whenever_it_comes() -> None:
     assert counts(joined([assigned(), bought(at_ms=WEEK_MS), refund])) == {"assigned": 1}
     foreign = bought("v2", value_minor=400, refund_of="v1", currency="USD")
     assert "refunded_minor" not in counts(joined([assigned(), bought(), foreign]))
+
+
+@pytest.mark.parametrize(
+    ("later", "capped"),
+    [
+        ((), 900),
+        ((bought("v2", value_minor=700),), 1_000),
+        (
+            (
+                bought("v2", value_minor=700),
+                bought("v3", WEEK_MS, value_minor=1_000, refund_of="v1"),
+            ),
+            600,
+        ),
+        ((bought("v3", WEEK_MS, value_minor=5_000, refund_of="v1"),), -1_000),
+    ],
+)
+def test_a_cap_is_on_the_persons_money_not_on_one_order(
+    later: tuple[SubjectEvent, ...], capped: int
+) -> None:
+    """A later order or refund changes what the person counts by the difference, in any order."""
+    plan = Plan(cap_minor=1_000)
+    found = counts(joined([assigned(covariate=2), bought(), *later], definition("c1", plan=plan)))
+    assert (found["sum_k"], found["sum_kk"], found["sum_kv"]) == (capped, capped**2, 2 * capped)
+    raw = found["revenue_minor"] - found.get("refunded_minor", 0)
+    assert found["sum_rr"] == raw**2
+
+
+def test_a_new_plan_with_another_cap_counts_again() -> None:
+    """Finance keeps its totals; only what comparisons read changes."""
+    engine, sums = JoinEngine(), Sums()
+    engine.define(definition("c1", plan=Plan(cap_minor=500)))
+    engine.apply([assigned(), bought()])
+    sums.add(engine.take())
+    assert (counts(sums)["sum_k"], counts(sums)["revenue_minor"]) == (500, 900)
+    engine.define(definition("c1", plan=Plan(cap_minor=800), plan_version=2))
+    sums.add(engine.take())
+    assert (counts(sums)["sum_k"], counts(sums)["revenue_minor"]) == (800, 900)
+
+
+@pytest.mark.parametrize(
+    ("metric", "counted"),
+    [("conversion_rate", 7), ("click_rate", 7), ("reply_rate", 0), ("profit_per_recipient", 0)],
+)
+def test_a_rate_is_kept_beside_the_covariate(metric: str, counted: int) -> None:
+    """The covariate of those whom the plan's own rate counts, once a person."""
+    goal = Goal(metric=metric, window_ms=6_000, minimum_effect=0.01)  # type: ignore[arg-type]
+    events = [assigned(covariate=7), clicked(), clicked("c2"), bought()]
+    assert counts(joined(events, definition("c1", goal=goal))).get("sum_yv", 0) == counted
 
 
 def test_one_conversion_id_is_one_conversion() -> None:

@@ -99,6 +99,6 @@ def test_a_whole_campaign_agrees() -> None:
 def test_a_difference_is_named() -> None:
     """A cohort that is missing on one side is a difference in each of its figures."""
     key = ("c", "A", 0, 1000)
-    vector = (3, *[0] * 28)
+    vector = (3, *[0] * (len(VECTOR) - 1))
     (found,) = differences({key: vector}, {})
     assert (found.cohort, found.column, found.streamed, found.recounted) == (key, "assigned", 3, 0)
