@@ -78,4 +78,4 @@ async def _define(batch: DecodedBatch, engine: JoinEngine, history: History) -> 
 def _load(engine: JoinEngine, people: People) -> None:
     for subject, facts in people:
         if subject not in engine:
-            engine.load(subject, facts)
+            engine.fetch(subject, facts)

@@ -9,7 +9,7 @@ from pathlib import Path
 from pipeline.join.cohorts import VECTOR
 from pipeline.rows import Counters
 
-LAYOUT = 2
+LAYOUT = 3
 """Raised when `tables.sql` changes in a way that an older file does not have."""
 
 _FOLDER = Path(__file__).parent / "sql"
