@@ -18,6 +18,7 @@ from pipeline.join.facts import (
     merge,
 )
 from pipeline.join.horizon import HORIZON_MS, Schedule, Sketch, kept_until_ms
+from pipeline.join.matching import Unmatched
 from pipeline.join.outcomes import NOTHING, Ledger, outcome_of
 from pipeline.join.stories import SIGNS, Person, Step, Stories, Story
 from schemas.events import CampaignDefined, SubjectEvent
@@ -64,6 +65,8 @@ class JoinEngine:
     def _forget_pending(self) -> None:
         self._stale: set[str] = set()
         self._steps: list[Step] = []
+        self._orphans: dict[str, Unmatched] = {}
+        self._matched: list[tuple[str, Unmatched]] = []
         self._news: list[News] = []
         self._deliverability: Counter[DeliverabilityKey] = Counter()
         self._activity: Counter[ActivityKey] = Counter()
@@ -99,18 +102,13 @@ class JoinEngine:
 
     def _apply(self, kind: type[SubjectEvent], events: Iterable[SubjectEvent]) -> None:
         """Events of one type. This loop is where the worker's time goes: docs/performance.md."""
-        fact_of, sign_of = converter_of(kind), None
+        fact_of, sign_of, topic = converter_of(kind), None, _TOPIC_NAMES[kind]
         people, news, widths = self._people, self._news, self._stories.widths
-        first, topic = len(news), _TOPIC_NAMES[kind]
-        latest = 0
+        new: list[AnyFact] = []
         for event in events:
             key, fact = fact_of(event)
             subject = event.subject
-            latest = max(latest, fact.at_ms)
-            person = people.get(subject)
-            if person is None:
-                person = people[subject] = Person({}, self._stories.beginning)
-                self._schedule.add(subject, fact.at_ms + self._horizon_ms)
+            person = people.get(subject) or self._meet(subject, fact)
             facts = person.facts
             if key in facts:
                 self._repeat(subject, person, key, fact, topic)
@@ -123,8 +121,10 @@ class JoinEngine:
             if sign is None:
                 self._mark_stale(subject, person)
             facts[key] = fact
+            new.append(fact)
+            if type(fact) is Assignment:
+                self._assigned[fact.campaign_id].add(subject)
             news.append((subject, key, fact))
-            self._applied += 1
             if story is not None and sign is not None:
                 step = story.steps.get(sign) or self._stories.step(story, sign, facts)
                 if not step.people:
@@ -134,21 +134,37 @@ class JoinEngine:
                 step.sum_v += v
                 step.sum_vv += v * v
                 person.story = step.target
-        self._watermark_ms = max(self._watermark_ms, latest)
-        self._tally([fact for _, _, fact in news[first:] if fact is not None], topic)
-        if topic == JOINED_TOPICS[0].name:
-            self._note_assigned(news[first:])
+                if step.changes_unmatched:
+                    self._change_unmatched(subject, person)
+        self._applied += len(new)
+        self._tally(new, topic)
+
+    def _meet(self, subject: str, fact: AnyFact) -> Person:
+        person = self._people[subject] = Person({}, self._stories.beginning)
+        self._schedule.add(subject, fact.at_ms + self._horizon_ms)
+        return person
+
+    def _change_unmatched(self, subject: str, person: Person) -> None:
+        """A receipt without its submit, or the submit of one; together within a `take` nothing."""
+        if person.submit is None:
+            self._orphans[subject] = person.orphan()
+        elif self._orphans.pop(subject, None) is None:
+            self._matched.append((subject, person.orphan()))
 
     def _repeat(self, subject: str, person: Person, key: str, fact: AnyFact, topic: str) -> None:
         """An event_id again: the smaller fact stays."""
         self._duplicates += 1
+        self._watermark_ms = max(self._watermark_ms, fact.at_ms)
         known = person.facts[key]
         fact = merge(known, fact)
         if fact is not known:
             self._mark_stale(subject, person)
             person.facts[key] = fact
             self._news.append((subject, key, fact))
+            if type(fact) is Assignment:
+                self._assigned[fact.campaign_id].add(subject)
             self._tally([known], topic, -1)
+            self._tally([fact], topic)
 
     def load(self, subject: str, facts: bytes) -> None:
         """Restore a person; what the facts add is in the aggregates already.
@@ -188,10 +204,9 @@ class JoinEngine:
             _check_unseen(subject, person)
             self._watermark_ms = max(self._watermark_ms, fact.at_ms)
             known = person.facts.get(key)
-            fact = fact if known is None else merge(known, fact)
-            person.facts[key] = fact
-            if type(fact) is Assignment:
-                self._assigned[fact.campaign_id].add(subject)
+            kept = person.facts[key] = fact if known is None else merge(known, fact)
+            if type(kept) is Assignment:
+                self._assigned[kept.campaign_id].add(subject)
 
     def everything(self) -> Iterator[News]:
         """The shortest news that `replay` to the present state."""
@@ -247,6 +262,10 @@ class JoinEngine:
             ledger.book_crowd(step.source.outcome, step, -1)
             ledger.book_crowd(step.target.outcome, step, 1)
             step.people = step.sum_v = step.sum_vv = 0
+        for subject, unmatched in self._orphans.items():
+            ledger.list_unmatched(subject, self._people[subject].facts, new=(unmatched,))
+        for subject, unmatched in self._matched:
+            ledger.list_unmatched(subject, {}, old=(unmatched,))
         for subject in self._stale:
             self._reconsider(subject, ledger)
         retired = self._retire()
@@ -270,7 +289,10 @@ class JoinEngine:
         if (old, person.covariates) != new:
             ledger.book(old, person.covariates, -1)
             ledger.book(*new, 1)
-            ledger.list_unmatched(subject, person.facts, old, new[0])
+            if old.unmatched != new[0].unmatched:
+                ledger.list_unmatched(
+                    subject, person.facts, old=old.unmatched, new=new[0].unmatched
+                )
         person.outcome, person.covariates = new
         self._stories.find(person)
 
@@ -303,23 +325,21 @@ class JoinEngine:
             person.outcome, person.covariates = outcome_of(person.facts, self._definitions)
         self._stale.add(subject)
 
-    def _note_assigned(self, news: Iterable[News]) -> None:
-        for subject, _, fact in news:
-            if type(fact) is Assignment:
-                self._assigned[fact.campaign_id].add(subject)
-
     def _tally(self, facts: list[AnyFact], topic: str, sign: int = 1) -> None:
-        """Count what needs no person: activity, receipts, deliverability."""
-        moments = Counter([fact.at_ms // ACTIVITY_MS for fact in facts])
-        for moment, number in moments.items():
+        """Count what needs no person: time, activity, receipts, deliverability."""
+        times = [fact.at_ms for fact in facts]
+        self._watermark_ms = max(self._watermark_ms, *times, 0)
+        for moment, number in Counter([at_ms // ACTIVITY_MS for at_ms in times]).items():
             self._activity[moment * ACTIVITY_MS, topic] += sign * number
-        for fact in facts:
-            if type(fact) is not Receipt:
-                break
-            self._receipts += sign
-            if fact.is_final:
-                hour = fact.at_ms // HOUR_MS * HOUR_MS
-                self._deliverability[fact.connection, hour, fact.state, fact.err] += sign
+        receipts = [fact for fact in facts if type(fact) is Receipt]
+        self._receipts += sign * len(receipts)
+        finals = [
+            (fact.connection, fact.at_ms // HOUR_MS, fact.state, fact.err)
+            for fact in receipts
+            if fact.is_final
+        ]
+        for (connection, hour, state, err), number in Counter(finals).items():
+            self._deliverability[connection, hour * HOUR_MS, state, err] += sign * number
 
 
 def _check_unseen(subject: str, person: Person | None) -> None:

@@ -9,6 +9,7 @@ time. So the facts, and all that is projected from them, depend on the set of ev
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
 from sys import intern
 from types import MappingProxyType
 from typing import Any
@@ -17,6 +18,8 @@ import msgspec
 
 from schemas import events
 from schemas.events import ReceiptState, SubjectEvent, SubmitOutcome
+
+Attributes = tuple[tuple[str, str], ...]
 
 
 class Fact(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -33,7 +36,7 @@ class Assignment(Fact, frozen=True, array_like=True, gc=False, tag="a"):
     is_blocked: bool
     covariate: int
     """0 when the event had none."""
-    attributes: tuple[tuple[str, str], ...]
+    attributes: Attributes
 
 
 class Submit(Fact, frozen=True, array_like=True, gc=False, tag="s"):
@@ -159,15 +162,21 @@ def merge(known: AnyFact, other: AnyFact) -> AnyFact:
 
 
 def _assignment(event: events.RecipientAssigned) -> tuple[str, Assignment]:
-    pairs = sorted(event.attributes.items())
+    attributes = tuple(sorted(event.attributes.items()))
     return "a" + event.event_id, Assignment(
         event.occurred_at_ms,
         intern(event.campaign_id),
         intern(event.variant_id),
         event.eligibility == "blocked",
         event.covariate or 0,
-        tuple([(intern(name), intern(value)) for name, value in pairs]),
+        _attributes(attributes),
     )
+
+
+@lru_cache(maxsize=4096)
+def _attributes(attributes: Attributes) -> Attributes:
+    """One object for all who have the same."""
+    return tuple((intern(name), intern(value)) for name, value in attributes)
 
 
 def _submit(event: events.MessageSubmitted) -> tuple[str, Submit]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import msgspec
 
@@ -68,18 +68,21 @@ class Ledger:
     def book_crowd(self, outcome: Outcome, crowd: Crowd, sign: int) -> None:
         """A crowd comes to an outcome of one profile at most, or leaves it."""
         for profile in outcome.profiles:
-            self._crowds[profile].add(
-                sign * crowd.people, sign * crowd.sum_v, sign * crowd.sum_vv
-            )
+            self._crowds[profile].add(sign * crowd.people, sign * crowd.sum_v, sign * crowd.sum_vv)
         self._book_rest(outcome, sign * crowd.people)
 
-    def list_unmatched(self, subject: str, facts: Facts, old: Outcome, new: Outcome) -> None:
+    def list_unmatched(
+        self,
+        subject: str,
+        facts: Facts,
+        *,
+        old: Iterable[Unmatched] = (),
+        new: Iterable[Unmatched] = (),
+    ) -> None:
         """Note which receipts have found their submit, and which have none."""
-        if old.unmatched == new.unmatched:
-            return
-        for key, _, _ in old.unmatched:
+        for key, _, _ in old:
             self._unmatched[event_id_of(key)] = None
-        for key, at_ms, reason in new.unmatched:
+        for key, at_ms, reason in new:
             receipt = facts[key]
             assert isinstance(receipt, Receipt)
             self._unmatched[event_id_of(key)] = UnmatchedReceipt(

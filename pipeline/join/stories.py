@@ -4,8 +4,8 @@ Nearly everybody has one assignment, one message of one part and one receipt for
 reply. What such a person adds to the aggregates depends on few things (the *signs* of their
 facts), not on ids, covariates or exact times. So people with equal signs share one `Story`, and
 the first who takes a step from it is projected from the facts (`outcomes.outcome_of`); all others
-look the step up. Whoever does not fit (a second message, a conversion, a receipt without its
-submit, …) has no story and is projected each time, as if there were no stories.
+look the step up. Whoever does not fit (a second message, a conversion, …) has no story and is
+projected each time, as if there were no stories.
 
 A story is right because signs hold all that `project` reads of such facts, whatever their order:
 tests compare both ways on arbitrary events.
@@ -30,12 +30,15 @@ from pipeline.join.facts import (
     Submit,
 )
 from pipeline.join.latency import HOUR_MS, up_to_ms
+from pipeline.join.matching import NO_SUBMIT, Unmatched
 from pipeline.join.outcomes import NOTHING, Covariates, Outcome, outcome_of
 from pipeline.join.project import REPLY_WINDOW_MS
 from schemas.events import CampaignDefined
 
 LIMIT = 100_000
 """Steps remembered, some 50 MB; beyond it they are learned anew."""
+_SOMEBODYS: tuple[Unmatched, ...] = (("", 0, NO_SUBMIT),)
+"""Stands for everybody's own receipt in the outcome of a story."""
 Sign = tuple[Hashable, ...]
 """What counts of one fact; begins with the letter of its kind."""
 
@@ -54,12 +57,14 @@ class Story:
 class Step(Crowd):
     """From one story to the next; also the crowd that took it since the last `take`."""
 
-    __slots__ = ("source", "target")
+    __slots__ = ("changes_unmatched", "source", "target")
 
     def __init__(self, source: Story, target: Story) -> None:
         super().__init__()
         self.source = source
         self.target = target
+        self.changes_unmatched = source.outcome.unmatched != target.outcome.unmatched
+        """Whether a receipt has come that has no submit, or the submit of one."""
 
 
 class Person(msgspec.Struct, gc=False):
@@ -81,9 +86,19 @@ class Person(msgspec.Struct, gc=False):
     def leave_story(self) -> None:
         """From now on the person is projected from the facts."""
         if self.story is not None:
-            self.outcome = self.story.outcome
-            self.covariates = (self.covariate,) * len(self.outcome.profiles)
+            outcome = self.story.outcome
+            if outcome.unmatched:
+                outcome = msgspec.structs.replace(outcome, unmatched=(self.orphan(),))
+            self.outcome = outcome
+            self.covariates = (self.covariate,) * len(outcome.profiles)
             self.story = None
+
+    def orphan(self) -> Unmatched:
+        """The receipt of somebody whose story has none but that, and no submit."""
+        receipt = self.receipt
+        assert receipt is not None
+        key = next(key for key, fact in self.facts.items() if fact is receipt)
+        return key, receipt.at_ms, NO_SUBMIT
 
 
 class Stories:
@@ -142,6 +157,8 @@ class Stories:
         story = self._stories.get(signs)
         if story is None:
             outcome, _ = outcome_of(facts, self._definitions)
+            if outcome.unmatched:
+                outcome = msgspec.structs.replace(outcome, unmatched=_SOMEBODYS)
             story = self._stories[signs] = Story(signs, outcome)
         return story
 
@@ -163,23 +180,43 @@ def _assigned(person: Person, fact: Assignment, widths: Widths) -> Sign | None:
 def _submitted(person: Person, fact: Submit, _: Widths) -> Sign | None:
     if person.submit is not None:
         return None
-    person.submit = fact
     hour = fact.at_ms // HOUR_MS
-    return ("s", fact.outcome, fact.segments, fact.campaign_id, fact.connection, hour)
+    sign: Sign = ("s", fact.outcome, fact.segments, fact.campaign_id, fact.connection, hour)
+    receipt = person.receipt
+    if receipt is not None:
+        if not _belongs(receipt, fact):
+            return None
+        sign = (*sign, *_receipt_sign(receipt, fact))
+    person.submit = fact
+    return sign
 
 
 def _receipt(person: Person, fact: Receipt, _: Widths) -> Sign | None:
-    """Of the submit at hand, spelled the same. Everything else is for `matching`."""
+    """The only one: of the submit at hand, or the first word about the message."""
     submit = person.submit
-    if submit is None or person.receipt is not None:
+    if person.receipt is not None or not fact.smsc_message_id.strip():
         return None
-    name = fact.smsc_message_id
-    if submit.smsc_message_id != name or submit.connection != fact.connection or not name.strip():
+    if submit is None:
+        person.receipt = fact
+        return ("o",)
+    if not _belongs(fact, submit):
         return None
     person.receipt = fact
-    if not fact.is_final:
-        return ("r", fact.state, False, 0)
-    return ("r", fact.state, True, up_to_ms(max(0, fact.at_ms - submit.at_ms)))
+    return _receipt_sign(fact, submit)
+
+
+def _belongs(receipt: Receipt, submit: Submit) -> bool:
+    """Spelled the same; whether other spellings belong is for `matching` to say."""
+    return (
+        receipt.smsc_message_id == submit.smsc_message_id
+        and receipt.connection == submit.connection
+    )
+
+
+def _receipt_sign(receipt: Receipt, submit: Submit) -> Sign:
+    if not receipt.is_final:
+        return ("r", receipt.state, False, 0)
+    return ("r", receipt.state, True, up_to_ms(max(0, receipt.at_ms - submit.at_ms)))
 
 
 def _inbound(person: Person, fact: Inbound, _: Widths) -> Sign | None:

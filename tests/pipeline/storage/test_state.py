@@ -140,7 +140,10 @@ def test_dead_letters_and_old_activity(tmp_path: Path) -> None:
 def test_the_log_is_replayed_and_compacted(tmp_path: Path) -> None:
     """After a restart everybody is at hand who was not put aside; the log shrinks to them."""
     state = open_state(tmp_path)
-    stay, go = ("k1.s", "i1", Inbound(5, False)), ("k1.t", "i2", Inbound(6, True))
+    stay, go = (
+        ("k1.s", "i1", Inbound(5, is_opt_out=False)),
+        ("k1.t", "i2", Inbound(6, is_opt_out=False)),
+    )
     for place in range(5):
         news: list[News] = [stay, go, ("k1.t", "", None)]
         state.commit(flush(place * 10, place * 10 + 10, news=news), 1)
