@@ -26,6 +26,7 @@ from schemas.events import Event
 from smslab.kafka.apache import ApacheKafka
 from smslab.kafka.sockets import free_ports
 
+EXTRA: dict[str, object] = {}
 RECIPIENTS: Final = 200_000
 """With nine in ten sent to: about 600,000 events."""
 _ONE, _ALL = "own core", "all cores shared"
@@ -90,6 +91,7 @@ def _run(kafka: ApacheKafka, data: Path, corpus: Corpus, cores: frozenset[int]) 
         SMS_KAFKA=kafka.bootstrap,
         SMS_WORKER_DATA=data,
         SMS_WORKER_HEALTH_PORT=port,
+        **EXTRA,
     )
     progress = Progress(corpus.distinct)
     with worker:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pipeline.batch import Delivery, RecordBatch
-from pipeline.join.engine import Deltas
+from pipeline.join.deltas import Deltas
 from pipeline.rows import DeadLetter
 from schemas.events import (
     AllocationChanged,

@@ -29,13 +29,13 @@ class WorkerSettings:
         "SMS_WORKER_FLUSH_RECORDS",
         integer(1, 1_000_000),
         "Commit after this many records.",
-        default=20_000,
+        default=200_000,
     )
     flush_ms: int = setting(
         "SMS_WORKER_FLUSH_MS",
         integer(1, 60_000),
         "Commit at the latest this many milliseconds after the first record.",
-        default=200,
+        default=500,
     )
     snapshot_ms: int = setting(
         "SMS_WORKER_SNAPSHOT_MS",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import time
 from collections.abc import Coroutine, Mapping
@@ -89,6 +90,7 @@ class Worker:
             await self._open_health(stack)
             broker = await stack.enter_async_context(Broker(settings.kafka, READ_TOPICS))
             state = await self._open(broker)
+            _spare_the_collector()
             stack.callback(state.close)
             state.keeps_facts = settings.keeps_facts
             self._facts = FactsWriter(state, settings.data, self._database, now_ms)
@@ -240,3 +242,13 @@ class Worker:
                     f"another worker of group {GROUP} reads some of the partitions. "
                     "Stop it: one worker reads them all."
                 )
+
+
+def _spare_the_collector() -> None:
+    """Let Python look for reference cycles rarely: facts have none, and there are millions.
+
+    With the usual thresholds it takes a sixth of the time of a worker that reads a backlog.
+    """
+    gc.collect()
+    gc.freeze()  # what is there now stays
+    gc.set_threshold(200_000, 20, 100)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
@@ -11,6 +11,7 @@ import msgspec
 from schemas.events import AnyEvent, Event
 from schemas.topics import TOPICS
 
+_ERRORS = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 CONTENT_TYPE = "application/json"
 _encoder = msgspec.json.Encoder()
 _any_decoder = msgspec.json.Decoder(AnyEvent)
@@ -47,10 +48,24 @@ def decoder_for(topic: str) -> TopicDecoder:
 class TopicDecoder:
     """Decodes the records of one topic."""
 
-    __slots__ = ("_decoder",)
+    __slots__ = ("_decoder", "event")
 
     def __init__(self, event: type[Event]) -> None:
         self._decoder = msgspec.json.Decoder(event)
+        self.event = event
+        """The type it decodes."""
+
+    def decode_all(self, values: Sequence[bytes]) -> list[Event]:
+        """Decode many record values.
+
+        Raises:
+            SchemaError: If one is not this topic's event; `decode` tells which.
+        """
+        decode = self._decoder.decode
+        try:
+            return [decode(value) for value in values]
+        except _ERRORS as error:
+            raise SchemaError(str(error)) from error
 
     def decode(self, data: bytes | None) -> Event:
         """Decode one record value.
@@ -67,7 +82,7 @@ class TopicDecoder:
 def _decode(decoder: msgspec.json.Decoder[Any], data: bytes) -> Any:
     try:
         return decoder.decode(data)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+    except _ERRORS as error:
         raise SchemaError(str(error)) from error
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from typing import Any
+from typing import Any, cast
 
-from pipeline.agents.limits import broken_limit
+from pipeline.agents.limits import are_within_limits, broken_limit
 from pipeline.batch import Delivery, Record, RecordBatch
 from pipeline.flush import DecodedBatch, RejectedRecord
 from pipeline.rows import DeadLetter
@@ -54,6 +54,9 @@ def decode_batch(delivery: Delivery, now_ms: int) -> DecodedBatch:
     """Decode one batch; `now_ms` stamps what is rejected."""
     batch = delivery.batch
     decoder = decoder_for(batch.topic)
+    values = [record.value for record in batch.records]
+    if (all_events := _all_valid(decoder, values)) is not None:
+        return _sorted(delivery, all_events, values, [])
     events: list[Event] = []
     raw: list[bytes] = []
     rejected = []
@@ -71,8 +74,19 @@ def decode_batch(delivery: Delivery, now_ms: int) -> DecodedBatch:
     return _sorted(delivery, events, raw, rejected)
 
 
+def _all_valid(decoder: TopicDecoder, values: Sequence[bytes | None]) -> list[Event] | None:
+    """The events when nothing is wrong with any, as nearly always: half the time."""
+    if None in values:
+        return None
+    try:
+        events = decoder.decode_all(cast("Sequence[bytes]", values))
+    except SchemaError:
+        return None
+    return events if are_within_limits(decoder.event, events) else None
+
+
 def _sorted(
-    delivery: Delivery, events: list[Any], raw: list[bytes], rejected: list[RejectedRecord]
+    delivery: Delivery, events: list[Any], raw: list[Any], rejected: list[RejectedRecord]
 ) -> DecodedBatch:
     """Hand the events to who takes them; a topic carries one type."""
     match delivery.batch.topic:

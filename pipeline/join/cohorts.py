@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
-from operator import attrgetter
+from operator import add, attrgetter
+from typing import Any
 
 from pipeline.join.exposure import Exposure
 from pipeline.rows import Counters, Moments
@@ -16,7 +19,6 @@ VECTOR = Counters.__struct_fields__ + Moments.__struct_fields__
 CohortKey = tuple[str, str, int, int, str, str]
 """(campaign_id, variant_id, cohort_start_ms, cohort_width_ms, dimension, value)"""
 Vector = tuple[int, ...]
-Contribution = tuple[CohortKey, Vector]
 
 WIDTHS_MS = (3_600_000, 600_000, 60_000, 10_000, 1_000)
 """Slices people read on a clock: 1 h, 10 min, 1 min, 10 s, 1 s."""
@@ -46,41 +48,86 @@ def cohort_width_ms(window_ms: int) -> int:
     return next((width for width in WIDTHS_MS if width <= widest), WIDTHS_MS[-1])
 
 
-def vector_of(exposure: Exposure, definition: CampaignDefined) -> Vector:
-    """Counters, then moments, of one exposure, in the order of `VECTOR`."""
-    plan = definition.plan
-    r = exposure.revenue_minor - exposure.refunded_minor
-    c = exposure.cost_micro
-    o = exposure.opted_out
-    v = exposure.assignment.covariate
-    k = r if plan.cap_minor is None else cap_amount(r, plan.cap_minor)
-    y = getattr(exposure, COUNTED.get(definition.goal.metric, ""), 0)
-    counters: Vector = _counters(exposure)
-    whole = (v, r * r, r * c, r * o, r * v, c * c, c * o, c * v, o * v, v * v)
-    return (*counters, *whole, k, k * k, k * c, k * o, k * v, y * v)
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """What one exposure adds, apart from its covariate: shared by everybody with the same story."""
+
+    keys: tuple[CohortKey, ...]
+    """The whole cohort, then one cohort per attribute of `analyse_by`."""
+    counters: Vector
+    """In the order of `rows.Counters`."""
+    capped: int
+    """Revenue without refunds, winsorised at the plan's cap."""
+    counted: int
+    """The counter that the primary metric rests on, if that is a rate."""
 
 
-def contributions_of(exposure: Exposure, definition: CampaignDefined) -> tuple[Contribution, ...]:
-    """The whole cohort's share and one per attribute of `analyse_by`.
+class Crowd:
+    """How many people have a profile, Σv and Σv² of their covariates; negative where they left."""
 
-    The value is "" where the attribute is absent, `OTHER` where the definition lists values and
-    this is none of them.
+    __slots__ = ("people", "sum_v", "sum_vv")
+
+    def __init__(self) -> None:
+        self.people = self.sum_v = self.sum_vv = 0
+
+    def add(self, people: int, sum_v: int, sum_vv: int) -> None:
+        """Add or, with negative numbers, take away."""
+        self.people += people
+        self.sum_v += sum_v
+        self.sum_vv += sum_vv
+
+
+def vector_of(profile: Profile, crowd: Crowd) -> Vector:
+    """Counters, then moments, of a crowd of that profile, in the order of `VECTOR`."""
+    count = dict(zip(Counters.__struct_fields__, profile.counters, strict=True))
+    n, v = crowd.people, crowd.sum_v
+    r = count["revenue_minor"] - count["refunded_minor"]
+    c, o, k, y = count["cost_micro"], count["opted_out"], profile.capped, profile.counted
+    scaled = [n * value for value in profile.counters]
+    whole = (r * r * n, r * c * n, r * o * n, r * v, c * c * n, c * o * n, c * v, o * v)
+    capped = (k * n, k * k * n, k * c * n, k * o * n, k * v, y * v)
+    return (*scaled, v, *whole, crowd.sum_vv, *capped)
+
+
+def profile_of(exposure: Exposure, definition: CampaignDefined) -> Profile:
+    """The cohorts an exposure belongs to and what it adds to each.
+
+    The value of a dimension is "" where the attribute is absent, `OTHER` where the definition
+    lists values and this is none of them.
     """
     assignment = exposure.assignment
     width = cohort_width_ms(definition.goal.window_ms)
     start = assignment.at_ms // width * width
     cohort = (assignment.campaign_id, assignment.variant_id, start, width)
-    vector = vector_of(exposure, definition)
-    whole: Contribution = ((*cohort, "", ""), vector)
-    if not definition.analyse_by:
-        return (whole,)
+    keys: list[CohortKey] = [(*cohort, "", "")]
     attributes = dict(assignment.attributes)
-    dimensions = [name for name in dict.fromkeys(definition.analyse_by) if name]
     listed = definition.dimension_values
-    slices = []
-    for name in dimensions:
+    for name in filter(None, dict.fromkeys(definition.analyse_by)):
         value = attributes.get(name, "")
         if value and name in listed and value not in listed[name]:
             value = OTHER
-        slices.append(((*cohort, name, value), vector))
-    return (whole, *slices)
+        keys.append((*cohort, name, value))
+    r, cap = exposure.revenue_minor - exposure.refunded_minor, definition.plan.cap_minor
+    return Profile(
+        tuple(keys),
+        _counters(exposure),
+        r if cap is None else cap_amount(r, cap),
+        getattr(exposure, COUNTED.get(definition.goal.metric, ""), 0),
+    )
+
+
+def sum_crowds(crowds: Mapping[Profile, Crowd]) -> dict[CohortKey, list[int]]:
+    """Cohort → vector, without those that are all zeros. Exact: Python's integers do not end."""
+    by_place: dict[tuple[CohortKey, ...], list[int]] = {}
+    for profile, crowd in crowds.items():
+        _add(by_place, profile.keys, vector_of(profile, crowd))
+    sums: dict[CohortKey, list[int]] = {}
+    for keys, vector in by_place.items():
+        for key in keys:
+            _add(sums, key, vector)
+    return {key: total for key, total in sums.items() if any(total)}
+
+
+def _add(sums: dict[Any, list[int]], key: object, vector: Sequence[int]) -> None:
+    known = sums.get(key)
+    sums[key] = list(vector) if known is None else list(map(add, known, vector))

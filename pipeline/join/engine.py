@@ -2,99 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator
+from itertools import groupby
 
-import msgspec
-
-from pipeline.join.cohorts import VECTOR, CohortKey, Contribution, contributions_of
+from pipeline.join.deltas import ActivityKey, DeliverabilityKey, Deltas, Retired
 from pipeline.join.facts import (
     AnyFact,
     Assignment,
-    Facts,
+    News,
     Receipt,
+    converter_of,
     decode_facts,
     encode_facts,
-    event_id_of,
-    fact_of,
     merge,
 )
 from pipeline.join.horizon import HORIZON_MS, Schedule, Sketch, kept_until_ms
-from pipeline.join.latency import LatencyKey
 from pipeline.join.matching import Unmatched
-from pipeline.join.project import project
-from pipeline.rows import UnmatchedReceipt
+from pipeline.join.outcomes import NOTHING, Ledger, outcome_of
+from pipeline.join.stories import SIGNS, Person, Step, Stories, Story
 from schemas.events import CampaignDefined, SubjectEvent
-from schemas.topics import topic_of
+from schemas.topics import JOINED_TOPICS
 
 HOUR_MS = 3_600_000
 ACTIVITY_MS = 10_000
-WHOLE_SYSTEM = ""
-"""Key of `Deltas.health` for what belongs to no campaign."""
-SHARED_LIMIT = 100_000
-"""Most people have one of few outcomes, kept once. Beyond this many the sharing starts anew."""
-
 SWEPT_AT_ONCE = 50_000
 """People looked at per sweep, about 0.2 s of work; who is left is looked at in the next."""
-
-DeliverabilityKey = tuple[str, int, str, str]
-ActivityKey = tuple[int, str]
-
-
-class Retired(msgspec.Struct, frozen=True, gc=False):
-    """A person put aside: give `facts` to `JoinEngine.load` before the next word about them."""
-
-    facts: bytes
-    campaigns: tuple[str, ...]
-    """Campaigns that assigned the person, sorted."""
-
-
-@dataclass(slots=True)
-class Deltas:
-    """What changed since the last `JoinEngine.take`; add it to what was there."""
-
-    cohorts: dict[CohortKey, list[int]]
-    """Changes in the order of `cohorts.VECTOR`."""
-    deliverability: dict[DeliverabilityKey, int]
-    """(connection, hour_start_ms, state, err) → final receipts."""
-    health: dict[str, list[int]]
-    """campaign_id, or "" for the whole system → double_assigned, receipts, unmatched_receipts."""
-    activity: dict[ActivityKey, int]
-    """(start of ten seconds of event time, topic) → events."""
-    unmatched: dict[str, UnmatchedReceipt | None]
-    """event_id → the receipt that has no submit, or None: it has one now."""
-    states: dict[str, bytes]
-    """subject → facts, of the people about whom something new is known."""
-    applied: int
-    """Events that were new."""
-    duplicates: int
-    """Events whose event_id was known."""
-    watermark_ms: int
-    """Newest occurred_at_ms ever seen, 0 before the first."""
-    retired: dict[str, Retired] = field(default_factory=dict)
-    """subject → what must be kept of people whose horizon has passed."""
-    latencies: dict[LatencyKey, int] = field(default_factory=dict)
-    """(connection, hour of the submit, upper end) → message parts."""
-
-
-class Outcome(msgspec.Struct, frozen=True, gc=False):
-    """What one person adds to the aggregates."""
-
-    contributions: tuple[Contribution, ...] = ()
-    double_assigned: tuple[str, ...] = ()
-    unmatched: tuple[Unmatched, ...] = ()
-    latencies: tuple[LatencyKey, ...] = ()
-
-
-NOTHING = Outcome()
-
-
-class Person(msgspec.Struct, gc=False):
-    """A person's facts and what is already in the aggregates because of them."""
-
-    facts: Facts
-    outcome: Outcome | None
-    """None: loaded and not looked at since; to be projected from the facts."""
+_TOPIC_NAMES = {topic.event: topic.name for topic in JOINED_TOPICS}
 
 
 class JoinEngine:
@@ -102,12 +36,12 @@ class JoinEngine:
 
     The sum of all `Deltas` depends on the set of events and on the definitions only, not on
     order, repetition or the moments of `take`. After a restart first `define` what was in force
-    when the last deltas were stored, then `load` every state: a definition that comes later
+    when the last deltas were stored, then `replay` all news: a definition that comes later
     counts as new and changes the aggregates.
 
     People whose horizon has passed are put aside by `sweep` and handed over in
     `Deltas.retired`. Before an event about one of them (`forgotten`), or a definition of a
-    campaign that assigned them (`changes`), whoever keeps them must `load` them again.
+    campaign that assigned them (`changes`), whoever keeps them must `fetch` them again.
 
     Not thread-safe. Reads no clock.
 
@@ -123,16 +57,20 @@ class JoinEngine:
         self._retiring: list[str] = []
         self._retired = Sketch()
         self._definitions: dict[str, CampaignDefined] = {}
-        self._assigned: dict[str, set[str]] = {}
-        self._shared: dict[Outcome, Outcome] = {}
-        self._stale: set[str] = set()
-        self._changed: set[str] = set()
-        self._deliverability: dict[DeliverabilityKey, int] = {}
-        self._activity: dict[ActivityKey, int] = {}
-        self._receipts = 0
-        self._applied = 0
-        self._duplicates = 0
+        self._stories = Stories(self._definitions)
+        self._assigned: defaultdict[str, set[str]] = defaultdict(set)
         self._watermark_ms = 0
+        self._forget_pending()
+
+    def _forget_pending(self) -> None:
+        self._stale: set[str] = set()
+        self._steps: list[Step] = []
+        self._orphans: dict[str, Unmatched] = {}
+        self._matched: list[tuple[str, Unmatched]] = []
+        self._news: list[News] = []
+        self._deliverability: Counter[DeliverabilityKey] = Counter()
+        self._activity: Counter[ActivityKey] = Counter()
+        self._receipts = self._applied = self._duplicates = 0
 
     def define(self, definition: CampaignDefined) -> None:
         """Put a definition in force and project its recipients anew at the next `take`.
@@ -143,9 +81,10 @@ class JoinEngine:
         if not self.changes(definition):
             return
         campaign_id = definition.campaign_id
-        for subject in self._assigned.get(campaign_id, ()):
+        for subject in self._assigned[campaign_id]:
             self._mark_stale(subject, self._people[subject])
         self._definitions[campaign_id] = definition
+        self._stories.forget()
 
     def changes(self, definition: CampaignDefined) -> bool:
         """Whether `define` would put it in force."""
@@ -158,51 +97,127 @@ class JoinEngine:
         Raises:
             ValueError: If an event is of a type that the join does not read.
         """
+        for kind, run in groupby(events, type):
+            self._apply(kind, run)
+
+    def _apply(self, kind: type[SubjectEvent], events: Iterable[SubjectEvent]) -> None:
+        """Events of one type. This loop is where the worker's time goes: docs/performance.md."""
+        fact_of, sign_of, topic = converter_of(kind), None, _TOPIC_NAMES[kind]
+        people, news, widths = self._people, self._news, self._stories.widths
+        new: list[AnyFact] = []
         for event in events:
             key, fact = fact_of(event)
-            self._watermark_ms = max(self._watermark_ms, fact.at_ms)
-            person = self._people.get(event.subject)
-            if person is None:
-                person = self._people[event.subject] = Person({}, NOTHING)
-                self._schedule.add(event.subject, fact.at_ms + self._horizon_ms)
-            known = person.facts.get(key)
-            if known is None:
-                self._applied += 1
-            else:
-                self._duplicates += 1
-                fact = merge(known, fact)
-                if fact is known:
-                    continue
-                self._tally(known, topic_of(event).name, -1)
-            self._mark_stale(event.subject, person)
-            self._keep(event.subject, person, key, fact)
-            self._changed.add(event.subject)
-            self._tally(fact, topic_of(event).name, 1)
+            subject = event.subject
+            person = people.get(subject) or self._meet(subject, fact)
+            facts = person.facts
+            if key in facts:
+                self._repeat(subject, person, key, fact, topic)
+                continue
+            story = person.story or self._story_of(person)
+            sign = None
+            if story is not None:
+                sign_of = sign_of or SIGNS[type(fact)]
+                sign = sign_of(person, fact, widths)
+            if sign is None:
+                self._mark_stale(subject, person)
+            facts[key] = fact
+            new.append(fact)
+            if type(fact) is Assignment:
+                self._assigned[fact.campaign_id].add(subject)
+            news.append((subject, key, fact))
+            if story is not None and sign is not None:
+                step = story.steps.get(sign) or self._stories.step(story, sign, facts)
+                if not step.people:
+                    self._steps.append(step)
+                v = person.covariate
+                step.people += 1
+                step.sum_v += v
+                step.sum_vv += v * v
+                person.story = step.target
+                if step.changes_unmatched:
+                    self._change_unmatched(subject, person)
+        self._applied += len(new)
+        self._tally(new, topic)
+
+    def _meet(self, subject: str, fact: AnyFact) -> Person:
+        person = self._people[subject] = Person({}, self._stories.beginning)
+        self._schedule.add(subject, fact.at_ms + self._horizon_ms)
+        return person
+
+    def _change_unmatched(self, subject: str, person: Person) -> None:
+        """A receipt without its submit, or the submit of one; together within a `take` nothing."""
+        if person.submit is None:
+            self._orphans[subject] = person.orphan()
+        elif self._orphans.pop(subject, None) is None:
+            self._matched.append((subject, person.orphan()))
+
+    def _repeat(self, subject: str, person: Person, key: str, fact: AnyFact, topic: str) -> None:
+        """An event_id again: the smaller fact stays."""
+        self._duplicates += 1
+        self._watermark_ms = max(self._watermark_ms, fact.at_ms)
+        known = person.facts[key]
+        fact = merge(known, fact)
+        if fact is not known:
+            self._mark_stale(subject, person)
+            person.facts[key] = fact
+            self._news.append((subject, key, fact))
+            if type(fact) is Assignment:
+                self._assigned[fact.campaign_id].add(subject)
+            self._tally([known], topic, -1)
+            self._tally([fact], topic)
 
     def load(self, subject: str, facts: bytes) -> None:
-        """Restore a person from the state log; what the facts add is in the aggregates already.
+        """Restore a person; what the facts add is in the aggregates already.
 
         Several states of one person may be loaded in any order: the union counts.
 
         Raises:
             ValueError: If an event of this person was applied before.
-            msgspec.MsgspecError: If `facts` is not from `Deltas.states`.
+            msgspec.MsgspecError: If `facts` is not from `Deltas.retired`.
         """
-        person = self._people.get(subject)
-        if person is None:
-            person = self._people[subject] = Person({}, None)
-            self._schedule.add(subject, 0)
-        if person.outcome is not None:
-            raise ValueError(f"subject == {subject}, must be loaded before its first event.")
-        for key, fact in decode_facts(facts).items():
+        _check_unseen(subject, self._people.get(subject))
+        self._restore((subject, key, fact) for key, fact in decode_facts(facts).items())
+
+    def fetch(self, subject: str, facts: bytes) -> None:
+        """Take back a person who was put aside: `load`, and remember them after a restart."""
+        self.load(subject, facts)
+        self._news += [(subject, key, fact) for key, fact in self._people[subject].facts.items()]
+
+    def replay(self, news: Iterable[News]) -> None:
+        """After a restart, give back all `Deltas.news` in order, before any event.
+
+        Raises:
+            ValueError: If an event of one of the people was applied before.
+        """
+        self._restore(news)
+
+    def _restore(self, news: Iterable[News]) -> None:
+        people = self._people
+        for subject, key, fact in news:
+            if fact is None:
+                self._drop(subject)
+                continue
+            person = people.get(subject)
+            if person is None:
+                person = people[subject] = Person({})
+                self._schedule.add(subject, 0)
+            _check_unseen(subject, person)
             self._watermark_ms = max(self._watermark_ms, fact.at_ms)
             known = person.facts.get(key)
-            self._keep(subject, person, key, fact if known is None else merge(known, fact))
+            kept = person.facts[key] = fact if known is None else merge(known, fact)
+            if type(kept) is Assignment:
+                self._assigned[kept.campaign_id].add(subject)
 
-    def _keep(self, subject: str, person: Person, key: str, fact: AnyFact) -> None:
-        person.facts[key] = fact
-        if type(fact) is Assignment:
-            self._assigned.setdefault(fact.campaign_id, set()).add(subject)
+    def everything(self) -> Iterator[News]:
+        """The shortest news that `replay` to the present state."""
+        for subject, person in self._people.items():
+            for key, fact in person.facts.items():
+                yield subject, key, fact
+
+    @property
+    def facts(self) -> int:
+        """How many facts `everything` gives."""
+        return sum(len(person.facts) for person in self._people.values())
 
     def __len__(self) -> int:
         """How many people are at hand."""
@@ -212,7 +227,7 @@ class JoinEngine:
         return subject in self._people
 
     def forgotten(self, events: Iterable[SubjectEvent]) -> set[str]:
-        """Subjects of `events` that may have been put aside; to be loaded before `apply`."""
+        """Subjects of `events` that may have been put aside; to be fetched before `apply`."""
         if not self._retired:
             return set()
         strangers = {event.subject for event in events if event.subject not in self._people}
@@ -242,152 +257,95 @@ class JoinEngine:
 
     def take(self) -> Deltas:
         """The changes since the last call; they are counted as stored from now on."""
-        pending: dict[Contribution, int] = {}
-        health: dict[str, list[int]] = {}
-        unmatched: dict[str, UnmatchedReceipt | None] = {}
-        latencies: dict[LatencyKey, int] = {}
+        ledger = Ledger()
+        for step in self._steps:
+            ledger.book_crowd(step.source.outcome, step, -1)
+            ledger.book_crowd(step.target.outcome, step, 1)
+            step.people = step.sum_v = step.sum_vv = 0
+        for subject, unmatched in self._orphans.items():
+            ledger.list_unmatched(subject, self._people[subject].facts, new=(unmatched,))
+        for subject, unmatched in self._matched:
+            ledger.list_unmatched(subject, {}, old=(unmatched,))
         for subject in self._stale:
-            person = self._people[subject]
-            old, new = person.outcome or NOTHING, self._outcome_of(person.facts)
-            person.outcome = new
-            if old is not new:
-                _count_changes(pending, old, new)
-                _count_health(health, old, new)
-                if old.latencies != new.latencies:
-                    _count_latencies(latencies, old, new)
-                _list_unmatched(unmatched, subject, person.facts, old, new)
-        if self._receipts:
-            health.setdefault(WHOLE_SYSTEM, [0, 0, 0])[1] += self._receipts
+            self._reconsider(subject, ledger)
         retired = self._retire()
         deltas = Deltas(
-            cohorts=_sum_vectors(pending),
+            self._applied,
+            self._duplicates,
+            self._watermark_ms,
             deliverability={key: n for key, n in self._deliverability.items() if n},
-            health={key: counts for key, counts in health.items() if any(counts)},
             activity={key: n for key, n in self._activity.items() if n},
-            unmatched=unmatched,
-            states={name: encode_facts(self._people[name].facts) for name in self._changed},
-            applied=self._applied,
-            duplicates=self._duplicates,
-            watermark_ms=self._watermark_ms,
+            news=self._news,
             retired=retired,
-            latencies={key: n for key, n in latencies.items() if n},
         )
+        ledger.close(deltas, self._receipts)
         self._forget_pending()
         return deltas
+
+    def _reconsider(self, subject: str, ledger: Ledger) -> None:
+        """Book what changed for somebody who was not in a story all the time."""
+        person = self._people[subject]
+        old, new = person.outcome or NOTHING, outcome_of(person.facts, self._definitions)
+        if (old, person.covariates) != new:
+            ledger.book(old, person.covariates, -1)
+            ledger.book(*new, 1)
+            if old.unmatched != new[0].unmatched:
+                ledger.list_unmatched(
+                    subject, person.facts, old=old.unmatched, new=new[0].unmatched
+                )
+        person.outcome, person.covariates = new
+        self._stories.find(person)
 
     def _retire(self) -> dict[str, Retired]:
         retired = {}
         for subject in self._retiring:
-            person = self._people.pop(subject, None)
-            if person is None:
-                continue
-            assigned = {f.campaign_id for f in person.facts.values() if type(f) is Assignment}
-            for campaign_id in assigned:
-                self._assigned[campaign_id].discard(subject)
-            retired[subject] = Retired(encode_facts(person.facts), tuple(sorted(assigned)))
+            if subject in self._people:
+                person, campaigns = self._drop(subject)
+                retired[subject] = Retired(encode_facts(person.facts), tuple(sorted(campaigns)))
+                self._news.append((subject, "", None))
         self._retired.update(retired)
-        self._changed.difference_update(retired)
         self._retiring = []
         return retired
 
-    def _forget_pending(self) -> None:
-        self._stale = set()
-        self._changed = set()
-        self._deliverability = {}
-        self._activity = {}
-        self._receipts = self._applied = self._duplicates = 0
+    def _drop(self, subject: str) -> tuple[Person, set[str]]:
+        person = self._people.pop(subject)
+        campaigns = {f.campaign_id for f in person.facts.values() if type(f) is Assignment}
+        for campaign_id in campaigns:
+            self._assigned[campaign_id].discard(subject)
+        return person, campaigns
+
+    def _story_of(self, person: Person) -> Story | None:
+        """Of somebody without a story: only who was just loaded may have one."""
+        return self._stories.find(person) if person.outcome is None else None
 
     def _mark_stale(self, subject: str, person: Person) -> None:
         """Call before facts or definitions change: the old outcome needs the old ones."""
+        person.leave_story()
         if person.outcome is None:
-            person.outcome = self._outcome_of(person.facts)
+            person.outcome, person.covariates = outcome_of(person.facts, self._definitions)
         self._stale.add(subject)
 
-    def _outcome_of(self, facts: Facts) -> Outcome:
-        projection = project(facts, self._definitions)
-        contributions: list[Contribution] = []
-        for campaign_id, exposure in projection.exposures.items():
-            definition = self._definitions.get(campaign_id)
-            if definition is not None:
-                contributions.extend(contributions_of(exposure, definition))
-        outcome = Outcome(
-            tuple(contributions),
-            projection.double_assigned,
-            projection.unmatched,
-            projection.latencies,
-        )
-        if len(self._shared) >= SHARED_LIMIT:
-            self._shared.clear()
-        return self._shared.setdefault(outcome, outcome)
+    def _tally(self, facts: list[AnyFact], topic: str, sign: int = 1) -> None:
+        """Count what needs no person: time, activity, receipts, deliverability."""
+        times = [fact.at_ms for fact in facts]
+        self._watermark_ms = max(self._watermark_ms, *times, 0)
+        for moment, number in Counter([at_ms // ACTIVITY_MS for at_ms in times]).items():
+            self._activity[moment * ACTIVITY_MS, topic] += sign * number
+        receipts = [fact for fact in facts if type(fact) is Receipt]
+        self._receipts += sign * len(receipts)
+        finals = [
+            (fact.connection, fact.at_ms // HOUR_MS, fact.state, fact.err)
+            for fact in receipts
+            if fact.is_final
+        ]
+        for (connection, hour, state, err), number in Counter(finals).items():
+            self._deliverability[connection, hour * HOUR_MS, state, err] += sign * number
 
-    def _tally(self, fact: AnyFact, topic: str, sign: int) -> None:
-        """Count what needs no person: activity, receipts, deliverability."""
-        moment = (fact.at_ms // ACTIVITY_MS * ACTIVITY_MS, topic)
-        self._activity[moment] = self._activity.get(moment, 0) + sign
-        if type(fact) is Receipt:
-            self._receipts += sign
-            if fact.is_final:
-                hour = fact.at_ms // HOUR_MS * HOUR_MS
-                key = (fact.connection, hour, fact.state, fact.err)
-                self._deliverability[key] = self._deliverability.get(key, 0) + sign
+
+def _check_unseen(subject: str, person: Person | None) -> None:
+    if person is not None and (person.story is not None or person.outcome is not None):
+        raise ValueError(f"subject == {subject}, must be loaded before its first event.")
 
 
 def _version(definition: CampaignDefined) -> tuple[int, int, str]:
     return definition.plan_version, definition.occurred_at_ms, definition.event_id
-
-
-def _count_changes(pending: dict[Contribution, int], old: Outcome, new: Outcome) -> None:
-    for contribution in old.contributions:
-        pending[contribution] = pending.get(contribution, 0) - 1
-    for contribution in new.contributions:
-        pending[contribution] = pending.get(contribution, 0) + 1
-
-
-def _sum_vectors(pending: dict[Contribution, int]) -> dict[CohortKey, list[int]]:
-    """Each distinct contribution once, times how often it came or went."""
-    sums: dict[CohortKey, list[int]] = {}
-    for (key, vector), times in pending.items():
-        if times:
-            total = sums.setdefault(key, [0] * len(VECTOR))
-            for place, value in enumerate(vector):
-                if value:
-                    total[place] += times * value
-    return {key: total for key, total in sums.items() if any(total)}
-
-
-def _count_health(health: dict[str, list[int]], old: Outcome, new: Outcome) -> None:
-    for outcome, sign in ((old, -1), (new, 1)):
-        for campaign_id in outcome.double_assigned:
-            health.setdefault(campaign_id, [0, 0, 0])[0] += sign
-        if outcome.unmatched:
-            health.setdefault(WHOLE_SYSTEM, [0, 0, 0])[2] += sign * len(outcome.unmatched)
-
-
-def _count_latencies(latencies: dict[LatencyKey, int], old: Outcome, new: Outcome) -> None:
-    for outcome, sign in ((old, -1), (new, 1)):
-        for key in outcome.latencies:
-            latencies[key] = latencies.get(key, 0) + sign
-
-
-def _list_unmatched(
-    rows: dict[str, UnmatchedReceipt | None],
-    subject: str,
-    facts: Facts,
-    old: Outcome,
-    new: Outcome,
-) -> None:
-    if old.unmatched == new.unmatched:
-        return
-    for key, _, _ in old.unmatched:
-        rows[event_id_of(key)] = None
-    for key, at_ms, reason in new.unmatched:
-        receipt = facts[key]
-        assert isinstance(receipt, Receipt)
-        rows[event_id_of(key)] = UnmatchedReceipt(
-            connection=receipt.connection,
-            smsc_message_id=receipt.smsc_message_id,
-            subject=subject,
-            state=receipt.state,
-            received_at_ms=at_ms,
-            reason=reason,
-        )

@@ -8,7 +8,8 @@ time. So the facts, and all that is projected from them, depend on the set of ev
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
 from sys import intern
 from types import MappingProxyType
 from typing import Any
@@ -17,6 +18,8 @@ import msgspec
 
 from schemas import events
 from schemas.events import ReceiptState, SubjectEvent, SubmitOutcome
+
+Attributes = tuple[tuple[str, str], ...]
 
 
 class Fact(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -33,7 +36,7 @@ class Assignment(Fact, frozen=True, array_like=True, gc=False, tag="a"):
     is_blocked: bool
     covariate: int
     """0 when the event had none."""
-    attributes: tuple[tuple[str, str], ...]
+    attributes: Attributes
 
 
 class Submit(Fact, frozen=True, array_like=True, gc=False, tag="s"):
@@ -88,22 +91,40 @@ AnyFact = Assignment | Submit | Receipt | Inbound | Click | Conversion
 Facts = dict[str, AnyFact]
 """Fact key → fact. The key is the kind's letter followed by the event id."""
 
+News = tuple[str, str, AnyFact | None]
+"""(subject, fact key, fact): learned. (subject, "", None): put aside."""
+
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(Facts).decode
+_decode_news = msgspec.msgpack.Decoder(list[News]).decode
 
 
 def encode_facts(facts: Facts) -> bytes:
-    """The bytes of a person's facts for the state log."""
+    """The bytes of a person's facts for the history."""
     return _encode(facts)
 
 
 def decode_facts(data: bytes) -> Facts:
-    """A person's facts from the state log.
+    """A person's facts from the history.
 
     Raises:
         msgspec.MsgspecError: If `data` was not written by `encode_facts` of this version.
     """
     return _decode(data)
+
+
+def encode_news(news: Sequence[News]) -> bytes:
+    """The bytes of what was learned, for the state log."""
+    return _encode(news)
+
+
+def decode_news(data: bytes) -> list[News]:
+    """What was learned, from the state log.
+
+    Raises:
+        msgspec.MsgspecError: If `data` was not written by `encode_news` of this version.
+    """
+    return _decode_news(data)
 
 
 def fact_of(event: SubjectEvent) -> tuple[str, AnyFact]:
@@ -112,11 +133,20 @@ def fact_of(event: SubjectEvent) -> tuple[str, AnyFact]:
     Raises:
         ValueError: If the join does not read this type of event.
     """
-    convert = _CONVERT.get(type(event))
+    return converter_of(type(event))(event)
+
+
+def converter_of(event: type[SubjectEvent]) -> Callable[[Any], tuple[str, AnyFact]]:
+    """`fact_of` for one type of event.
+
+    Raises:
+        ValueError: If the join does not read this type of event.
+    """
+    convert = _CONVERT.get(event)
     if convert is None:
-        name = type(event).__name__
+        name = event.__name__
         raise ValueError(f"event == {name}, must be of a topic in schemas.topics.JOINED_TOPICS.")
-    return convert(event)
+    return convert
 
 
 def event_id_of(key: str) -> str:
@@ -132,15 +162,21 @@ def merge(known: AnyFact, other: AnyFact) -> AnyFact:
 
 
 def _assignment(event: events.RecipientAssigned) -> tuple[str, Assignment]:
-    pairs = sorted(event.attributes.items())
+    attributes = tuple(sorted(event.attributes.items()))
     return "a" + event.event_id, Assignment(
         event.occurred_at_ms,
         intern(event.campaign_id),
         intern(event.variant_id),
         event.eligibility == "blocked",
         event.covariate or 0,
-        tuple([(intern(name), intern(value)) for name, value in pairs]),
+        _attributes(attributes),
     )
+
+
+@lru_cache(maxsize=4096)
+def _attributes(attributes: Attributes) -> Attributes:
+    """One object for all who have the same."""
+    return tuple((intern(name), intern(value)) for name, value in attributes)
 
 
 def _submit(event: events.MessageSubmitted) -> tuple[str, Submit]:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from itertools import islice
+
 from pipeline.join.engine import JoinEngine
 from pipeline.storage import history
+from pipeline.storage.deltas import news_of, news_table
 from pipeline.storage.state import State
 from pipeline.storage.statements import named
 from schemas.codec import decoder_for
@@ -11,24 +14,22 @@ from schemas.events import CampaignDefined
 from schemas.topics import CAMPAIGN_DEFINITION
 
 COMPACT_ABOVE = 3
-"""Compact when the log holds more than this many states per person."""
-_FETCH_ROWS = 50_000
+"""Compact when the log holds more than this many facts per fact that is needed."""
+_ROW_FACTS = 100_000
+"""Facts per row of a compacted log, some 20 MB in memory."""
 _SQL = named("restore")
 
 
 def restore(state: State, engine: JoinEngine) -> int:
-    """Define what was in force and load every person's facts. Returns the number of people."""
-    compact(state)
+    """Define what was in force and replay the log. Returns the number of people."""
     for definition in definitions(state):
         engine.define(definition)
-    people = 0
-    cursor = state.connection.execute(_SQL["states"])
-    while rows := cursor.fetchmany(_FETCH_ROWS):
-        people += len(rows)
-        for subject, facts in rows:
-            engine.load(subject, facts)
+    cursor = state.connection.execute(_SQL["log"])
+    while row := cursor.fetchone():
+        engine.replay(news_of(*row))
     engine.remember_retired(history.subjects(state))
-    return people
+    compact(state, engine)
+    return len(engine)
 
 
 def definitions(state: State) -> list[CampaignDefined]:
@@ -39,12 +40,14 @@ def definitions(state: State) -> list[CampaignDefined]:
     return [event for event in found if isinstance(event, CampaignDefined)]
 
 
-def compact(state: State) -> bool:
-    """Keep only the newest state of every person, if the log has grown. Returns whether."""
-    ((rows, people),) = state.connection.execute(_SQL["log_size"]).fetchall()
-    if rows <= COMPACT_ABOVE * people:
+def compact(state: State, engine: JoinEngine) -> bool:
+    """Log anew what `engine`, just restored, holds, if that is much less. Returns whether."""
+    ((logged,),) = state.connection.execute(_SQL["log_size"]).fetchall()
+    if logged <= COMPACT_ABOVE * engine.facts:
         return False
+    news = engine.everything()
     with state.transaction():
-        for name in ("compact", "compact_drop", "compact_rename"):
-            state.connection.execute(_SQL[name])
+        state.connection.execute(_SQL["log_empty"])
+        while rows := list(islice(news, _ROW_FACTS)):
+            state.run("state_log", news_table(rows, state.sequence))
     return True

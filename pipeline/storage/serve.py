@@ -7,7 +7,9 @@ import json
 import math
 import os
 from collections.abc import Mapping, Sequence
+from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Final, get_type_hints
 
 import duckdb
@@ -82,6 +84,7 @@ class Column:
         return value
 
 
+@cache
 def columns_of(row_type: type[Row]) -> list[Column]:
     """The columns of a row type, nested Structs flattened, in order."""
     hints = get_type_hints(row_type)
@@ -120,37 +123,57 @@ def write_snapshot(path: Path, rows: Mapping[type[Row], Sequence[Row]]) -> None:
     fresh = path.with_name(f".{path.name}.{os.getpid()}")
     fresh.unlink(missing_ok=True)
     try:
+        fresh.write_bytes(_empty())
         with contextlib.closing(duckdb.connect(fresh)) as database:
+            database.begin()
             for row_type, table in TABLES.items():
-                _write_table(database, table, row_type, rows.get(row_type, ()))
+                _fill(database, table, row_type, rows.get(row_type, ()))
+            database.commit()
         os.replace(fresh, path)  # noqa: PTH105 - the point is the atomic replace of rename(2)
     finally:
         fresh.unlink(missing_ok=True)
 
 
-def _write_table(
+@cache
+def _empty() -> bytes:
+    """A snapshot without rows: making tables and comments takes longer than filling them."""
+    with TemporaryDirectory(prefix="smslab-") as folder:
+        path = Path(folder) / "empty.duckdb"
+        with contextlib.closing(duckdb.connect(path)) as database:
+            database.begin()  # or each of hundreds of comments is a transaction
+            database.execute(_tables())
+            database.commit()
+        return path.read_bytes()
+
+
+def _tables() -> str:
+    """The script that makes every table with its comments."""
+    statements = []
+    for row_type, table in TABLES.items():
+        columns = columns_of(row_type)
+        body = ", ".join(f'"{column.name}" {SQL_TYPES[column.kind]}' for column in columns)
+        statements.append(f"CREATE TABLE {table} ({body})")
+        statements.append(f"COMMENT ON TABLE {table} IS {_quoted(table_sentence(row_type))}")
+        statements += [
+            f'COMMENT ON COLUMN {table}."{column.name}" IS '
+            f"{_quoted(column_sentence(row_type, column))}"
+            for column in columns
+        ]
+    return ";\n".join(statements)
+
+
+def _fill(
     database: duckdb.DuckDBPyConnection, table: str, row_type: type[Row], rows: Sequence[Row]
 ) -> None:
+    if not rows:
+        return
     columns = columns_of(row_type)
-    body = ", ".join(f'"{column.name}" {SQL_TYPES[column.kind]}' for column in columns)
-    database.execute(f"CREATE TABLE {table} ({body})")
-    _comment(database, table, row_type, columns)
-    if rows:
-        batch = pa.table(
-            {c.name: pa.array([c.value(r) for r in rows], _ARROW_TYPES[c.kind]) for c in columns}
-        )
-        database.register("batch", batch)
-        database.execute(f"INSERT INTO {table} SELECT * FROM batch")  # noqa: S608 - names are ours
-        database.unregister("batch")
-
-
-def _comment(
-    database: duckdb.DuckDBPyConnection, table: str, row_type: type[Row], columns: list[Column]
-) -> None:
-    database.execute(f"COMMENT ON TABLE {table} IS {_quoted(table_sentence(row_type))}")
-    for column in columns:
-        text = column_sentence(row_type, column)
-        database.execute(f'COMMENT ON COLUMN {table}."{column.name}" IS {_quoted(text)}')
+    batch = pa.table(
+        {c.name: pa.array([c.value(r) for r in rows], _ARROW_TYPES[c.kind]) for c in columns}
+    )
+    database.register("batch", batch)
+    database.execute(f"INSERT INTO {table} SELECT * FROM batch")  # noqa: S608 - names are ours
+    database.unregister("batch")
 
 
 def _quoted(text: str) -> str:

@@ -30,7 +30,7 @@ _FLUSH = statements.flush_statements()
 _BEFORE = {
     "allocations": ("allocations_gone",),
     "definitions": ("definitions_gone",),
-    "history": ("history_gone", "history_at_hand"),
+    "history": ("history_gone",),
 }
 """Table of a flush → statements that make room for its rows."""
 _log = logging.getLogger(__name__)
@@ -73,7 +73,7 @@ class State:
                 flush, sequence=self.sequence + 1, now_ms=now_ms, keeps_facts=self.keeps_facts
             )
             for name, table in changed.items():
-                self._run(name, table)
+                self.run(name, table)
             change = flush.deltas
             newest = min(now_ms, max((bucket for bucket, _ in change.activity), default=0))
             self.connection.execute(_FLUSH["activity_old"], [newest - ACTIVITY_KEPT_MS])
@@ -90,7 +90,8 @@ class State:
             }
             _log.warning("Kafka no longer has some records", extra={"fields": fields})
 
-    def _run(self, name: str, table: Any) -> None:
+    def run(self, name: str, table: Any) -> None:
+        """Run the statement of one table of a flush, inside a transaction."""
         self.connection.register(f"delta_{name}", table)
         try:
             for before in _BEFORE.get(name, ()):

@@ -29,7 +29,22 @@ PRIVATE_NAMES: tuple[tuple[str, str, tuple[str, ...]], ...] = (
         ("_create_worker_consumer", "_fetch_records", "seek_to_beginning", "highwater"),
     ),
     ("faust.transport.drivers.aiokafka", "Consumer", ("_new_consumer_thread",)),
-    ("aiokafka.consumer.fetcher", "Fetcher", ("fetched_records",)),
+    (
+        "aiokafka.consumer.fetcher",
+        "Fetcher",
+        ("fetched_records", "_create_fetch_waiter", "_notify"),
+    ),
+    (
+        "aiokafka.consumer.fetcher",
+        "FetchResult",
+        ("check_assignment", "has_more", "_update_position"),
+    ),
+    ("aiokafka.consumer.fetcher", "FetchError", ("check_raise",)),
+    (
+        "aiokafka.consumer.subscription_state",
+        "SubscriptionState",
+        ("fetch_context", "is_assigned", "reassignment_in_progress", "wait_for_assignment"),
+    ),
 )
 PRIVATE_FIELDS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     (
@@ -46,7 +61,22 @@ PRIVATE_FIELDS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
             "flow_active",
         ),
     ),
-    ("aiokafka.consumer.consumer", "AIOKafkaConsumer", ("_fetch_max_wait_ms",)),
+    (
+        "aiokafka.consumer.consumer",
+        "AIOKafkaConsumer",
+        ("_fetch_max_wait_ms", "_fetcher", "_closed"),
+    ),
+    (
+        "aiokafka.consumer.fetcher",
+        "Fetcher",
+        ("_records", "_subscriptions", "_closed", "_wait_consume_future"),
+    ),
+    ("aiokafka.consumer.fetcher", "FetchResult", ("_partition_records", "_topic_partition")),
+    (
+        "aiokafka.consumer.fetcher",
+        "PartitionRecords",
+        ("_records", "_check_crcs", "next_fetch_offset"),
+    ),
 )
 """Set in `__init__`, so they are looked for in the source."""
 

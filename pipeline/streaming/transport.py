@@ -19,18 +19,20 @@ from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, ConsumerMessage
 
 from pipeline.batch import RecordBatch
+from pipeline.streaming.fetch import fetched_records
 
 Offsets = Callable[[], Mapping[tuple[str, int], int]]
 """(topic, partition) → next offset to read, as the sink has stored it."""
 
 FETCH_WAIT_MS = 50
 _POLL_S = 0.05  # a poll does not notice that a partition became active again
+_POLL_RECORDS = 5000
 _NO_OFFSET = -1  # Kafka's sign for a group that has committed nothing
 _log = logging.getLogger(__name__)
 
 
 class FetchThread(driver.AIOKafkaConsumerThread):
-    """Faust's fetching thread with a short long poll.
+    """Faust's fetching thread with a short long poll and whole record batches.
 
     aiokafka keeps one fetch in flight per broker, for the partitions that were drained when it
     was sent. Faust lets the broker hold it for 1.5 s, and as long nobody asks for the others.
@@ -40,6 +42,24 @@ class FetchThread(driver.AIOKafkaConsumerThread):
         consumer = super()._create_worker_consumer(transport)
         consumer._fetch_max_wait_ms = FETCH_WAIT_MS  # noqa: SLF001 - guarded, see module
         return consumer
+
+    async def _fetch_records(
+        self,
+        consumer: Any,
+        active_partitions: set[TP],
+        timeout: float | None = None,  # noqa: ASYNC109 - Faust's signature
+        max_records: int | None = None,
+    ) -> Any:
+        """As Faust's, through `pipeline.streaming.fetch`."""
+        if not self.consumer.flow_active:
+            return {}
+        fetcher = consumer._fetcher  # noqa: SLF001 - guarded, see module
+        if consumer._closed or fetcher._closed:  # noqa: SLF001
+            raise ConsumerStoppedError
+        with fetcher._subscriptions.fetch_context():  # noqa: SLF001
+            return await fetched_records(
+                fetcher, active_partitions, timeout or 0.0, max_records or _POLL_RECORDS
+            )
 
 
 class BatchConsumer(driver.Consumer):
@@ -148,7 +168,8 @@ class BatchConsumer(driver.Consumer):
 
     def _message(self, tp: TP, fetched: Sequence[Any], generation: int) -> ConsumerMessage | None:
         position = self._read_offset.get(tp)
-        wanted = [r for r in fetched if r.offset >= position] if position is not None else fetched
+        is_read = position is not None and fetched[0].offset < position
+        wanted = [r for r in fetched if r.offset >= position] if is_read else fetched
         if not wanted:
             _log.warning(
                 "records before the read position dropped",

@@ -8,7 +8,8 @@ from typing import Any
 from hypothesis import strategies as st
 
 from pipeline.join.cohorts import VECTOR
-from pipeline.join.engine import Deltas
+from pipeline.join.deltas import Deltas
+from pipeline.join.facts import News
 from pipeline.rows import UnmatchedReceipt
 from schemas.events import (
     HOLDOUT,
@@ -113,7 +114,7 @@ class Sums:
         self.health: Counter[tuple[str, int]] = Counter()
         self.latencies: Counter[Any] = Counter()
         self.unmatched: dict[str, UnmatchedReceipt] = {}
-        self.states: dict[str, bytes] = {}
+        self.news: list[News] = []
         self.events = 0
         self.watermark_ms = 0
 
@@ -135,7 +136,7 @@ class Sums:
             self.unmatched.pop(event_id, None)
             if row is not None:
                 self.unmatched[event_id] = row
-        self.states.update(deltas.states)
+        self.news += deltas.news
         self.events += deltas.applied + deltas.duplicates
         self.watermark_ms = deltas.watermark_ms
 

@@ -54,9 +54,6 @@ INSERT INTO state_log BY NAME SELECT * FROM delta_state_log;
 -- name: history_gone
 DELETE FROM history WHERE subject IN (SELECT subject FROM delta_history);
 
--- name: history_at_hand
-DELETE FROM state_log WHERE subject IN (SELECT subject FROM delta_history);
-
 -- name: history
 INSERT INTO history BY NAME SELECT * FROM delta_history;
 

@@ -1,5 +1,5 @@
--- name: states
-SELECT subject, arg_max(facts, sequence) AS facts FROM state_log GROUP BY subject;
+-- name: log
+SELECT size, body FROM state_log ORDER BY "sequence";
 
 -- name: definitions
 SELECT event FROM definitions
@@ -8,15 +8,7 @@ QUALIFY row_number() OVER (
 ) = 1;
 
 -- name: log_size
-SELECT count(*), count(DISTINCT subject) FROM state_log;
+SELECT coalesce(sum(facts), 0) FROM state_log;
 
--- name: compact
-CREATE TABLE compacted AS
-SELECT subject, max(sequence) AS sequence, arg_max(facts, sequence) AS facts
-FROM state_log GROUP BY subject;
-
--- name: compact_drop
-DROP TABLE state_log;
-
--- name: compact_rename
-ALTER TABLE compacted RENAME TO state_log;
+-- name: log_empty
+DELETE FROM state_log;

@@ -19,8 +19,8 @@ CREATE TABLE IF NOT EXISTS unmatched_receipts (
     event_id VARCHAR, connection VARCHAR, smsc_message_id VARCHAR, subject VARCHAR,
     state VARCHAR, received_at_ms BIGINT, reason VARCHAR
 );
--- A person's facts after each flush that changed them; the newest sequence counts.
-CREATE TABLE IF NOT EXISTS state_log (subject VARCHAR, sequence BIGINT, facts BLOB);
+-- What each flush learned about people, compressed from `size`; together their state.
+CREATE TABLE IF NOT EXISTS state_log ("sequence" BIGINT, facts BIGINT, size BIGINT, body BLOB);
 -- People whose horizon has passed, one row each; a late event fetches them back.
 CREATE TABLE IF NOT EXISTS history (subject VARCHAR, campaigns VARCHAR[], facts BLOB);
 CREATE TABLE IF NOT EXISTS definitions (

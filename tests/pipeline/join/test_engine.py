@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from pipeline.join.engine import JoinEngine
-from pipeline.join.facts import AnyFact, fact_of, merge
+from pipeline.join.facts import AnyFact, decode_news, encode_facts, encode_news, fact_of, merge
 from schemas.events import (
     CampaignDefined,
     ConsentChanged,
@@ -217,8 +217,7 @@ def restarted(sums: Sums, in_force: Sequence[CampaignDefined]) -> JoinEngine:
     engine = JoinEngine()
     for each in in_force:
         engine.define(each)
-    for subject, facts in sums.states.items():
-        engine.load(subject, facts)
+    engine.replay(decode_news(encode_news(sums.news)))
     return engine
 
 
@@ -241,7 +240,7 @@ def test_a_second_run_over_the_same_events_emits_nothing(
     assert not second.deliverability
     assert not second.health
     assert not second.unmatched
-    assert not second.states
+    assert not second.news
     assert second.watermark_ms == max((each.occurred_at_ms for each in events), default=0)
 
 
@@ -313,7 +312,7 @@ def test_loading_says_nothing_and_remembers_the_watermark(
     engine = restarted(joined(events, defined), defined)
     deltas = engine.take()
     assert not deltas.cohorts
-    assert not deltas.states
+    assert not deltas.news
     assert deltas.applied == 0
     known = Expected(events, defined).facts
     assert deltas.watermark_ms == max((each.occurred_at_ms for each in known), default=0)
@@ -330,7 +329,10 @@ def test_states_of_one_person_may_be_loaded_in_any_order() -> None:
         )
         for event_id, at_ms in (("e", 9_000), ("e", 1_000), ("f", 5_000))
     )
-    states = [joined(events, ()).states["s"] for events in ([late, other], [early])]
+    states = [
+        encode_facts({key: fact for _, key, fact in joined(events, ()).news if fact})
+        for events in ([late, other], [early])
+    ]
     for order in (states, states[::-1]):
         engine, sums = JoinEngine(), Sums()
         for state in order:

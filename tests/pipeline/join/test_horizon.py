@@ -7,7 +7,8 @@ from collections.abc import Iterable, Sequence
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pipeline.join.engine import Deltas, JoinEngine, Retired
+from pipeline.join.deltas import Deltas, Retired
+from pipeline.join.engine import JoinEngine
 from pipeline.join.facts import fact_of
 from pipeline.join.horizon import HORIZON_MS, Schedule, Sketch, kept_until_ms
 from schemas.events import (
@@ -48,7 +49,8 @@ class Keeper:
     def take(self) -> Deltas:
         """Keep what is handed over."""
         deltas = self.engine.take()
-        assert not deltas.states.keys() & deltas.retired.keys()
+        gone = {subject for subject, _, fact in deltas.news if fact is None}
+        assert gone == deltas.retired.keys()
         self.history |= deltas.retired
         self.sums.add(deltas)
         return deltas
@@ -56,7 +58,7 @@ class Keeper:
     def _load(self, subjects: Iterable[str]) -> None:
         for subject in subjects:
             if subject not in self.engine:
-                self.engine.load(subject, self.history[subject].facts)
+                self.engine.fetch(subject, self.history[subject].facts)
 
 
 @MANY

@@ -14,7 +14,9 @@ import pytest
 from pipeline.batch import Delivery, LostRecordsError, RecordBatch
 from pipeline.flush import DecodedBatch, Flush, RejectedRecord
 from pipeline.join.cohorts import VECTOR
-from pipeline.join.engine import Deltas, JoinEngine, Retired
+from pipeline.join.deltas import Deltas, Retired
+from pipeline.join.engine import JoinEngine
+from pipeline.join.facts import Inbound, News
 from pipeline.rows import DeadLetter, ReceiptLatency, UnmatchedReceipt
 from pipeline.storage import history
 from pipeline.storage.restore import compact, restore
@@ -47,7 +49,7 @@ def flush(
         "health": {},
         "activity": {},
         "unmatched": {},
-        "states": {},
+        "news": [],
         "applied": count,
         "duplicates": 0,
         "watermark_ms": 0,
@@ -135,18 +137,26 @@ def test_dead_letters_and_old_activity(tmp_path: Path) -> None:
     assert state.connection.execute("FROM activity").fetchall() == [(9_000_000, TOPIC, 2)]
 
 
-def test_the_newest_state_counts_and_the_log_is_compacted(tmp_path: Path) -> None:
-    """After a restart a person has the facts of the last flush; the log shrinks to them."""
+def test_the_log_is_replayed_and_compacted(tmp_path: Path) -> None:
+    """After a restart everybody is at hand who was not put aside; the log shrinks to them."""
     state = open_state(tmp_path)
+    stay, go = (
+        ("k1.s", "i1", Inbound(5, is_opt_out=False)),
+        ("k1.t", "i2", Inbound(6, is_opt_out=False)),
+    )
     for place in range(5):
-        states = {"k1.s": f"v{place}".encode()}
-        state.commit(flush(place * 10, place * 10 + 10, states=states), 1)
+        news: list[News] = [stay, go, ("k1.t", "", None)]
+        state.commit(flush(place * 10, place * 10 + 10, news=news), 1)
     state.close()
-    state = open_state(tmp_path)
-    assert compact(state)
-    assert not compact(state)
-    rows = state.connection.execute("SELECT subject, facts FROM state_log").fetchall()
-    assert rows == [("k1.s", b"v4")]
+    for rows in (1, 1):
+        state = open_state(tmp_path)
+        engine = JoinEngine()
+        assert restore(state, engine) == 1
+        assert list(engine.everything()) == [stay]
+        assert not compact(state, engine)
+        logged = state.connection.execute("SELECT facts FROM state_log").fetchall()
+        assert logged == [(rows,)]
+        state.close()
 
 
 def test_an_empty_database_restores_nobody(tmp_path: Path) -> None:
@@ -182,14 +192,13 @@ def test_a_folder_that_cannot_be_made_is_said(tmp_path: Path) -> None:
 
 
 def test_people_put_aside_are_found_again(tmp_path: Path) -> None:
-    """They leave the state log in the same transaction and wait in the history, one row each."""
+    """They wait in the history, one row each."""
     state = open_state(tmp_path)
-    state.commit(flush(states={"k1.s": b"old", "k1.t": b"t"}), 1)
+    state.commit(flush(), 1)
     for facts in (b"first", b"second"):
         retired = {"k1.s": Retired(facts, ("c1", "c2"))}
         first = state.offsets()[TOPIC, 0]
         state.commit(flush(first, first + 10, retired=retired), 1)
-    assert state.connection.execute("SELECT subject FROM state_log").fetchall() == [("k1.t",)]
     assert history.people(state, {"k1.s", "k1.t"}) == [("k1.s", b"second")]
     assert history.assigned_to(state, "c2") == [("k1.s", b"second")]
     assert history.assigned_to(state, "c3") == []

@@ -1,0 +1,253 @@
+"""The short way of the join: people of whom the same is known take the same step together.
+
+Nearly everybody has one assignment, one message of one part and one receipt for it, a click or a
+reply. What such a person adds to the aggregates depends on few things (the *signs* of their
+facts), not on ids, covariates or exact times. So people with equal signs share one `Story`, and
+the first who takes a step from it is projected from the facts (`outcomes.outcome_of`); all others
+look the step up. Whoever does not fit (a second message, a conversion, …) has no story and is
+projected each time, as if there were no stories.
+
+A story is right because signs hold all that `project` reads of such facts, whatever their order:
+tests compare both ways on arbitrary events.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Mapping
+from types import MappingProxyType
+
+import msgspec
+
+from pipeline.join.cohorts import Crowd, cohort_width_ms
+from pipeline.join.facts import (
+    AnyFact,
+    Assignment,
+    Click,
+    Conversion,
+    Facts,
+    Inbound,
+    Receipt,
+    Submit,
+)
+from pipeline.join.latency import HOUR_MS, up_to_ms
+from pipeline.join.matching import NO_SUBMIT, Unmatched
+from pipeline.join.outcomes import NOTHING, Covariates, Outcome, outcome_of
+from pipeline.join.project import REPLY_WINDOW_MS
+from schemas.events import CampaignDefined
+
+LIMIT = 100_000
+"""Steps remembered, some 50 MB; beyond it they are learned anew."""
+_SOMEBODYS: tuple[Unmatched, ...] = (("", 0, NO_SUBMIT),)
+"""Stands for everybody's own receipt in the outcome of a story."""
+Sign = tuple[Hashable, ...]
+"""What counts of one fact; begins with the letter of its kind."""
+
+
+class Story:
+    """Everybody of whom the same is known."""
+
+    __slots__ = ("outcome", "signs", "steps")
+
+    def __init__(self, signs: frozenset[Sign], outcome: Outcome) -> None:
+        self.signs = signs
+        self.outcome = outcome
+        self.steps: dict[Sign, Step] = {}
+
+
+class Step(Crowd):
+    """From one story to the next; also the crowd that took it since the last `take`."""
+
+    __slots__ = ("changes_unmatched", "source", "target")
+
+    def __init__(self, source: Story, target: Story) -> None:
+        super().__init__()
+        self.source = source
+        self.target = target
+        self.changes_unmatched = source.outcome.unmatched != target.outcome.unmatched
+        """Whether a receipt has come that has no submit, or the submit of one."""
+
+
+class Person(msgspec.Struct, gc=False):
+    """A person's facts and what is already in the aggregates because of them."""
+
+    facts: Facts
+    story: Story | None = None
+    """None: does not fit, or is not known yet."""
+    outcome: Outcome | None = None
+    """Of people without a story. None besides: loaded and not looked at since."""
+    covariates: Covariates = ()
+    """To `outcome`."""
+    covariate: int = 0
+    """The assignment's; this and the next two are those of people with a story."""
+    assignment: Assignment | None = None
+    submit: Submit | None = None
+    receipt: Receipt | None = None
+
+    def leave_story(self) -> None:
+        """From now on the person is projected from the facts."""
+        if self.story is not None:
+            outcome = self.story.outcome
+            if outcome.unmatched:
+                outcome = msgspec.structs.replace(outcome, unmatched=(self.orphan(),))
+            self.outcome = outcome
+            self.covariates = (self.covariate,) * len(outcome.profiles)
+            self.story = None
+
+    def orphan(self) -> Unmatched:
+        """The receipt of somebody whose story has none but that, and no submit."""
+        receipt = self.receipt
+        assert receipt is not None
+        key = next(key for key, fact in self.facts.items() if fact is receipt)
+        return key, receipt.at_ms, NO_SUBMIT
+
+
+class Stories:
+    """All stories under the definitions in force."""
+
+    def __init__(self, definitions: Mapping[str, CampaignDefined]) -> None:
+        self._definitions = definitions
+        self.beginning = Story(frozenset(), NOTHING)
+        """Of people of whom nothing is known."""
+        self._stories: dict[frozenset[Sign], Story] = {}
+        self._known: list[Story] = []
+        self._size = 0
+        self.widths: dict[str, int] = {}
+        """campaign_id → width of its cohorts."""
+
+    def forget(self) -> None:
+        """Learn everything anew; needed when a definition changes."""
+        for story in self._known:
+            story.steps = {}
+        self._stories, self._known, self._size = {}, [], 0
+        self.widths = {
+            campaign_id: cohort_width_ms(definition.goal.window_ms)
+            for campaign_id, definition in self._definitions.items()
+        }
+
+    def step(self, source: Story, sign: Sign, facts: Facts) -> Step:
+        """The step that leads from `source` to the story of `facts`."""
+        step = source.steps.get(sign)
+        if step is not None:
+            return step
+        if self._size >= LIMIT:
+            self.forget()
+        if not source.steps:
+            self._known.append(source)
+        is_known = sign in source.signs
+        target = source if is_known else self._story(source.signs | {sign}, facts)
+        step = source.steps[sign] = Step(source, target)
+        self._size += 1
+        return step
+
+    def find(self, person: Person) -> Story | None:
+        """Put a person into the story of the facts, if there is one."""
+        person.assignment = person.submit = person.receipt = None
+        person.covariate = 0
+        signs: set[Sign] = set()
+        for fact in sorted(person.facts.values(), key=_turn):
+            sign = SIGNS[type(fact)](person, fact, self.widths)
+            if sign is None:
+                return None
+            signs.add(sign)
+        person.story = self._story(frozenset(signs), person.facts)
+        person.outcome, person.covariates = None, ()
+        return person.story
+
+    def _story(self, signs: frozenset[Sign], facts: Facts) -> Story:
+        story = self._stories.get(signs)
+        if story is None:
+            outcome, _ = outcome_of(facts, self._definitions)
+            if outcome.unmatched:
+                outcome = msgspec.structs.replace(outcome, unmatched=_SOMEBODYS)
+            story = self._stories[signs] = Story(signs, outcome)
+        return story
+
+
+Widths = Mapping[str, int]
+
+
+def _assigned(person: Person, fact: Assignment, widths: Widths) -> Sign | None:
+    if person.assignment is not None:
+        return None
+    person.assignment = fact
+    person.covariate = fact.covariate
+    campaign_id = fact.campaign_id
+    width = widths.get(campaign_id)
+    start = 0 if width is None else fact.at_ms // width
+    return ("a", campaign_id, fact.variant_id, fact.is_blocked, start, fact.attributes)
+
+
+def _submitted(person: Person, fact: Submit, _: Widths) -> Sign | None:
+    if person.submit is not None:
+        return None
+    hour = fact.at_ms // HOUR_MS
+    sign: Sign = ("s", fact.outcome, fact.segments, fact.campaign_id, fact.connection, hour)
+    receipt = person.receipt
+    if receipt is not None:
+        if not _belongs(receipt, fact):
+            return None
+        sign = (*sign, *_receipt_sign(receipt, fact))
+    person.submit = fact
+    return sign
+
+
+def _receipt(person: Person, fact: Receipt, _: Widths) -> Sign | None:
+    """The only one: of the submit at hand, or the first word about the message."""
+    submit = person.submit
+    if person.receipt is not None or not fact.smsc_message_id.strip():
+        return None
+    if submit is None:
+        person.receipt = fact
+        return ("o",)
+    if not _belongs(fact, submit):
+        return None
+    person.receipt = fact
+    return _receipt_sign(fact, submit)
+
+
+def _belongs(receipt: Receipt, submit: Submit) -> bool:
+    """Spelled the same; whether other spellings belong is for `matching` to say."""
+    return (
+        receipt.smsc_message_id == submit.smsc_message_id
+        and receipt.connection == submit.connection
+    )
+
+
+def _receipt_sign(receipt: Receipt, submit: Submit) -> Sign:
+    if not receipt.is_final:
+        return ("r", receipt.state, False, 0)
+    return ("r", receipt.state, True, up_to_ms(max(0, receipt.at_ms - submit.at_ms)))
+
+
+def _inbound(person: Person, fact: Inbound, _: Widths) -> Sign | None:
+    if person.assignment is None:
+        return None
+    is_in_window = 0 <= fact.at_ms - person.assignment.at_ms < REPLY_WINDOW_MS
+    return ("i", fact.is_opt_out, is_in_window)
+
+
+def _clicked(_: Person, fact: Click, __: Widths) -> Sign:
+    return ("c", fact.campaign_id, fact.is_human)
+
+
+def _converted(_: Person, __: Conversion, ___: Widths) -> None:
+    return None
+
+
+SIGNS: Mapping[type[AnyFact], Callable[..., Sign | None]] = MappingProxyType(
+    {
+        Assignment: _assigned,
+        Submit: _submitted,
+        Receipt: _receipt,
+        Inbound: _inbound,
+        Click: _clicked,
+        Conversion: _converted,
+    }
+)
+"""Type of fact → its sign beside the facts at hand, which it joins; None: they fit no story."""
+_TURNS = {kind: turn for turn, kind in enumerate(SIGNS)}
+
+
+def _turn(fact: AnyFact) -> int:
+    """A fact's sign may need facts of the kinds before it."""
+    return _TURNS[type(fact)]
