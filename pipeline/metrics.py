@@ -14,7 +14,7 @@ from pipeline.rows import Lag
 
 FLUSH_RECORDS = (1, 10, 100, 1_000, 5_000, 10_000, 20_000, 50_000, 100_000)
 COMMIT_SECONDS = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
-"""A commit costs 5 ms at least (streaming.md §5.2) and should stay below the 0.2 s it gathers."""
+"""A commit costs 5 ms at least (streaming.md §5.2) and should stay below the 0.5 s it gathers."""
 
 
 @dataclass(slots=True)

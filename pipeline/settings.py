@@ -29,7 +29,7 @@ class WorkerSettings:
         "SMS_WORKER_FLUSH_RECORDS",
         integer(1, 1_000_000),
         "Commit after this many records.",
-        default=200_000,
+        default=100_000,  # a second of work: SIGTERM waits for it
     )
     flush_ms: int = setting(
         "SMS_WORKER_FLUSH_MS",

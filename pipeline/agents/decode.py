@@ -42,7 +42,7 @@ async def decode(
         decoded = []
         for delivery in group:
             decoded.append(decode_batch(delivery, clock()))
-            await asyncio.sleep(0)  # a group is up to 0.2 s of work: let health and acks through
+            await asyncio.sleep(0)  # a group is up to a second of work: let health and acks through
         rejected = [record for batch in decoded for record in batch.rejected]
         if rejected:
             _log.warning("records rejected", extra={"fields": {"records": len(rejected)}})

@@ -137,7 +137,6 @@ def _take(short: JoinEngine, long: JoinEngine, short_sums: Sums, long_sums: Sums
     short_sums.add(short.take())
     long_sums.add(long.take())
     assert short_sums.aggregates() == long_sums.aggregates()
-    assert short_sums.watermark_ms == long_sums.watermark_ms
 
 
 def _restarted(sums: Sums, in_force: Sequence[CampaignDefined]) -> JoinEngine:
