@@ -9,7 +9,7 @@ import pkgutil
 import pytest
 
 from smpp_bridge import Connection
-from tests.support.operator import PASSWORD, SYSTEM_ID, run_operator
+from tests.support.ledger_operator import PASSWORD, SYSTEM_ID, run_operator
 
 PACKAGES = ("schemas", "runtime", "smpp_bridge", "campaigns", "pipeline", "tracking", "dashboards")
 

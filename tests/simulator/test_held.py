@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from simulator.held import Held
 from smpp_bridge.protocol.constants import CommandStatus
 from smpp_bridge.protocol.pdu import CancelSm, QuerySm, QuerySmResp, ReplaceSm, SubmitSm
-from tests.support.operator import PASSWORD, SYSTEM_ID, run_operator
+from tests.support.ledger_operator import PASSWORD, SYSTEM_ID, run_operator
 
 OURS = {"source_addr": b"10690001"}
 ACTS = st.lists(st.sampled_from(["finish", "cancel", "replace", "query"]), max_size=8)

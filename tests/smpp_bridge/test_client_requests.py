@@ -21,7 +21,7 @@ from smpp_bridge import (
 )
 from smpp_bridge.protocol import pdu
 from smpp_bridge.protocol.constants import CommandStatus, Tag
-from tests.support.operator import PASSWORD, SYSTEM_ID, run_operator
+from tests.support.ledger_operator import PASSWORD, SYSTEM_ID, run_operator
 from tests.support.sockets import free_port
 
 SENDER, PERSON = "10690001", "+8613800000001"
