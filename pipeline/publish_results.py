@@ -13,7 +13,7 @@ from pipeline.metrics import Gauges
 from pipeline.rows import Lag, Verdict
 from pipeline.snapshot import SERVE_FILE, Picture, draw, read, verdict_event, write
 from pipeline.storage.rebuild import goal_of, reach_goal
-from pipeline.storage.results import progress, record_snapshot
+from pipeline.storage.results import progress, record_snapshot, verdicts
 from pipeline.storage.state import State
 from runtime.kafka import PublishError
 from schemas.events import VerdictReached
@@ -57,6 +57,7 @@ class ResultsPublisher:
         self._next_maturity_ms: int | None = None
         self._goal = goal_of(state)
         self._known_ends: Offsets | None = None
+        self._seen_ms = max((v.decided_at_ms for v in verdicts(state)), default=0)
 
     @property
     def lag(self) -> int | None:
@@ -130,10 +131,13 @@ class ResultsPublisher:
         """Event time up to which everything is known; `None` when nothing can have changed.
 
         With nothing left to read it is the moment of asking: cohorts mature in silence too.
-        It never lies in the future, whatever an event claims.
+        It never lies in the future, whatever an event claims, and never goes back, by itself or by
+        a restart: new records, or a Kafka that does not answer, would take people out of the
+        mature ones and with them a verdict that was told.
         """
         known = await asyncio.to_thread(progress, self._state)
-        watermark = asked_ms if self.lag == 0 else min(known.watermark_ms, asked_ms)
+        read_ms = asked_ms if self.lag == 0 else known.watermark_ms
+        self._seen_ms = watermark = min(max(read_ms, self._seen_ms), asked_ms)
         is_due = self._next_maturity_ms is not None and watermark >= self._next_maturity_ms
         is_same = known.sequence == self._sequence and (self._folder / SERVE_FILE).exists()
         return None if is_same and not is_due else watermark

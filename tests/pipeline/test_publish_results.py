@@ -42,9 +42,13 @@ class Stage:
         self.stored: dict[tuple[str, int], int] = {}
         self.engine = JoinEngine()
         monkeypatch.setattr(publish_results, "now_ms", lambda: self.now_ms)
-        self.publisher = ResultsPublisher(
+        self.publisher = self.new_publisher()
+
+    def new_publisher(self) -> ResultsPublisher:
+        """A publisher as after a start."""
+        return ResultsPublisher(
             self.state,
-            folder,
+            self.folder,
             database=asyncio.Lock(),
             stored=self.stored,
             ends=self._ends,
@@ -137,6 +141,28 @@ async def test_time_does_not_pass_while_records_wait(
     stage.ends = ends
     stage.now_ms += 10 * WINDOW_MS
     assert not await stage.publisher.publish_if_changed()
+
+
+@pytest.mark.parametrize("restarts", [False, True])
+async def test_who_is_mature_stays_mature(stage: Stage, *, restarts: bool) -> None:
+    """A late record, a Kafka that stops to answer, a restart: no verdict is taken back by that."""
+    early = [event for event in EVENTS if event.occurred_at_ms < START_MS + WINDOW_MS]
+    stage.commit(early[:-1])
+    stage.now_ms = START_MS + 3 * WINDOW_MS
+    await stage.publisher.publish_if_changed()
+    mature = "SELECT sum(assigned) FROM variant_results WHERE maturity = 'mature'"
+    verdicts = "SELECT verdict, decided_at_ms FROM verdicts"
+    before, said = stage.served(mature), stage.served(verdicts)
+    assert before == [(30,)]
+    assert [verdict for verdict, _ in said] != ["collecting"]
+    if restarts:
+        stage.publisher = stage.new_publisher()
+    stage.commit(early[-1:])
+    stage.ends = None
+    stage.now_ms += 1000
+    assert await stage.publisher.publish_if_changed()
+    assert stage.served(mature) == before
+    assert stage.served(verdicts) == said
 
 
 async def test_a_verdict_is_told_once(stage: Stage) -> None:
