@@ -16,7 +16,7 @@ People = Iterable[tuple[str, bytes]]
 
 
 class History(Protocol):
-    """The people whom the engine has put aside. Must know every flush that was yielded."""
+    """The people whom the engine has put aside; answers after every flush that was yielded."""
 
     async def people(self, subjects: Collection[str]) -> People:
         """Those of `subjects` that it has."""

@@ -19,7 +19,7 @@ from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, ConsumerMessage
 
 from pipeline.batch import RecordBatch
-from pipeline.streaming.fetch import fetched_records
+from pipeline.streaming.fetch import Times, fetched_records
 
 Offsets = Callable[[], Mapping[tuple[str, int], int]]
 """(topic, partition) → next offset to read, as the sink has stored it."""
@@ -37,6 +37,10 @@ class FetchThread(driver.AIOKafkaConsumerThread):
     aiokafka keeps one fetch in flight per broker, for the partitions that were drained when it
     was sent. Faust lets the broker hold it for 1.5 s, and as long nobody asks for the others.
     """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._times: Times = {}
 
     def _create_worker_consumer(self, transport: Any) -> Any:
         consumer = super()._create_worker_consumer(transport)
@@ -58,7 +62,11 @@ class FetchThread(driver.AIOKafkaConsumerThread):
             raise ConsumerStoppedError
         with fetcher._subscriptions.fetch_context():  # noqa: SLF001
             return await fetched_records(
-                fetcher, active_partitions, timeout or 0.0, max_records or _POLL_RECORDS
+                fetcher,
+                active_partitions,
+                timeout or 0.0,
+                max_records or _POLL_RECORDS,
+                self._times,
             )
 
 

@@ -120,6 +120,30 @@ async def test_nothing_is_acknowledged_when_the_store_fails() -> None:
     assert acks == []
 
 
+async def test_the_next_flush_is_joined_while_one_is_stored() -> None:
+    """One transaction at a time and in order; joining does not wait for the disk."""
+    done: list[str] = []
+    joined = asyncio.Event()
+
+    async def groups_told() -> AsyncIterator[list[Delivery]]:
+        for number, events in enumerate(by_topic()[:2]):
+            yield [delivery_of(events)]
+            done.append(f"joined {number}")
+            joined.set()
+
+    async def store(flush: Flush) -> None:
+        number = len([each for each in done if each.startswith("stored")])
+        if number == 0:
+            async with asyncio.timeout(10):
+                await joined.wait()
+        done.append(f"stored {number}")
+
+    chain = commit(join(decode(groups_told(), no_sink, lambda: 0), JoinEngine()), store)
+    assert len([flush async for flush in chain]) == 2
+    assert [each for each in done if each.startswith("stored")] == ["stored 0", "stored 1"]
+    assert done.index("joined 0") < done.index("stored 0")
+
+
 @pytest.mark.parametrize(
     "value",
     [None, b"", b"{", b'{"type":"campaign_defined"}', b'"\\ud800"', b"\xff", b"[" * 5000, b"1e999"],

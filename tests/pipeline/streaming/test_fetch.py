@@ -74,7 +74,7 @@ def test_the_same_records_in_the_same_order(sizes: list[int], start: int, limit:
     ours, position = result(ONE, packed(sizes), start)
     fetcher, found = Fetcher({ONE: ours}), list[tuple[Any, ...]]()
     while fetcher._records:
-        taken = asyncio.run(fetched_records(fetcher, {ONE}, 0, limit))
+        taken = asyncio.run(fetched_records(fetcher, {ONE}, 0, limit, {}))
         found += [(r.offset, r.value, r.timestamp) for r in taken.get(ONE, [])]
     assert found == expected
     assert position.position == sum(sizes)
@@ -84,18 +84,29 @@ def test_the_same_records_in_the_same_order(sizes: list[int], start: int, limit:
 async def test_a_partition_that_left_is_dropped_and_one_that_pauses_waits() -> None:
     """Results of others stay where they are, unless they are no longer ours."""
     fetcher = Fetcher({ONE: result(ONE, packed([2]))[0], TWO: result(TWO, packed([2]))[0]})
-    assert await fetched_records(fetcher, {TopicPartition("t", 9)}, 0, 10) == {}
+    assert await fetched_records(fetcher, {TopicPartition("t", 9)}, 0, 10, {}) == {}
     assert list(fetcher._records) == [ONE]
+
+
+async def test_who_is_behind_in_time_comes_first() -> None:
+    """Of two partitions the one whose last record is older is taken next."""
+    fetcher, times = Fetcher({}), {ONE: -1}
+    for expected in (ONE, TWO, ONE):
+        for tp in (ONE, TWO):
+            fetcher._records.setdefault(tp, result(tp, packed([1]))[0])
+        assert list(await fetched_records(fetcher, set(), 0, 1, times)) == [expected]
+        times[expected] = 5 if expected == ONE else 7
+    assert times == {ONE: 5, TWO: 7}
 
 
 async def test_an_error_comes_after_the_records_before_it() -> None:
     """First what is good, then the broker's answer for the other partition."""
     error = FetchError(error=UnknownTopicOrPartitionError(), backoff=0)
     fetcher = Fetcher({ONE: result(ONE, packed([2]))[0], TWO: error})
-    assert len((await fetched_records(fetcher, set(), 0, 10))[ONE]) == 2
+    assert len((await fetched_records(fetcher, set(), 0, 10, {}))[ONE]) == 2
     with pytest.raises(UnknownTopicOrPartitionError):
-        await fetched_records(fetcher, set(), 0, 10)
-    assert await fetched_records(fetcher, set(), 0.001, 10) == {}
+        await fetched_records(fetcher, set(), 0, 10, {})
+    assert await fetched_records(fetcher, set(), 0.001, 10, {}) == {}
 
 
 async def test_a_broken_batch_is_not_read() -> None:
@@ -104,7 +115,7 @@ async def test_a_broken_batch_is_not_read() -> None:
     data[-1] ^= 1
     fetcher = Fetcher({ONE: result(ONE, bytes(data))[0]})
     with pytest.raises(CorruptRecordException):
-        await fetched_records(fetcher, {ONE}, 0, 10)
+        await fetched_records(fetcher, {ONE}, 0, 10, {})
 
 
 def test_every_private_name_in_use_is_guarded() -> None:

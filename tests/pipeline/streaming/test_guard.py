@@ -27,6 +27,6 @@ def test_every_private_name_in_use_is_guarded() -> None:
     """A private name that the transport touches is on the list of the guard."""
     used = set(re.findall(r"self\.(_[a-z]\w+)", inspect.getsource(transport)))
     own = {name for name in vars(transport.BatchConsumer) if name not in vars(Consumer)}
-    own |= {"_delivered", "_thread", "_stopped", "_seek"}
+    own |= {"_delivered", "_thread", "_stopped", "_seek", "_times"}
     guarded = (*guard.PRIVATE_NAMES, *guard.PRIVATE_FIELDS)
     assert used - own <= {name for _, _, names in guarded for name in names}
