@@ -21,7 +21,8 @@ from schemas.topics import Topic
 Offsets = Mapping[tuple[str, int], int]
 """(topic, partition) → offset."""
 _TIMEOUT_S = 1.0
-_START_TIMEOUT_S = 10.0
+START_TIMEOUT_S = 10.0
+"""A broker that starts on a busy machine answers late; a worker that runs asks again anyway."""
 _TOPIC_IDS_S = 10.0
 _log = logging.getLogger(__name__)
 
@@ -64,13 +65,13 @@ class Broker:
     ) -> None:
         await self._consumer.stop()
 
-    async def ends(self) -> Offsets | None:
+    async def ends(self, within_s: float = _TIMEOUT_S) -> Offsets | None:
         """Next offset to be written per partition, asked now; `None` without an answer."""
-        return await self._ask(self._consumer.end_offsets, _TIMEOUT_S)
+        return await self._ask(self._consumer.end_offsets, within_s)
 
     async def beginnings(self) -> Offsets | None:
         """Oldest offset that each partition still has; `None` without an answer."""
-        return await self._ask(self._consumer.beginning_offsets, _START_TIMEOUT_S)
+        return await self._ask(self._consumer.beginning_offsets, START_TIMEOUT_S)
 
     async def _ask(
         self, question: Callable[[list[TopicPartition]], Awaitable[Any]], timeout_s: float

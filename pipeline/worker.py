@@ -18,7 +18,7 @@ from pipeline.agents.decode import decode
 from pipeline.agents.intake import accept, gather
 from pipeline.agents.join import join
 from pipeline.app import GROUP, READ_TOPICS, BatchSource, build_app
-from pipeline.broker import Broker, Offsets
+from pipeline.broker import START_TIMEOUT_S, Broker, Offsets
 from pipeline.dead_letters import publish_dead_letters
 from pipeline.flush import Flush
 from pipeline.history import StoredHistory
@@ -131,7 +131,7 @@ class Worker:
             except TopicError as error:
                 raise CannotRun(str(error), ExitCode.DEPENDENCY_UNREACHABLE) from error
             topic_ids = await broker.topic_ids()
-        ends, beginnings = await broker.ends(), await broker.beginnings()
+        ends, beginnings = await broker.ends(START_TIMEOUT_S), await broker.beginnings()
         if ends is None or beginnings is None:
             raise CannotRun(kafka_unreachable(settings.kafka), ExitCode.DEPENDENCY_UNREACHABLE)
         identity: dict[str, Any] = {
