@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import logging
 import time
 from collections.abc import Coroutine, Mapping
@@ -38,7 +37,7 @@ from pipeline.write_facts import FactsWriter
 from runtime.health import serve_health
 from runtime.kafka import KafkaPublisher, kafka_unreachable
 from runtime.metrics import metrics_route
-from runtime.process import CannotRun, ExitCode, port_in_use
+from runtime.process import CannotRun, ExitCode, port_in_use, rest_garbage_collector
 from runtime.topics import TopicError, ensure_topics
 
 LOOK_S = 0.25
@@ -90,7 +89,7 @@ class Worker:
             await self._open_health(stack)
             broker = await stack.enter_async_context(Broker(settings.kafka, READ_TOPICS))
             state = await self._open(broker)
-            _spare_the_collector()
+            rest_garbage_collector(200_000, 20, 100)  # docs/performance.md
             stack.callback(state.close)
             state.keeps_facts = settings.keeps_facts
             self._facts = FactsWriter(state, settings.data, self._database, now_ms)
@@ -242,13 +241,3 @@ class Worker:
                     f"another worker of group {GROUP} reads some of the partitions. "
                     "Stop it: one worker reads them all."
                 )
-
-
-def _spare_the_collector() -> None:
-    """Let Python look for reference cycles rarely: facts have none, and there are millions.
-
-    With the usual thresholds it takes a sixth of the time of a worker that reads a backlog.
-    """
-    gc.collect()
-    gc.freeze()  # what is there now stays
-    gc.set_threshold(200_000, 20, 100)

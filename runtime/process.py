@@ -8,9 +8,6 @@ import signal
 import sys
 from collections.abc import Awaitable, Callable
 from enum import IntEnum
-from typing import Final
-
-_GC_THRESHOLDS: Final = (50_000, 20, 20)
 
 
 class ExitCode(IntEnum):
@@ -52,16 +49,19 @@ def run_process(main: Callable[[asyncio.Event], Awaitable[None]]) -> int:
     return int(ExitCode.DONE)
 
 
-def rest_garbage_collector() -> None:
+def rest_garbage_collector(*thresholds: int) -> None:
     """Call once when everything is built: what exists then lives as long as the process.
 
     A message makes a few dozen objects and almost no cycles, so with the default threshold of
-    700 the collector walks the whole process many times a second for nothing (6-12 % of a
-    bridge's time).
+    700 the collector walks the whole process many times a second for nothing: 6-12 % of a
+    bridge's time, a sixth of a worker's that reads a backlog.
+
+    Args:
+        thresholds: As `gc.set_threshold` takes them.
     """
     gc.collect()
     gc.freeze()
-    gc.set_threshold(*_GC_THRESHOLDS)
+    gc.set_threshold(*thresholds)
 
 
 def port_in_use(setting: str, host: str, port: int) -> CannotRun:

@@ -68,7 +68,7 @@ async def _run(
             await stack.enter_async_context(endpoint)
         except OSError as error:
             raise port_in_use("SMS_BRIDGE_HEALTH_PORT", host, port) from error
-        rest_garbage_collector()
+        rest_garbage_collector(50_000, 20, 20)
         await bridge.run(stop)
 
 

@@ -12,13 +12,14 @@ from aiohttp import web
 from prometheus_client import CollectorRegistry
 
 from runtime.kafka import KafkaPublisher
+from runtime.metrics import metrics_route
 from runtime.process import CannotRun
 from schemas.subject import SubjectKey, Tokenizer
 from smpp_bridge.adapters.account_metrics import ClientCollector
 from smpp_bridge.adapters.desk import Desk
 from smpp_bridge.adapters.gateway import Gateway
 from smpp_bridge.adapters.journal import Journal
-from smpp_bridge.adapters.metrics import RouteCollector, metrics_route
+from smpp_bridge.adapters.metrics import RouteCollector
 from smpp_bridge.adapters.proxy import Proxy
 from smpp_bridge.adapters.recorder import Recorder
 from smpp_bridge.adapters.relay import Relay

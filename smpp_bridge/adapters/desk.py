@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Final, Protocol
 
 from runtime.process import CannotRun, ExitCode
+from smpp_bridge.adapters.closing import CLOSE_WITHIN_S
 from smpp_bridge.adapters.front import Front
 from smpp_bridge.adapters.link import Link
 from smpp_bridge.adapters.tls import server_context
@@ -126,7 +127,7 @@ class Desk:
                 port,
                 ssl=self._tls,
                 ssl_handshake_timeout=_HANDSHAKE_S if self._tls else None,
-                ssl_shutdown_timeout=1.0 if self._tls else None,
+                ssl_shutdown_timeout=CLOSE_WITHIN_S if self._tls else None,
             )
         except (OSError, ssl.SSLError) as error:
             raise CannotRun(

@@ -73,7 +73,7 @@ class LinkKeeper:
             self.refused_with = event.command_status
         elif isinstance(event, Closed):
             self.last_error = self._explained(event.reason)
-            self._is_careful = bool(event.unanswered)
+            self._is_careful = bool(event.unanswered) or link.is_careful
         self._owner.on_link_event(link, event)
 
     async def run(self) -> None:

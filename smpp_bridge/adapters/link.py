@@ -77,6 +77,11 @@ class Link(asyncio.Protocol):
         return self._loop.time()
 
     @property
+    def is_careful(self) -> bool:
+        """Whether it has not had enough answers yet to fill its window."""
+        return self._allowed < self._config.window
+
+    @property
     def unacknowledged(self) -> int:
         """Requests of the SMSC that we have not answered."""
         return self.session.inbound_pending
@@ -178,7 +183,7 @@ class Link(asyncio.Protocol):
         for event in events:
             if isinstance(event, Closed):
                 self._closed_for = event.reason
-            elif isinstance(event, Answered) and self._allowed < self._config.window:
+            elif isinstance(event, Answered) and self.is_careful:
                 self._allowed += 1
             self._owner.on_link_event(self, event)
         self.flush()

@@ -39,8 +39,6 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import accumulate
 from typing import TYPE_CHECKING, Final
 
-from aiohttp import web
-from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 from prometheus_client.metrics_core import (
     CounterMetricFamily,
     GaugeMetricFamily,
@@ -171,17 +169,6 @@ class RouteCollector(Collector):
             for key, count in values(route):
                 counter.add_metric([route.config.name, key], count)
         return counter
-
-
-def metrics_route(registry: CollectorRegistry) -> web.RouteDef:
-    """`/metrics` in the text format."""
-
-    async def show(_request: web.Request) -> web.Response:
-        return web.Response(
-            body=generate_latest(registry), headers={"Content-Type": CONTENT_TYPE_LATEST}
-        )
-
-    return web.get("/metrics", show)
 
 
 def _buckets_of(latency: Latency) -> list[tuple[str, float]]:

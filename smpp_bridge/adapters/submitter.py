@@ -62,11 +62,6 @@ class Submitter:
         return len(self._queue)
 
     @property
-    def rate_limit(self) -> float | None:
-        """Messages per second that the SMSC's throttling has taught."""
-        return self._learned.limit
-
-    @property
     def in_flight(self) -> int:
         """Parts without a durable result."""
         return len(self._active)

@@ -6,7 +6,7 @@ import asyncio
 import uuid
 
 import pytest
-from aiokafka import AIOKafkaConsumer
+from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from runtime.kafka import KafkaPublisher, PublishError, headers_of
 from runtime.topics import TopicError, ensure_topics, is_reachable
@@ -86,6 +86,18 @@ async def test_a_stopped_broker_loses_nothing_that_was_acknowledged(
             await asyncio.gather(*waiting)
     found = await read_all(own_kafka.bootstrap, CONVERSION_RECORDED.name, 200, run)
     assert {event.event_id for event in found} == {f"{run}-{n}" for n in range(200)}
+
+
+async def test_a_batch_never_gets_too_old_to_be_sent(kafka: str) -> None:
+    """Aiokafka drops an old batch whose partition has no leader; guards its private names."""
+    async with KafkaPublisher(kafka) as publisher:
+        builder = publisher._producer.create_batch()
+        partition = TopicPartition(CONVERSION_RECORDED.name, 0)
+        accumulator = publisher._producer._message_accumulator
+        batch = accumulator._append_batch(builder, partition)
+        batch._ctime -= 1e9
+        assert not batch.expired()
+        accumulator._batches.clear()
 
 
 async def test_dead_letter_keeps_the_bytes_and_says_why(kafka: str) -> None:

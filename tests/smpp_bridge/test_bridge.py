@@ -14,7 +14,12 @@ import pytest
 
 from runtime.kafka import KafkaPublisher
 from schemas.events import InboundReceived, ReceiptReceived
-from schemas.topics import INBOUND_RECEIVED, MESSAGE_RECEIPT, MESSAGE_SUBMITTED
+from schemas.topics import (
+    INBOUND_RECEIVED,
+    MESSAGE_RECEIPT,
+    MESSAGE_SUBMITTED,
+    OUTBOUND_REQUESTED,
+)
 from smpp_bridge.protocol import pdu
 from smpp_bridge.protocol.constants import ESM_RECEIPT, CommandStatus
 from tests.support.bridge import (
@@ -76,6 +81,27 @@ async def test_requests_become_submit_sm_and_their_results_reach_kafka(
     }
     assert {e.campaign_id for e in found} == {connection}
     assert len(smsc.submitted) == 4
+
+
+async def test_a_request_that_does_not_fit_is_a_rejected_result_and_holds_up_nobody(
+    kafka: str, connection: str, tmp_path: Path
+) -> None:
+    """A sender of 30 characters: its campaign learns of it, the next message is sent."""
+    async with (
+        run_smsc(Smsc()) as smsc,
+        KafkaPublisher(kafka) as publisher,
+        process("smpp_bridge", environment(kafka, smsc.port, tmp_path, connection)),
+        results_of(kafka, connection) as results,
+        TopicReader(kafka, OUTBOUND_REQUESTED.dead_letters) as letters,
+    ):
+        await publisher.publish(requested(connection, 1, source_addr="x" * 30))
+        await publisher.publish(requested(connection, 2))
+        await wait_until(lambda: len(of_connection(results, connection)) == 2)
+        await wait_until(lambda: any(connection.encode() in each for each in letters.values))
+        found = of_connection(results, connection)
+    outcomes = {e.event_id.removeprefix(connection): (e.outcome, e.command_status) for e in found}
+    assert outcomes == {"-1/1": ("rejected", None), "-2/1": ("accepted", 0)}
+    assert len(smsc.submitted) == 1
 
 
 async def test_receipts_and_replies_reach_kafka_without_number_or_text(

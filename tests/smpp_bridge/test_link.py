@@ -8,6 +8,7 @@ import pytest
 
 from smpp_bridge.protocol import pdu
 from smpp_bridge.protocol.constants import CommandStatus, Tag
+from tests.support.chaos import Chaos, ChaosPeer
 from tests.support.links import Owner, config_for, kept_link
 from tests.support.smsc import Smsc, run_smsc
 from tests.support.topics import wait_until
@@ -105,3 +106,65 @@ async def test_a_full_link_may_refuse_instead_of_resting() -> None:
     assert sorted(smsc.acknowledged) == [
         (number, CommandStatus.RMSGQFUL) for number in range(10, 30)
     ]
+
+
+class Unreading(ChaosPeer):
+    """Reads nothing after the bind, as a stopped process whose kernel still acknowledges."""
+
+    def flush(self) -> None:
+        """Answer the bind and read no more."""
+        super().flush()
+        if self.session.is_bound and not self._transport.is_closing():
+            self._transport.pause_reading()  # type: ignore[attr-defined]
+
+
+async def test_a_dead_link_is_left_although_its_peer_reads_nothing() -> None:
+    """What lies unwritten would hold the socket, and with it the next attempt, for ever."""
+    config = {"response_timeout_s": 0.6, "enquire_link_s": 0.3, "window": 1000}
+    payload = ((Tag.MESSAGE_PAYLOAD, b"x" * 60_000),)
+    async with (
+        run_smsc(Chaos(), peer=Unreading) as smsc,
+        kept_link(config_for(smsc.port, **config), Owner()) as keeper,
+    ):
+        await wait_until(lambda: keeper.link is not None and keeper.link.session.is_bound)
+        link = keeper.link
+        assert link is not None
+        while link.can_submit():
+            link.session.send(pdu.SubmitSm(tlvs=payload), "work", link.now())
+            link.flush()
+        assert not link._is_writable
+        await wait_until(lambda: len(smsc.peers) > 1)
+
+
+class HangsUp(ChaosPeer):
+    """The second connection is closed before its bind is answered."""
+
+    def data_received(self, data: bytes) -> None:
+        """Octets of the ESME."""
+        if self._smsc.peers.index(self) == 1:
+            self._transport.abort()
+        else:
+            super().data_received(data)
+
+
+async def test_a_link_is_careful_until_one_has_proved_itself() -> None:
+    """A connection that never came to a bind has not shown that the window may be used again."""
+    owner = Owner()
+    async with (
+        run_smsc(Chaos(answer=lambda _: None), peer=HangsUp) as smsc,
+        kept_link(config_for(smsc.port, window=10), owner) as keeper,
+    ):
+        await wait_until(lambda: smsc.is_bound)
+        link = keeper.link
+        assert link is not None
+        for number in range(10):
+            link.session.send(pdu.SubmitSm(), number, link.now())
+        link.flush()
+        await wait_until(lambda: len(smsc.submitted) == 10)
+        smsc.peers[0].reset()
+        await wait_until(lambda: len(smsc.peers) == 3 and smsc.is_bound)
+        third = keeper.link
+        assert third is not None
+        await wait_until(third.can_submit)
+        third.session.send(pdu.SubmitSm(), "one", third.now())
+        assert not third.can_submit()

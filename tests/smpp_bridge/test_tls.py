@@ -7,7 +7,7 @@ import ssl
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -17,6 +17,7 @@ import trustme
 from runtime.process import CannotRun
 from smpp_bridge.adapters.tls import client_context, server_context, tls_sentence
 from smpp_bridge.configuration import Tls
+from tests.support.chaos import Chaos, ChaosPeer
 from tests.support.links import Owner, config_for, kept_link
 from tests.support.smsc import Smsc, run_smsc
 from tests.support.topics import wait_until
@@ -200,3 +201,17 @@ def test_other_errors_are_no_tls_sentences() -> None:
     assert tls_sentence(ConnectionRefusedError()) is None
     assert tls_sentence(None) is None
     assert tls_sentence(ssl.SSLError(1, "[SSL: ODD_THING] odd")) is not None
+
+
+async def test_a_silent_peer_is_left_without_waiting_for_its_goodbye(papers: Papers) -> None:
+    """Asyncio would give the close_notify of a dead peer 30 s, longer than this test waits."""
+    tls = _trusting(papers)
+    config = config_for(0, tls=tls, response_timeout_s=0.6, enquire_link_s=0.3)
+    context = client_context(tls, "tls")
+    async with run_smsc(Chaos(is_silent=True), tls=papers.server(), peer=ChaosPeer) as smsc:
+        config = replace(config, port=smsc.port)
+        async with kept_link(config, Owner(), context) as keeper:
+            await wait_until(lambda: keeper.binds == 1)
+            for peer in smsc.peers:
+                peer._transport.pause_reading()  # type: ignore[attr-defined]
+            await wait_until(lambda: len(smsc.peers) > 1)
