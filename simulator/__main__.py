@@ -93,11 +93,13 @@ def _parser() -> argparse.ArgumentParser:
         "run", help="serve until Ctrl-C", epilog=_settings_help(), formatter_class=raw
     )
     smsc = commands.add_parser("smsc", help="an SMSC alone, without campaign, until Ctrl-C")
-    smsc.add_argument("--host", default="127.0.0.1")
+    smsc.add_argument("--host", default="127.0.0.1", help="address to listen on")
     smsc.add_argument("--port", type=_whole(0, 65535), default=2775, help="0 takes a free one")
-    smsc.add_argument("--system-id", default="smslab")
-    smsc.add_argument("--password", required=True)
-    smsc.add_argument("--receipt-after-s", type=float, default=1.0)
+    smsc.add_argument("--system-id", default="smslab", help="who may bind")
+    smsc.add_argument("--password", required=True, help="and with what; a toy's, seen by `ps`")
+    smsc.add_argument(
+        "--receipt-after-s", type=float, default=1.0, help="seconds from a submit_sm to its receipt"
+    )
     audience = commands.add_parser("audience", help="write an audience file")
     people, bad = _whole(1, MAX_PEOPLE), _whole(0, MAX_PEOPLE)
     audience.add_argument("--people", type=people, required=True, help="good rows")

@@ -23,14 +23,13 @@ class DigestSet:
         (True, False, 1)
     """
 
-    __slots__ = ("_buckets", "_size")
+    __slots__ = ("_buckets",)
 
     def __init__(self) -> None:
         self._buckets: list[array[int] | None] = [None] * _BUCKETS
-        self._size = 0
 
     def __len__(self) -> int:
-        return self._size
+        return sum(len(bucket) for bucket in self._buckets if bucket is not None)
 
     def __contains__(self, digest: bytes) -> bool:
         number, value = _place(digest)
@@ -49,7 +48,6 @@ class DigestSet:
         position = bisect_left(bucket, value)
         if position == len(bucket) or bucket[position] != value:
             bucket.insert(position, value)
-            self._size += 1
 
 
 def _place(digest: bytes) -> tuple[int, int]:
