@@ -27,7 +27,7 @@ $(VENV)/.installed: $(UV) requirements-dev.lock pyproject.toml
 demo: $(VENV)/.installed  ## run the whole system with the demo campaign, then open the page it prints
 	@$(BIN)/smslab demo $(ARGS)
 
-test: check  ## set everything up and run everything that needs nothing but Python
+test: check $(if $(CI),interop)  ## set everything up and run everything that needs nothing but Python; CI=true: the foreign peers too
 
 check: lint types imports browser  ## lint, types, import contracts, all tests but interop
 	@$(BIN)/python -m pytest -m "not interop" $(ARGS)
