@@ -12,7 +12,7 @@ Every metric has the label `connection`.
 | `smslab_bridge_window_in_use` | gauge | unanswered submit_sm |
 | `smslab_bridge_in_flight` | gauge | messages without a durable result |
 | `smslab_bridge_backlog` | gauge | messages that wait for a window slot |
-| `smslab_bridge_learned_rate` | gauge | submit_sm a second that the SMSC takes, learned from its throttling; 0 before |
+| `smslab_bridge_learned_rate` | gauge | submit_sm a second learned from throttling; 0 before |
 | `smslab_bridge_unacknowledged` | gauge | deliver_sm that wait for Kafka |
 | `smslab_bridge_paused` | gauge | sessions whose socket is not read, because too much waits |
 | `smslab_bridge_submits_total` | counter | submit_sm sent |
