@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import groupby, islice
 
 from pipeline.join.deltas import ActivityKey, DeliverabilityKey, Deltas, Retired, Shelved
@@ -286,10 +286,14 @@ class JoinEngine:
         """Say, after a restart, who was put aside."""
         self._retired.update(subjects)
 
-    def remember_shelved(self, subject: str, place: int, campaigns: Iterable[str]) -> None:
+    def remember_shelved(self, subjects: Sequence[str], places: Sequence[int]) -> None:
         """Say, after a restart, who is on the shelf, in order of places."""
-        self._places.remember(subject, place, campaigns)
-        self._schedule.add(subject, 0)
+        self._places.remember(subjects, places)
+        self._schedule.add_all(subjects, 0)
+
+    def remember_assigned(self, counts: Mapping[str, int]) -> None:
+        """Say, after a restart, how many of the people on the shelf each campaign has assigned."""
+        self._places.count(counts)
 
     def sweep(self, now_ms: int) -> Found:
         """Put people aside whose horizon has passed; the next `take` hands them over.

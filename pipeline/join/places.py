@@ -7,7 +7,7 @@ with whoever takes `Deltas.shelved`, by place. Places are given in order and nev
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 
 class Places:
@@ -29,15 +29,19 @@ class Places:
 
     def put(self, subject: str, campaigns: Iterable[str]) -> int:
         """A person comes to the shelf; the place."""
-        place = self._next
-        self.remember(subject, place, campaigns)
-        return place
-
-    def remember(self, subject: str, place: int, campaigns: Iterable[str]) -> None:
-        """A person is on the shelf, and later ones come after them."""
-        self._of[subject] = place
+        place = self._of[subject] = self._next
         self._assigned.update(campaigns)
         self._next = place + 1
+        return place
+
+    def remember(self, subjects: Sequence[str], places: Sequence[int]) -> None:
+        """These people are on the shelf, and later ones come after them."""
+        self._of.update(zip(subjects, places, strict=True))
+        self._next = max(self._next, places[-1] + 1) if places else self._next
+
+    def count(self, assigned: Mapping[str, int]) -> None:
+        """campaign_id → people of those remembered."""
+        self._assigned.update(assigned)
 
     def leave(self, subject: str, campaigns: Iterable[str]) -> None:
         """A person is at hand again, if they were here."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from functools import partial
 
@@ -68,7 +69,8 @@ class Keeper:
             self.engine.replay(news, round_)
         self.engine.remember_retired(self.history)
         for place, (subject, shelved) in sorted(self.shelf.items()):
-            self.engine.remember_shelved(subject, place, shelved.campaigns)
+            self.engine.remember_shelved([subject], [place])
+            self.engine.remember_assigned(Counter(shelved.campaigns))
 
     def apply(self, events: Sequence[SubjectEvent]) -> None:
         """Fetch whom they concern, then apply."""
