@@ -98,7 +98,9 @@ class JoinEngine:
             return before
         campaign_id = definition.campaign_id
         for subject in self._assigned[campaign_id]:
-            self._mark_stale(subject, self._people[subject])
+            person = self._people.get(subject)
+            if person is not None:  # gone, when their assignment came again for another campaign
+                self._mark_stale(subject, person)
         self._definitions[campaign_id] = definition
         self._stories.forget()
         return before

@@ -232,6 +232,19 @@ def test_a_receipt_weeks_late_corrects_its_old_cohort() -> None:
     assert not keeper.sums.unmatched
 
 
+def test_an_assignment_that_moves_to_another_campaign_leaves_no_trace() -> None:
+    """The same event_id with another campaign, then put aside: the first one may be defined."""
+    keeper = Keeper(at_hand=0)
+    moved = msgspec.structs.replace(assigned("s", 5), campaign_id="c2")
+    keeper.apply([assigned("s", 10), moved])
+    keeper.take()
+    keeper.define(definition("c1"))
+    keeper.define(definition("c2"))
+    keeper.take()
+    assert keeper.sums.cohorts["c2", "a", 0, 1_000, "", "", "assigned"] == 1
+    assert ("c1", "a", 0, 1_000, "", "", "assigned") not in keeper.sums.cohorts
+
+
 def test_the_log_is_as_long_as_the_people_at_hand_need() -> None:
     """News of people who went to the shelf are dropped, whatever came about them since."""
     keeper = Keeper(at_hand=3)
