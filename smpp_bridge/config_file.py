@@ -181,6 +181,7 @@ _LISTEN: Final = {
     "port": Key(reading.whole(0, 65535), 2776),
     "tls": Key(reading.anything, None),
     "system_id": Key(octets(15), "smslab"),
+    "unrouted": Key(reading.one_of("refuse", "drop"), "refuse"),
     "max_connections": Key(reading.whole(1, 100_000), 1000),
     "response_timeout_s": Key(reading.number(1, 3600), 60.0),
     "enquire_link_s": Key(reading.number(1, 3600), 60.0),

@@ -20,6 +20,7 @@ BindMode = Literal["transceiver", "transmitter+receiver", "transmitter", "receiv
 Mode = Literal["gateway", "proxy"]
 WhenFull = Literal["pause", "refuse"]
 Unbound = Literal["refuse", "queue", "drop"]
+Unrouted = Literal["refuse", "drop"]
 
 RESENT: Final[frozenset[Purpose]] = frozenset({"transactional", "otp"})
 """Better twice than never; everything else is reported as unknown and left alone."""
@@ -140,6 +141,8 @@ class ProxyConfig:
     """Answer to a submit_sm while Kafka does not confirm."""
     kafka_patience_s: float = 5.0
     """Age of the oldest unconfirmed record from which on Kafka counts as away."""
+    unrouted: Unrouted = "refuse"
+    """What happens to a deliver_sm that belongs to no account."""
     max_connections: int = 1000
     response_timeout_s: float = 60.0
     enquire_link_s: float = 60.0

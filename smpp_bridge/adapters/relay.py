@@ -2,13 +2,14 @@
 
 The promise: an ESME gets the answer to a submit_sm only when Kafka has its result; the SMSC
 gets the answer to a deliver_sm only when Kafka has the event and then the ESME's own answer
-(or, by the account's policy while it is unbound, a refusal, or ROK). Before a submit_sm goes
-out it is in the transit log: after a crash each entry becomes an `unknown` result.
+(or, by policy, a refusal or ROK while its account is unbound, or when it has none). Before a
+submit_sm goes out it is in the transit log: after a crash each entry becomes an `unknown` result.
 """
 
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections import deque
 from collections.abc import Callable, Coroutine
 from typing import Any, Final
@@ -25,21 +26,30 @@ from smpp_bridge.adapters.desk import Client, Delivery, Desk
 from smpp_bridge.adapters.front import Front
 from smpp_bridge.adapters.link import Link
 from smpp_bridge.adapters.links import Links
+from smpp_bridge.adapters.owner_log import OwnerLog
 from smpp_bridge.adapters.receiver import Receiver
 from smpp_bridge.adapters.recorder import Recorder
+from smpp_bridge.adapters.seldom import SeldomLog
 from smpp_bridge.adapters.transit_log import TransitLog
-from smpp_bridge.configuration import ConnectionConfig
+from smpp_bridge.configuration import ConnectionConfig, Unrouted
 from smpp_bridge.order import AnswersFirst
+from smpp_bridge.owners import Owners
 from smpp_bridge.pacing import TokenBucket
 from smpp_bridge.protocol import session_events
 from smpp_bridge.protocol.constants import THROTTLED, CommandStatus
 from smpp_bridge.protocol.pdu import DataSm, DeliverSm, MessageResp, Pdu, SubmitSm, Tlvs
 from smpp_bridge.protocol.session_events import SessionEvent
-from smpp_bridge.proxied import Clerk, Owners
+from smpp_bridge.proxied import Clerk
 
 MAX_WAITING: Final = 10_000
 """submit_sm that wait for a slot of the SMSC; beyond, RMSGQFUL."""
 _MAX_ID: Final = 100
+_UNROUTED: Final[dict[Unrouted, CommandStatus]] = {
+    "refuse": CommandStatus.RX_T_APPN,
+    "drop": CommandStatus.ROK,
+}
+
+log = SeldomLog(logging.getLogger(__name__))
 
 
 class Transit:
@@ -68,6 +78,8 @@ class Relay:
         recorder: Recorder,
         clerk: Clerk,
         owners: Owners,
+        owner_log: OwnerLog,
+        unrouted: Unrouted,
         transit_log: TransitLog,
         tokenizer: Tokenizer,
         fail: Callable[[BaseException], None],
@@ -80,6 +92,8 @@ class Relay:
         self._recorder = recorder
         self._clerk = clerk
         self._owners = owners
+        self._owner_log = owner_log
+        self._unrouted = unrouted
         self._log = transit_log
         self._fail = fail
         self._receiver = Receiver(
@@ -97,7 +111,7 @@ class Relay:
         self._wakes_at: asyncio.TimerHandle | None = None
         self._undurable = 0
         self.unrouted = 0
-        """deliver_sm that belong to no account: recorded and acknowledged, not forwarded."""
+        """deliver_sm that belong to no account: recorded, then what the policy says."""
 
     @property
     def in_flight(self) -> int:
@@ -128,7 +142,8 @@ class Relay:
         await self.links.drain(within_s)
 
     async def stop(self) -> None:
-        """Nothing after the links."""
+        """Close the log of owners."""
+        self._owner_log.close()
 
     def submit(self, front: Front, client: Client, request: SubmitSm | DataSm) -> None:
         """Pass a message on, or refuse it for now."""
@@ -180,6 +195,7 @@ class Relay:
             used.add(link)
         try:
             self._log.write()
+            self._owner_log.write()
         except OSError as error:
             for link in used:
                 link.abort()  # what is not in the log must not go out
@@ -280,6 +296,8 @@ class Relay:
         owner = self._owners.owner_of(request)
         if owner is None:
             self.unrouted += 1
-            link.respond(request, CommandStatus.ROK)
+            fields = {"connection": self.config.name, "then": self._unrouted}
+            log.warning("deliver_sm of no account", **fields)
+            link.respond(request, _UNROUTED[self._unrouted])
         else:
             self._desk.deliver(Delivery(link, request), owner)
