@@ -43,6 +43,11 @@ class Owners:
         self._known = known
         self._hash = hashlib.blake2b(digest_size=_DIGEST, key=key[:64], person=b"owner")
 
+    @property
+    def accounts(self) -> int:
+        """How many the connection has."""
+        return len(self._names)
+
     def sent(self, request: SubmitSm | DataSm, account: str) -> None:
         """A message passes: replies of this person to this sender are the account's."""
         if self._only is None:

@@ -69,6 +69,11 @@ class Client:
         """Its sessions."""
         return sum(front.session.is_bound for front in self.fronts)
 
+    def refuse(self, front: Front, request: SubmitSm | DataSm, status: CommandStatus) -> None:
+        """Answer a message that is not taken, and count it."""
+        self.refused[status] += 1
+        front.respond(request, status)
+
     @property
     def has_receiver(self) -> bool:
         """Whether one of them takes deliver_sm."""
@@ -271,8 +276,7 @@ class Desk:
         client = self.clients[front.account.system_id]
         status = self._refusal(front, client)
         if status is not None:
-            client.refused[status] += 1
-            front.respond(request, status)
+            client.refuse(front, request, status)
             return
         client.submits += 1
         self._relayers[client.account.connection].submit(front, client, request)

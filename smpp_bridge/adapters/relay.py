@@ -38,12 +38,14 @@ from smpp_bridge.pacing import TokenBucket
 from smpp_bridge.protocol import session_events
 from smpp_bridge.protocol.constants import THROTTLED, CommandStatus
 from smpp_bridge.protocol.pdu import DataSm, DeliverSm, MessageResp, Pdu, SubmitSm, Tlvs
+from smpp_bridge.protocol.session import octets_of
 from smpp_bridge.protocol.session_events import SessionEvent
 from smpp_bridge.proxied import Clerk
+from smpp_bridge.shares import Shares
 
-MAX_WAITING: Final = 10_000
-"""submit_sm that wait for a slot of the SMSC; beyond, RMSGQFUL."""
 _MAX_ID: Final = 100
+_GONE: Final = SubmitSm()
+"""In the place of an answered request: sessions keep 4096 for late answers, 64 KiB each."""
 _UNROUTED: Final[dict[Unrouted, CommandStatus]] = {
     "refuse": CommandStatus.RX_T_APPN,
     "drop": CommandStatus.ROK,
@@ -55,7 +57,7 @@ log = SeldomLog(logging.getLogger(__name__))
 class Transit:
     """One message of an ESME on its way."""
 
-    __slots__ = ("client", "event", "front", "is_settled", "request")
+    __slots__ = ("client", "event", "front", "is_settled", "octets", "request", "waits_until")
 
     def __init__(
         self, front: Front, client: Client, request: SubmitSm | DataSm, event: MessageSubmitted
@@ -64,6 +66,8 @@ class Transit:
         self.client = client
         self.request = request
         self.event = event
+        self.octets = octets_of(request)
+        self.waits_until = 0.0
         self.is_settled = False
 
 
@@ -105,6 +109,9 @@ class Relay:
         )
         self._order = AnswersFirst()
         self._waiting: deque[Transit] = deque()
+        self._held = Shares(
+            owners.accounts, messages=config.max_pending, octets=config.max_pending_bytes
+        )
         self._loop = asyncio.get_running_loop()
         self._bucket = TokenBucket(config.rate_per_s, now=self._loop.time())
         self._pump_is_due = False
@@ -131,10 +138,8 @@ class Relay:
         return self.links.runners()
 
     def tick(self) -> None:
-        """Once a second: without the SMSC nothing waits, its ESMEs shall try again."""
-        while self._waiting and not self.links.bound:
-            transit = self._waiting.popleft()
-            self._refuse(transit.front, transit.client, transit.request, CommandStatus.RMSGQFUL)
+        """Once a second: nothing waits too long, its ESMEs shall try again."""
+        self._give_back_waiting()
         self._wake()
 
     async def drain(self, within_s: float) -> None:
@@ -147,22 +152,38 @@ class Relay:
 
     def submit(self, front: Front, client: Client, request: SubmitSm | DataSm) -> None:
         """Pass a message on, or refuse it for now."""
-        if not self.links.bound or len(self._waiting) >= MAX_WAITING:
-            self._refuse(front, client, request, CommandStatus.RMSGQFUL)
+        account, octets = client.account.system_id, octets_of(request)
+        if not self.links.can_transmit or not self._held.take(account, octets):
+            client.refuse(front, request, CommandStatus.RMSGQFUL)
             return
         try:
-            event = self._clerk.write_down(request, client.account.system_id, now_ms())
+            event = self._clerk.write_down(request, account, now_ms())
         except mapping.UnreadableAddress:  # it could not be recorded
-            self._refuse(front, client, request, CommandStatus.RINVDSTADR)
+            self._held.give(account, octets)
+            client.refuse(front, request, CommandStatus.RINVDSTADR)
             return
-        self._waiting.append(Transit(front, client, request, event))
+        transit = Transit(front, client, request, event)
+        transit.waits_until = self._loop.time() + self.config.max_wait_s
+        self._waiting.append(transit)
         self._wake()
 
-    def _refuse(
-        self, front: Front, client: Client, request: SubmitSm | DataSm, status: CommandStatus
-    ) -> None:
-        client.refused[status] += 1
-        front.respond(request, status)
+    def _give_back_waiting(self) -> None:
+        """Refuse what waits too long, and everything while nobody transmits: nothing was sent."""
+        now = self._loop.time()
+        while self._waiting:
+            transit = self._waiting[0]
+            if self.links.can_transmit and transit.waits_until > now:
+                return
+            self._refuse(self._waiting.popleft(), CommandStatus.RMSGQFUL)
+
+    def _refuse(self, transit: Transit, status: CommandStatus) -> None:
+        """Give it back to its ESME: it was not sent."""
+        self._let_go(transit)
+        transit.client.refuse(transit.front, transit.request, status)
+
+    def _let_go(self, transit: Transit) -> None:
+        """It is held no longer: refused, or its result is durable."""
+        self._held.give(transit.client.account.system_id, transit.octets)
 
     def _wake(self) -> None:
         if not self._pump_is_due:
@@ -179,7 +200,7 @@ class Relay:
         used: set[Link] = set()
         while self._waiting:
             if self._waiting[0].front.session.is_closed:
-                self._waiting.popleft()  # nobody waits for the answer, and nothing was sent
+                self._let_go(self._waiting.popleft())  # nobody waits, and nothing was sent
                 continue
             link = min(
                 (link for link in self.links.connected() if link.can_submit()),
@@ -208,7 +229,7 @@ class Relay:
         try:
             link.session.send(transit.request, transit, link.now(), is_strict=False)
         except ValueError:  # an SMSC of 3.3 cannot read it
-            self._refuse(transit.front, transit.client, transit.request, CommandStatus.RINVMSGLEN)
+            self._refuse(transit, CommandStatus.RINVMSGLEN)
             return
         self._log.begin(transit.event)
         self._owners.sent(transit.request, transit.client.account.system_id)
@@ -228,6 +249,7 @@ class Relay:
             case session_events.Closed(_, unanswered):
                 for transit in unanswered:
                     self._unanswered(transit)
+                self._give_back_waiting()
             case _:
                 pass  # Bound, BindRefused: the keeper has noted them; Unexpected has no effect
 
@@ -253,9 +275,7 @@ class Relay:
     def _came_back(self, transit: Transit, status: int, tlvs: Tlvs) -> None:
         """The SMSC takes it later, says its answer: no result, the ESME's next try has one."""
         transit.is_settled = True
-        self._undurable -= 1
-        self._log.done(transit.event.event_id)
-        transit.front.respond(transit.request, status, tlvs=tlvs)
+        self._settle(transit, status, tlvs=tlvs)
 
     def _unanswered(self, transit: Transit) -> None:
         """Nobody knows whether the SMSC has it: recorded as `unknown`, told as RUNKNOWNERR."""
@@ -280,12 +300,18 @@ class Relay:
                 self._fail(error)
                 return
             if is_first:
-                self._undurable -= 1
-                self._log.done(transit.event.event_id)
-                transit.front.respond(transit.request, status, **fields)
+                self._settle(transit, status, **fields)
             self._order.passed(ticket)
 
         self._recorder.put_event(event, durable)
+
+    def _settle(self, transit: Transit, status: int, **fields: Any) -> None:
+        """Its fate is known and, if it is a result, durable: tell the ESME."""
+        self._undurable -= 1
+        self._log.done(transit.event.event_id)
+        self._let_go(transit)
+        transit.front.respond(transit.request, status, **fields)
+        transit.request = _GONE
 
     def _stored(self, link: Link, request: DeliverSm | DataSm) -> None:
         """Kafka has it: on to the ESME after the answers that came before it."""

@@ -47,7 +47,7 @@ USES: Final = (
     Use(_S.RX_T_APPN, "adapters.desk", "proxy, sent: no session of the account takes it now"),
     Use(_S.RX_P_APPN, "adapters.desk", "proxy, sent: the ESME speaks 3.3 and cannot read it"),
     Use(_S.RX_T_APPN, "adapters.relay", "proxy, sent for deliver_sm of no account"),
-    Use(_S.RMSGQFUL, "adapters.relay", "proxy, sent for submit_sm while the SMSC is away"),
+    Use(_S.RMSGQFUL, "adapters.relay", "proxy, sent for submit_sm: no transmitter, too many"),
     Use(_S.RINVDSTADR, "adapters.relay", "proxy, sent: the destination is no phone number"),
     Use(_S.RINVMSGLEN, "adapters.relay", "proxy, sent: the SMSC speaks 3.3 and cannot read it"),
     Use(_S.RUNKNOWNERR, "adapters.relay", "proxy, sent: the SMSC's answer was cut off"),
