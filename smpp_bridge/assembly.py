@@ -110,7 +110,7 @@ def _proxy(shared: _Shared, config: BridgeConfig) -> Bridge:
     desk.connect(relays)
     routes = list(relays.values())
     shared.registry.register(RouteCollector(routes, lambda: publisher.pending))
-    shared.registry.register(ClientCollector(desk.clients, relays))
+    shared.registry.register(ClientCollector(desk.clients, relays, desk.listener))
     proxy = Proxy(desk, recorder=recorder, transit_log=transit_log, fail=shared.failure)
     return Bridge(
         routes,

@@ -1,20 +1,16 @@
-"""The proxy's listener: admits ESMEs, keeps their limits, hands their messages to the relays."""
+"""The ESMEs of a proxy: binds them, keeps their limits, hands their messages to the relays."""
 
 from __future__ import annotations
 
 import asyncio
-import logging
-import ssl
 from collections import Counter, deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
-from runtime.process import CannotRun, ExitCode
-from smpp_bridge.adapters.closing import CLOSE_WITHIN_S
-from smpp_bridge.adapters.front import Front
+from smpp_bridge.adapters.front import TOO_MUCH, Front
 from smpp_bridge.adapters.link import Link
-from smpp_bridge.adapters.tls import server_context
+from smpp_bridge.adapters.listener import Listener, Reason
 from smpp_bridge.admission import Admission
 from smpp_bridge.configuration import Account, ProxyConfig
 from smpp_bridge.pacing import TokenBucket
@@ -28,11 +24,13 @@ MAX_QUEUED: Final = 10_000
 MAX_WAITING: Final = 1000
 """deliver_sm that wait for a slow ESME; beyond, they are refused, so that no account fills the
 connection it shares with others (4000 unanswered by default)."""
-_HANDSHAKE_S: Final = 10.0
-"""As long as a bind may take; asyncio's 60 s would be a cheap way to hold sockets."""
 _TICK_S: Final = 0.5
-
-log = logging.getLogger(__name__)
+_STRANGE_ENDS: Final[tuple[tuple[str, Reason], ...]] = (
+    ("not bound in time", "timeout"),
+    ("framing lost", "garbage"),
+    (TOO_MUCH, "flood"),
+)
+"""How the session of somebody ends who never bound, and what that is."""
 
 
 @dataclass(slots=True, eq=False)
@@ -95,23 +93,18 @@ class Desk:
     ) -> None:
         self._config = config
         self._is_kafka_away = is_kafka_away
-        self._tls = None if config.tls is None else server_context(config.tls, f"{path}.tls")
+        self._fronts: set[Front] = set()
+        self.listener = Listener(
+            config, lambda: Front(self, config), lambda: len(self._fronts), path=path
+        )
         self._admission = Admission(config.accounts)
         now = asyncio.get_running_loop().time()
         self.clients = {
             account.system_id: Client(account, TokenBucket(account.rate_per_s, now=now))
             for account in config.accounts
         }
-        self._fronts: set[Front] = set()
         self._relayers: Mapping[str, Relayer] = {}
-        self._server: asyncio.Server | None = None
         self._is_draining = False
-        self.port = 0
-
-    @property
-    def connections(self) -> int:
-        """Sockets in use, bound or not."""
-        return len(self._fronts)
 
     def connect(self, relayers: Mapping[str, Relayer]) -> None:
         """Tell where connections lead."""
@@ -123,25 +116,7 @@ class Desk:
         Raises:
             CannotRun: If the port is in use.
         """
-        host, port = self._config.host, self._config.port
-        loop = asyncio.get_running_loop()
-        try:
-            self._server = await loop.create_server(
-                lambda: Front(self, self._config),
-                host,
-                port,
-                ssl=self._tls,
-                ssl_handshake_timeout=_HANDSHAKE_S if self._tls else None,
-                ssl_shutdown_timeout=CLOSE_WITHIN_S if self._tls else None,
-            )
-        except (OSError, ssl.SSLError) as error:
-            raise CannotRun(
-                f"listen.port == {port}: cannot listen on {host}: {error.strerror}. "
-                "Stop the other program or set another port.",
-                ExitCode.DEPENDENCY_UNREACHABLE,
-            ) from error
-        self.port = self._server.sockets[0].getsockname()[1]
-        log.info("listening for ESMEs", extra={"fields": {"port": self.port}})
+        await self.listener.start()
 
     async def tick_regularly(self) -> None:
         """Let time pass in every session, until cancelled."""
@@ -153,8 +128,7 @@ class Desk:
     async def drain(self, within_s: float) -> None:
         """No new connection and no new message; answers that are due, then goodbye."""
         self._is_draining = True
-        if self._server is not None:
-            self._server.close()
+        self.listener.close()
         loop = asyncio.get_running_loop()
         deadline = loop.time() + within_s
         # many sessions end the wait, once in a life
@@ -210,12 +184,9 @@ class Desk:
             return
         front.flush_soon()
 
-    def on_front_open(self, front: Front) -> bool:
-        """Bounded, also by those who never bind."""
-        if self._is_draining or len(self._fronts) >= self._config.max_connections:
-            return False
+    def on_front_open(self, front: Front) -> None:
+        """Bound or not, it takes a place."""
         self._fronts.add(front)
-        return True
 
     def on_front_ready(self, front: Front) -> None:
         """It may take more."""
@@ -251,25 +222,42 @@ class Desk:
                 self._delivered(front, delivery, response, is_late=is_late)
             case session_events.Expired(delivery):
                 self._given_back(front, delivery)
-            case session_events.Closed(_, unanswered):
+            case session_events.Closed(reason, unanswered):
                 for delivery in reversed(unanswered):
                     self._given_back(front, delivery)
+                self._strange(front, next((k for w, k in _STRANGE_ENDS if w in reason), None))
+            case session_events.Unparsed() | session_events.Unexpected():
+                self._strange(front, "not_bind")  # the session has answered it
             case _:
-                pass  # Unparsed, Unexpected: the session has answered them
+                pass
 
     def _bind(self, front: Front, request: Bind) -> None:
         bound = {name: client.bound for name, client in self.clients.items()}
-        verdict = self._admission.judge(request, address=front.address, bound=bound)
+        verdict = self._admission.judge(
+            request, address=front.address, bound=bound, now=front.now()
+        )
+        if verdict.reason is not None:
+            self._strange(front, verdict.reason)
+            loop = asyncio.get_running_loop()
+            loop.call_later(verdict.wait_s, self._turn_away, front, request, verdict.status)
+            return
+        assert verdict.account is not None
         front.account = verdict.account
         front.session.answer_bind(request, verdict.status, self._config.system_id.encode())
-        if verdict.account is None:
-            fields = {"status": verdict.status.name, "address": front.address}
-            log.warning("bind refused", extra={"fields": fields})
-            front.hang_up("bind refused")  # the next guess costs a connection
-            return
         client = self.clients[verdict.account.system_id]
         client.fronts.append(front)
         self._pump(client)
+
+    def _turn_away(self, front: Front, request: Bind, status: CommandStatus) -> None:
+        """Closes as well: the next guess costs a connection. Nothing happens if it has left."""
+        front.session.answer_bind(request, status)
+        front.flush()
+
+    def _strange(self, front: Front, reason: Reason | None) -> None:
+        """Counts each connection that is not bound once, by what it did first."""
+        if reason is not None and front.account is None and front.refused_for is None:
+            front.refused_for = reason
+            self.listener.refuse(reason, front.address)
 
     def _submit(self, front: Front, request: SubmitSm | DataSm) -> None:
         assert front.account is not None

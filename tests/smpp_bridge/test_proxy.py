@@ -208,8 +208,8 @@ async def test_the_esmes_own_refusal_reaches_the_smsc(tmp_path: Path) -> None:
     [
         ("shop", "wrong", pdu.BindTransceiver, {}, CommandStatus.RINVPASWD),
         ("shop", "", pdu.BindTransceiver, {}, CommandStatus.RINVPASWD),
-        ("nobody", "secret", pdu.BindTransceiver, {}, CommandStatus.RINVSYSID),
-        ("", "", pdu.BindTransceiver, {}, CommandStatus.RINVSYSID),
+        ("nobody", "secret", pdu.BindTransceiver, {}, CommandStatus.RINVPASWD),
+        ("", "", pdu.BindTransceiver, {}, CommandStatus.RINVPASWD),
         ("shop", "secret", pdu.BindTransceiver, {"max_binds": 1}, CommandStatus.RALYBND),
         (
             "shop",

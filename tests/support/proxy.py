@@ -89,7 +89,7 @@ class RunningProxy:
     ) -> Esme:
         """An ESME that was answered: bound, or refused."""
         bind = cls(system_id=system_id.encode(), password=password.encode())
-        esme = await connect(self.desk.port, bind=bind, **keys)
+        esme = await connect(self.desk.listener.port, bind=bind, **keys)
         await wait_until(lambda: esme.is_bound or esme.refused_with is not None or esme.is_closed)
         return esme
 
