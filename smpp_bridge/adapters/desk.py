@@ -226,8 +226,10 @@ class Desk:
                 for delivery in reversed(unanswered):
                     self._given_back(front, delivery)
                 self._strange(front, next((k for w, k in _STRANGE_ENDS if w in reason), None))
-            case session_events.Unparsed() | session_events.Unexpected():
-                self._strange(front, "not_bind")  # the session has answered it
+            case session_events.Unparsed(_, _, status):
+                self._unreadable(front, status)
+            case session_events.Unexpected():
+                self._strange(front, "not_bind")
             case _:
                 pass
 
@@ -252,6 +254,12 @@ class Desk:
         """Closes as well: the next guess costs a connection. Nothing happens if it has left."""
         front.session.answer_bind(request, status)
         front.flush()
+
+    def _unreadable(self, front: Front, status: int) -> None:
+        """The session has answered it."""
+        if front.account is not None:
+            self.clients[front.account.system_id].refused[status] += 1
+        self._strange(front, "not_bind")
 
     def _strange(self, front: Front, reason: Reason | None) -> None:
         """Counts each connection that is not bound once, by what it did first."""

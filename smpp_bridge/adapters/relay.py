@@ -244,7 +244,7 @@ class Relay:
                 self._answered(transit, response, latency_s)
             case session_events.Expired(transit):
                 self._unanswered(transit)
-            case session_events.Unparsed(frame, reason):
+            case session_events.Unparsed(frame, reason, _):
                 self._receiver.unparsed(frame, reason)
             case session_events.Closed(_, unanswered):
                 for transit in unanswered:

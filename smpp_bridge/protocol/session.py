@@ -261,7 +261,7 @@ class Session:
         if self.is_closed:
             return
         try:
-            received = decode(frame)
+            received = decode(frame, is_strict=self.role == "smsc")
         except PduError as error:
             self._refuse_unparsed(error)
             return
@@ -273,7 +273,9 @@ class Session:
             self._refuse(received, wrong_state_status(received.command_id, self.state))
 
     def _refuse_unparsed(self, error: PduError) -> None:
-        self._events.append(session_events.Unparsed(error.frame, error.reason))
+        self._events.append(
+            session_events.Unparsed(error.frame, error.reason, error.command_status)
+        )
         if error.is_response:
             return
         cls = next((c for c in RESPONSES if c.command_id == error.command_id), None)

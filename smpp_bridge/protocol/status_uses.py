@@ -26,6 +26,8 @@ USES: Final = (
     Use(_S.RINVCMDID, "protocol.codec", "sent as generic_nack for an unknown command"),
     Use(_S.RINVCMDID, "protocol.session", "sent for any other request that is not served"),
     Use(_S.RINVMSGLEN, "protocol.codec", "sent for mandatory fields that do not fit"),
+    Use(_S.RINVPARLEN, "protocol.codec", "sent to an ESME for a TLV longer than its PDU"),
+    Use(_S.RINVOPTPARSTREAM, "protocol.codec", "sent to an ESME for octets that are no TLV"),
     Use(_S.RINVBNDSTS, "protocol.states", "sent for a request that the state forbids"),
     Use(_S.RALYBND, "protocol.states", "sent for a second bind"),
     Use(_S.RALYBND, "protocol.session", "sent for a second bind"),
