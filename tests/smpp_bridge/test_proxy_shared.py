@@ -103,7 +103,7 @@ def with_tail(tail: bytes) -> bytes:
 async def test_a_message_whose_tlvs_lie_is_refused_and_counted(
     tmp_path: Path, frame: bytes, status: CommandStatus
 ) -> None:
-    """§5.1.3: neither repaired nor passed on; the session, and the next message, are not touched."""
+    """§5.1.3: neither repaired nor passed on; the session goes on with the next message."""
     async with run_smsc(Smsc()) as smsc, run_proxy({"c": smsc.port}, tmp_path) as proxy:
         esme = await proxy.esme()
         esme.session.window.add(7, "lying", 0)
