@@ -8,7 +8,7 @@ BIN = $(VENV)/bin
 UV = .uv/bin/uv
 ARGS ?=
 
-.PHONY: help demo test check interop lint types imports bench gates lock browser clean
+.PHONY: help demo test check interop soak lint types imports bench gates lock browser clean
 
 help:  ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -27,13 +27,16 @@ $(VENV)/.installed: $(UV) requirements-dev.lock pyproject.toml
 demo: $(VENV)/.installed  ## run the whole system with the demo campaign, then open the page it prints
 	@$(BIN)/smslab demo $(ARGS)
 
-test: check  ## set everything up and run everything that needs nothing but Python
+test: check $(if $(CI),interop)  ## set everything up and run everything that needs nothing but Python; CI=true: the foreign peers too
 
 check: lint types imports browser  ## lint, types, import contracts, all tests but interop
-	@$(BIN)/python -m pytest -m "not interop" $(ARGS)
+	@$(BIN)/python -m pytest -m "not interop and not soak" $(ARGS)
 
 interop: $(VENV)/.installed  ## foreign SMPP peers from Debian, npm and Maven Central, and tshark
 	@$(BIN)/python -m pytest tests/interop
+
+soak: $(VENV)/.installed  ## kill worker, bridge and broker 36 times under load (ten minutes)
+	@$(BIN)/python -m pytest -m soak $(ARGS)
 
 lint: $(VENV)/.installed  ## ruff: rules and format
 	@$(BIN)/ruff check .

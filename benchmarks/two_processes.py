@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from itertools import chain
 from typing import Final
 
 from benchmarks.bridge_process import (
@@ -95,8 +96,8 @@ async def _rates(bench: Bench, number: int, *, is_split: bool) -> dict[str, Rate
     """The requests wait in Kafka; when they are done, the SMSCs deliver."""
     name = f"{'two' if is_split else 'one'}-{number}"
     submits, receipts = bench.setup.size(SUBMITS), bench.setup.size(RECEIPTS)
-    for each in _NAMES:
-        await publish(bench.kafka.bootstrap, requests(f"{name}-{each}", each, submits))
+    mixed = zip(*(requests(f"{name}-{each}", each, submits) for each in _NAMES), strict=True)
+    await publish(bench.kafka.bootstrap, chain.from_iterable(mixed))
     async with (
         ends_of(bench.kafka.bootstrap, MESSAGE_SUBMITTED) as results,
         ends_of(bench.kafka.bootstrap, MESSAGE_RECEIPT) as reports,

@@ -16,6 +16,8 @@ from typing import Annotated, Literal
 import msgspec
 
 Purpose = Literal["promotional", "transactional", "service", "otp"]
+URGENT: frozenset[Purpose] = frozenset({"transactional", "otp"})
+"""Somebody waits for these: they are sent before the others."""
 Metric = Literal[
     "conversion_rate", "click_rate", "reply_rate", "revenue_per_recipient", "profit_per_recipient"
 ]

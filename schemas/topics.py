@@ -59,6 +59,14 @@ OUTBOUND_REQUESTED = Topic(
     retention_ms=RESTRICTED_RETENTION_MS,
     is_restricted=True,
 )
+OUTBOUND_URGENT = Topic(
+    "sms.outbound.urgent.v1",
+    events.MessageRequested,
+    "subject",
+    retention_ms=RESTRICTED_RETENTION_MS,
+    is_restricted=True,
+)
+"""Requests of an urgent purpose: a topic of their own, which no million of others delays."""
 MESSAGE_SUBMITTED = Topic("sms.message.submitted.v1", events.MessageSubmitted, "subject")
 MESSAGE_RECEIPT = Topic("sms.message.receipt.v1", events.ReceiptReceived, "subject")
 INBOUND_RECEIVED = Topic("sms.inbound.received.v1", events.InboundReceived, "subject")
@@ -78,6 +86,7 @@ TOPICS: tuple[Topic, ...] = (
     CAMPAIGN_VERDICT,
     RECIPIENT_ASSIGNED,
     OUTBOUND_REQUESTED,
+    OUTBOUND_URGENT,
     MESSAGE_SUBMITTED,
     MESSAGE_RECEIPT,
     INBOUND_RECEIVED,
@@ -98,7 +107,7 @@ JOINED_TOPICS: tuple[Topic, ...] = (
 )
 """The subject-keyed topics that the join reads."""
 
-_BY_EVENT = {topic.event: topic for topic in TOPICS}
+_BY_EVENT = {topic.event: topic for topic in TOPICS if topic is not OUTBOUND_URGENT}
 
 
 def topic_of(event: events.Event) -> Topic:
@@ -107,6 +116,8 @@ def topic_of(event: events.Event) -> Topic:
     Raises:
         KeyError: If the type has no topic (a programming error).
     """
+    if isinstance(event, events.MessageRequested) and event.purpose in events.URGENT:
+        return OUTBOUND_URGENT
     return _BY_EVENT[type(event)]
 
 

@@ -58,6 +58,10 @@ class Route(Part, Protocol):
     def backlog(self) -> int:
         """Messages that wait for a window slot."""
 
+    @property
+    def learned_per_s(self) -> float:
+        """Messages per second that the SMSC takes; 0 if it has not throttled."""
+
 
 class Failure:
     """The first thing that ends the process."""

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from ipaddress import IPv4Network, IPv6Network
 from typing import Final, Literal
 
-from schemas.events import Purpose
+from schemas.events import URGENT, Purpose
 from smpp_bridge.protocol.constants import INTERFACE_VERSION, CommandStatus
 from smpp_bridge.protocol.receipts import ReceiptRules
 from smpp_bridge.protocol.text import AnyEncoding
@@ -22,7 +22,7 @@ WhenFull = Literal["pause", "refuse"]
 Unbound = Literal["refuse", "queue", "drop"]
 Unrouted = Literal["refuse", "drop"]
 
-RESENT: Final[frozenset[Purpose]] = frozenset({"transactional", "otp"})
+RESENT: Final = URGENT
 """Better twice than never; everything else is reported as unknown and left alone."""
 MAX_UNACKNOWLEDGED: Final = 4000
 """deliver_sm that wait for Kafka, per link; about 0.8 KB each. Above, the link is not read."""

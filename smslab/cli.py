@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from pathlib import Path
 
 import click
@@ -24,7 +25,7 @@ from smslab.processes import process_commands
 from smslab.reconcile import reconcile_files
 from smslab.recount import tell_recount
 from smslab.results import show_reconciliation
-from smslab.screen import Sentence, console
+from smslab.screen import Seldom, Sentence, console
 from smslab.trace.command import trace
 from smslab.verdict import verdict
 
@@ -39,6 +40,7 @@ def main() -> None:
       smslab demo                      the whole system with a demo campaign
       smslab campaign preview FILE     what a campaign would look like and cost
     """
+    logging.basicConfig(handlers=[Seldom()])
 
 
 @main.command()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from typing import Final
 
@@ -9,6 +10,7 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from runtime.logs import mask
 from runtime.process import CannotRun
 
 _WIDTH: Final = None if sys.stderr.isatty() else 110
@@ -23,6 +25,26 @@ def step(text: str) -> None:
 def warn(text: str) -> None:
     """Something a person should not miss."""
     console.print(text, style="bold yellow", soft_wrap=True, markup=False)
+
+
+class Seldom(logging.Handler):
+    """Shows what libraries log; the same message not again within `AGAIN_AFTER_S`.
+
+    A broker that is away makes aiokafka say so ten times a second.
+    """
+
+    AGAIN_AFTER_S: Final = 30.0
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self._shown_at: dict[str, float] = {}
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Show it, unless it was shown just now."""
+        shown_at = self._shown_at.get(record.msg)
+        if shown_at is None or record.created - shown_at >= self.AGAIN_AFTER_S:
+            self._shown_at[record.msg] = record.created
+            warn(mask(record.getMessage()))
 
 
 def progress() -> Progress:

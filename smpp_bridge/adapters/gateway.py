@@ -70,6 +70,11 @@ class Gateway:
         """Parts that wait for a slot."""
         return self._submitter.backlog
 
+    @property
+    def learned_per_s(self) -> float:
+        """Messages per second that the SMSC takes; 0 if it has not throttled."""
+        return self._submitter.learned_per_s
+
     async def start(self) -> None:
         """Join the consumer group."""
         await self._requests.start()

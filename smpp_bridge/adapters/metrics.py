@@ -12,6 +12,7 @@ Every metric has the label `connection`.
 | `smslab_bridge_window_in_use` | gauge | unanswered submit_sm |
 | `smslab_bridge_in_flight` | gauge | messages without a durable result |
 | `smslab_bridge_backlog` | gauge | messages that wait for a window slot |
+| `smslab_bridge_learned_rate` | gauge | submit_sm a second learned from throttling; 0 before |
 | `smslab_bridge_unacknowledged` | gauge | deliver_sm that wait for Kafka |
 | `smslab_bridge_paused` | gauge | sessions whose socket is not read, because too much waits |
 | `smslab_bridge_submits_total` | counter | submit_sm sent |
@@ -64,6 +65,10 @@ _GAUGES: Final[dict[str, tuple[str, Callable[[Route], float]]]] = {
     "window_in_use": ("Unanswered submit_sm.", lambda route: route.links.window_in_use),
     "in_flight": ("Messages without a durable result.", lambda route: route.in_flight),
     "backlog": ("Messages that wait for a window slot.", lambda route: route.backlog),
+    "learned_rate": (
+        "submit_sm a second that the SMSC takes, once it has throttled.",
+        lambda route: route.learned_per_s,
+    ),
     "unacknowledged": (
         "deliver_sm that wait for Kafka.",
         lambda route: sum(link.unacknowledged for link in route.links.connected()),

@@ -5,12 +5,9 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Final
 
-from schemas.events import Purpose
+from schemas.events import URGENT
 from smpp_bridge.mapping import Part
-
-_URGENT: Final[frozenset[Purpose]] = frozenset({"transactional", "otp"})
 
 
 @dataclass(slots=True, eq=False)
@@ -72,4 +69,4 @@ class WorkQueue:
         return expired
 
     def _queue_of(self, work: Work) -> deque[Work]:
-        return self._urgent if work.part.request.purpose in _URGENT else self._rest
+        return self._urgent if work.part.request.purpose in URGENT else self._rest

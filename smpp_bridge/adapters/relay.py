@@ -74,6 +74,9 @@ class Transit:
 class Relay:
     """One connection."""
 
+    learned_per_s = 0.0
+    """Nothing is learned: the ESME is told of throttling, and slows down itself."""
+
     def __init__(
         self,
         config: ConnectionConfig,

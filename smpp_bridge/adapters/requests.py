@@ -1,8 +1,10 @@
 """Reads the requests of one connection from Kafka; commits what has durable results.
 
 One consumer group per connection: a slow connection holds up no other, and each has its own
-place in the topic. After a rebalance (a broker that restarts, a second bridge) reading begins
-again at the committed offset; the journal and the submitter know what is on its way.
+place in the topics. After a rebalance (a broker that restarts) reading begins again at the
+committed offset; the journal and the submitter know what is on its way. Another bridge with
+the same connection has another journal and would send again what this one has sent, so a
+bridge reads nothing before the whole topics were its own.
 """
 
 from __future__ import annotations
@@ -19,27 +21,35 @@ from aiokafka.errors import KafkaError
 from aiokafka.structs import TopicPartition
 
 from runtime.kafka import KafkaPublisher
+from runtime.process import CannotRun
 from schemas.codec import SchemaError, decoder_for
 from schemas.events import MessageRequested
-from schemas.topics import OUTBOUND_REQUESTED
+from schemas.topics import OUTBOUND_REQUESTED, OUTBOUND_URGENT
 from smpp_bridge.adapters.counts import Counts
 from smpp_bridge.adapters.offsets import Offsets
 from smpp_bridge.adapters.submitter import Submitter
 
 FETCH_RECORDS: Final = 1000
-MAX_BACKLOG: Final = 5000
-"""Parts in memory that wait for a slot; a window of 64 empties it in seconds."""
+MAX_BACKLOG: Final = {OUTBOUND_REQUESTED.name: 5000, OUTBOUND_URGENT.name: 10_000}
+"""Parts in memory that wait for a slot, above which a topic is not read on. A window of 64
+empties the first in seconds; between the two there is always room for what is urgent."""
 MAX_GAP: Final = 50_000
 """Offsets read beyond an unfinished one: one unanswered part must not grow memory for ever."""
 _COMMIT_S: Final = 0.5
-_LOOK_AGAIN_S: Final = 0.25
+_WAIT_MS: Final = 100
+_LOOK_AGAIN_S: Final = 0.1
 _SESSION_TIMEOUT_MS: Final = 6000
+
+_SECOND: Final = (
+    "connection {0!r}: another bridge has it already. Stop that one, or take the connection out "
+    "of one of the two files (SMS_BRIDGE_CONFIG)."
+)
 
 log = logging.getLogger(__name__)
 
 
 class Requests(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka has no types
-    """The consumer of `sms.outbound.requested.v1`."""
+    """The consumer of `sms.outbound.requested.v1` and `sms.outbound.urgent.v1`."""
 
     def __init__(
         self,
@@ -57,6 +67,7 @@ class Requests(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka has 
         self._counts = counts
         self._fail = fail
         self._decoder = decoder_for(OUTBOUND_REQUESTED.name)
+        self._is_sole = False
         self._offsets: dict[TopicPartition, Offsets] = {}
         self._due: dict[TopicPartition, int] = {}
         self._consumer = AIOKafkaConsumer(
@@ -71,11 +82,7 @@ class Requests(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka has 
     async def run(self, stop: asyncio.Event) -> None:
         """Read until `stop`."""
         while not stop.is_set():
-            if self._is_full:
-                await self._room()
-                continue
-            batches = await self._consumer.getmany(timeout_ms=100, max_records=FETCH_RECORDS)
-            for partition, records in batches.items():
+            for partition, records in (await self._read()).items():
                 offsets = self._offsets.setdefault(partition, Offsets())
                 for record in records:
                     self._take(offsets, record)
@@ -83,7 +90,7 @@ class Requests(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka has 
     async def start(self) -> None:
         """Join the group."""
         await self._consumer.start()
-        self._consumer.subscribe([OUTBOUND_REQUESTED.name], listener=self)
+        self._consumer.subscribe(list(MAX_BACKLOG), listener=self)
 
     async def stop(self) -> None:
         """Commit and leave the group."""
@@ -104,12 +111,42 @@ class Requests(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka has 
             self._due.pop(partition, None)
 
     async def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:
-        """Nothing: reading begins at the committed offset."""
+        """Reading begins at the committed offset, unless another bridge reads the rest."""
+        if set(assigned) >= {
+            TopicPartition(topic, number)
+            for topic in MAX_BACKLOG
+            for number in self._consumer.partitions_for_topic(topic) or ()
+        }:
+            self._is_sole = True
+        elif not self._is_sole:
+            self._fail(CannotRun(_SECOND.format(self._connection)))
 
-    @property
-    def _is_full(self) -> bool:
-        gap = max(map(len, self._offsets.values()), default=0)
-        return self._submitter.backlog > MAX_BACKLOG or gap > MAX_GAP
+    async def _read(self) -> dict[TopicPartition, list[Any]]:
+        """The next records; while something is closed, wait for room as well."""
+        partitions = self._open_partitions()
+        has_all = len(partitions) == len(self._consumer.assignment())
+        found: dict[TopicPartition, list[Any]] = {}
+        if partitions:
+            found = await self._consumer.getmany(
+                *partitions, timeout_ms=_WAIT_MS if has_all else 0, max_records=FETCH_RECORDS
+            )
+        if not found and not (partitions and has_all):
+            await self._room()
+        return found
+
+    def _open_partitions(self) -> list[TopicPartition]:
+        """Those that may be read on; of a topic that fills the memory, none."""
+        if not self._is_sole:
+            return []
+        backlog = self._submitter.backlog
+        gaps = dict.fromkeys(MAX_BACKLOG, 0)
+        for partition, offsets in self._offsets.items():
+            gaps[partition.topic] = max(gaps[partition.topic], len(offsets))
+        return [
+            partition
+            for partition in self._consumer.assignment()
+            if backlog <= MAX_BACKLOG[partition.topic] and gaps[partition.topic] <= MAX_GAP
+        ]
 
     async def _room(self) -> None:
         self._submitter.room.clear()

@@ -66,6 +66,11 @@ class Submitter:
         """Parts without a durable result."""
         return len(self._active)
 
+    @property
+    def learned_per_s(self) -> float:
+        """Messages per second that the SMSC takes; 0 if it has not throttled."""
+        return self._learned.limit or 0.0
+
     def offer(self, request: MessageRequested, finish: Callable[[], None]) -> None:
         """Take a request; `finish` is called when all its parts have durable results.
 

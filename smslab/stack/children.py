@@ -27,6 +27,8 @@ RESTARTS_WITHIN_S: Final = 60.0
 _BACKOFF_S: Final = 0.5
 _GIVE_UP: Final = (ExitCode.WRONG_USE, ExitCode.DEPENDENCY_UNREACHABLE)
 """The process has said what is wrong; starting it again would say the same."""
+UNREACHABLE_FOR_S: Final = 120.0
+"""How long what a process has reached before may be away: a broker that is started again."""
 Notice = Callable[[str], None]
 
 
@@ -88,6 +90,7 @@ class Stack:
                 f"{child.name} was not ready within {READY_WITHIN_S:.0f} s; see {running.log}.",
                 ExitCode.DEPENDENCY_UNREACHABLE,
             ) from None
+        running.was_ready = True
 
     async def failed(self) -> None:
         """Return never, but raise what a child died of for good."""
@@ -121,9 +124,11 @@ class _Running:
         self._notice = notice
         self._pid_file = folder / "pids" / f"{child.name}.pid"
         self._restarts: deque[float] = deque(maxlen=RESTARTS)
+        self._unreachable_since: float | None = None
         self._is_stopping = False
         self._launching = asyncio.Lock()
         self.log = folder / "logs" / f"{child.name}.log"
+        self.was_ready = False
 
     async def start(self) -> None:
         """Start it, and watch it from now on."""
@@ -170,21 +175,34 @@ class _Running:
         """
         while True:
             code = await self._process.wait()
-            if code in _GIVE_UP:
-                raise CannotRun(self._last_words(), ExitCode(code))
-            now = time.monotonic()
-            if len(self._restarts) == RESTARTS and now - self._restarts[0] < RESTARTS_WITHIN_S:
-                raise CannotRun(
-                    f"{self._child.name} died {RESTARTS + 1} times; see {self.log}.",
-                    ExitCode.DEPENDENCY_UNREACHABLE,
-                )
-            self._restarts.append(now)
+            self._check(code, time.monotonic())
             self._notice(f"{self._child.name} ended ({_how(code)}): started again")
             await asyncio.sleep(_BACKOFF_S)
             async with self._launching:
                 if self._is_stopping:
                     return
                 self._process = await self._launch()
+
+    def _check(self, code: int, now: float) -> None:
+        """Whether it may be started again.
+
+        Raises:
+            CannotRun: If not.
+        """
+        if code == ExitCode.DEPENDENCY_UNREACHABLE and self.was_ready:
+            self._unreachable_since = self._unreachable_since or now
+            if now - self._unreachable_since < UNREACHABLE_FOR_S:
+                return
+        else:
+            self._unreachable_since = None
+        if code in _GIVE_UP:
+            raise CannotRun(self._last_words(), ExitCode(code))
+        if len(self._restarts) == RESTARTS and now - self._restarts[0] < RESTARTS_WITHIN_S:
+            raise CannotRun(
+                f"{self._child.name} died {RESTARTS + 1} times; see {self.log}.",
+                ExitCode.DEPENDENCY_UNREACHABLE,
+            )
+        self._restarts.append(now)
 
     def _last_words(self) -> str:
         lines = self.log.read_text("utf-8", "replace").splitlines()

@@ -20,6 +20,7 @@ from smslab.kafka.jars import cache_folder
 
 NODE_SMPP = "smpp@0.5.1"
 JSMPP = "org.jsmpp:jsmpp-examples:3.0.1"
+_APT = ("apt-get", "-qq", "-o", "Acquire::Retries=3")
 WITHIN_S = 300
 """For one installation on a slow line."""
 
@@ -36,8 +37,8 @@ def debian(*packages: str) -> None:
             pytrace=False,
         )
     quiet = {"DEBIAN_FRONTEND": "noninteractive"}
-    _run(["apt-get", "update", "-qq"], quiet)
-    _run(["apt-get", "install", "-y", "-qq", "--no-install-recommends", *packages], quiet)
+    _run([*_APT, "update"], quiet)
+    _run([*_APT, "install", "-y", "--no-install-recommends", *packages], quiet)
 
 
 @functools.cache

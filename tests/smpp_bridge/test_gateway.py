@@ -16,6 +16,9 @@ from tests.support.topics import TopicReader, wait_until
 
 pytestmark = pytest.mark.kafka
 
+MANY = 12_000
+"""More than a bridge takes into memory."""
+
 
 @pytest.fixture
 def names() -> tuple[str, str]:
@@ -112,3 +115,50 @@ async def test_a_second_bridge_on_the_same_journal_is_refused(
             code, said = await sentence_of("smpp_bridge", settings)
     assert code == 2
     assert "another bridge uses this folder" in said
+
+
+async def test_a_second_bridge_with_the_same_connection_is_refused_and_sends_nothing(
+    kafka: str, names: tuple[str, str], tmp_path: Path
+) -> None:
+    """Its own folder knows nothing of what the first has sent: messages would go out twice."""
+    name, _ = names
+    async with (
+        run_smsc(Smsc()) as smsc,
+        run_smsc(Smsc()) as other,
+        KafkaPublisher(kafka) as publisher,
+        TopicReader(kafka, MESSAGE_SUBMITTED.name) as results,
+    ):
+        first, second = (
+            file_environment(kafka, tmp_path / str(port), {"connections": {name: config}})
+            for port, config in ((s.port, connection_config(s.port)) for s in (smsc, other))
+        )
+        async with process("smpp_bridge", first) as bridge:
+            await publisher.publish(requested(name, 0))
+            await wait_until(lambda: len(of_connection(results, name)) == 1)
+            code, said = await sentence_of("smpp_bridge", second)
+            for number in range(1, 60):
+                await publisher.publish(requested(name, number))
+            await wait_until(lambda: len(of_connection(results, name)) == 60)
+            assert bridge.returncode is None
+    assert (code, f"connection '{name}': another bridge has it already." in said) == (2, True)
+    assert (len(smsc.submitted), other.submitted) == (60, [])
+
+
+async def test_a_one_time_password_overtakes_a_campaign_of_thousands(
+    kafka: str, names: tuple[str, str], tmp_path: Path
+) -> None:
+    """However much waits in Kafka: only what is in the window goes before it."""
+    name, _ = names
+    config = {"connections": {name: {"rate_per_s": 1000}}}
+    async with run_smsc(Smsc()) as smsc, KafkaPublisher(kafka) as publisher:
+        config["connections"][name] |= connection_config(smsc.port)
+        for number in range(MANY):
+            publisher.put_event(requested(name, number), lambda error: None)
+        await publisher.flush()
+        async with process("smpp_bridge", file_environment(kafka, tmp_path, config)):
+            await wait_until(lambda: len(smsc.submitted) > 0)
+            sent = len(smsc.submitted)
+            await publisher.publish(requested(name, MANY, purpose="otp", source_addr="otp"))
+            await wait_until(lambda: any(s.source_addr == b"otp" for s in smsc.submitted))
+    position = next(n for n, s in enumerate(smsc.submitted) if s.source_addr == b"otp")
+    assert position < sent + 1500

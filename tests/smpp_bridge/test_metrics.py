@@ -56,6 +56,7 @@ async def test_the_metrics_say_what_happened(kafka: str, tmp_path: Path) -> None
     assert value("bound") == value("binds") == 1
     assert value("state", state="BOUND_TRX") == 1
     assert (value("window_size"), value("window_in_use"), value("in_flight")) == (64, 0, 0)
+    assert value("learned_rate") == 0
     assert value("submits_total") == 3
     assert value("results_total", outcome="accepted") == 2
     assert value("results_total", outcome="rejected") == 1

@@ -307,7 +307,7 @@ async def test_throttling_pauses_the_connection_and_fails_nothing(
     await asyncio.sleep(0)
     assert desk.texts == ["m3"]  # one is tried, the rest of the window waits for its answer
     assert desk.submitter.backlog == 2
-    assert desk.submitter._learned.limit == 1.0
+    assert desk.submitter.learned_per_s == 1.0
 
 
 @pytest.mark.parametrize("attempts", range(1, MAX_UNANSWERED + 1))

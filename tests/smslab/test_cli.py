@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import shutil
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from pipeline.storage.serve import write_snapshot
 from simulator.people import write_audience
 from smslab.cli import main
 from smslab.demo.world import EXAMPLE
+from smslab.screen import Seldom
 from tests.support.snapshots import write_cases
 
 KEY = {"SMS_KAFKA": "127.0.0.1:1", "SMS_SUBJECT_KEY": "00" * 32}
@@ -264,3 +266,14 @@ def test_a_plan_without_what_it_needs_says_so(campaign: Path) -> None:
     campaign.write_text(text.replace("profit_per_recipient", "conversion_rate"), "utf-8")
     result = run("plan", str(campaign))
     assert (result.exit_code, "--base" in result.output) == (2, True)
+
+
+def test_a_library_that_repeats_itself_is_shown_once(capsys: pytest.CaptureFixture[str]) -> None:
+    """A broker that is away: aiokafka says so ten times a second."""
+    handler = Seldom()
+    for at_s in (0.0, 1.0, 29.0, 31.0):
+        record = logging.makeLogRecord(
+            {"msg": "no node at %s", "args": ("8613812345678",), "created": at_s, "levelno": 40}
+        )
+        handler.handle(record)
+    assert capsys.readouterr().err.splitlines() == ["no node at [number]"] * 2

@@ -29,6 +29,13 @@ def stop(*_):
 signal.signal(signal.SIGTERM, stop)
 http.server.HTTPServer(("127.0.0.1", int(os.environ["PORT"])), Ready).serve_forever()
 """
+STARTS_AND_TIMES_AWAY = """
+import os, pathlib, sys
+count = pathlib.Path(os.environ["TRACE"] + ".count")
+count.open("a").write("x")
+if 1 < len(count.read_text()) <= 1 + {away}:
+    sys.exit(print("error: nobody there", file=sys.stderr) or 3)
+"""
 
 
 def program(folder: Path, source: str) -> str:
@@ -129,3 +136,31 @@ async def test_a_child_that_does_not_stop_is_killed(
         pid = pid_of(tmp_path, "one")
     assert start_time(pid) is None
     assert notices == ["one does not stop: killed"]
+
+
+async def test_a_child_waits_for_what_it_has_reached_before(tmp_path: Path) -> None:
+    """A broker that is started again: the process that finds nobody there is tried on."""
+    notices: list[str] = []
+    module = program(tmp_path, STARTS_AND_TIMES_AWAY.format(away=3) + SERVER)
+    async with Stack(tmp_path, notices.append) as stack:
+        await stack.start(child(tmp_path, "one", module))
+        os.kill(pid_of(tmp_path, "one"), signal.SIGKILL)
+        async with asyncio.timeout(20):
+            while (tmp_path / "trace").read_text().count("start") < 2:  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+    away = "one ended (exit code 3): started again"
+    assert notices == ["one ended (signal 9): started again", away, away, away]
+
+
+async def test_a_child_does_not_wait_for_ever(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Then its own sentence is the reason."""
+    monkeypatch.setattr(children, "UNREACHABLE_FOR_S", 0.0)
+    module = program(tmp_path, STARTS_AND_TIMES_AWAY.format(away=99) + SERVER)
+    async with Stack(tmp_path, lambda _: None) as stack:
+        await stack.start(child(tmp_path, "one", module))
+        os.kill(pid_of(tmp_path, "one"), signal.SIGKILL)
+        with pytest.raises(CannotRun, match="nobody there") as raised:
+            await asyncio.wait_for(stack.failed(), 20)
+    assert raised.value.code == ExitCode.DEPENDENCY_UNREACHABLE

@@ -69,10 +69,14 @@ class Demo:
                 self._seen.setdefault(child.pid, child)
         return [child for child in self._seen.values() if child.is_running()]
 
-    def kill(self, name: str) -> None:
-        """SIGKILL one of its processes."""
+    def kill(self, name: str) -> bool:
+        """SIGKILL one of its processes. Returns whether it was alive."""
         pid, _ = (self.folder / "pids" / f"{name}.pid").read_text().split()
-        os.kill(int(pid), signal.SIGKILL)
+        try:
+            os.kill(int(pid), signal.SIGKILL)
+        except ProcessLookupError:
+            return False
+        return True
 
     def submitted(self) -> int:
         """Recipients with a submit result in the published snapshot."""

@@ -15,29 +15,6 @@ STOP_WITHIN_S = 10.0
 pytestmark = [pytest.mark.kafka, pytest.mark.slow]
 
 
-@pytest.mark.crash
-async def test_nothing_is_lost_or_counted_twice_when_worker_and_bridge_are_killed(
-    tmp_path: Path,
-) -> None:
-    """Every figure agrees with the ledger; requests that were cut off are listed as unknown."""
-    messages = 6000
-    with Demo(tmp_path, "--messages", str(messages), "--exit", "--json") as demo:
-        await demo.until(lambda: demo.submitted() > messages / 5)
-        demo.kill("worker")
-        await demo.until(lambda: demo.submitted() > messages / 3)
-        demo.kill("bridge")
-        assert await demo.ended() == 0, demo.said
-        report = demo.report()
-        assert (report["lost"], report["counted_twice"]) == (0, 0)
-        assert report["ledger"].keys() == report["counted"].keys() == {"A", "B", "holdout", "total"}
-        assert report["counted"]["total"]["submitted"] == messages
-        assert 0 <= report["unknown"] <= 64  # the bridge's window
-        assert report["unknown"] == sum(report["unknown_by_variant"].values())
-        assert report["verdict"] in {"ship", "your_call"}
-        assert demo.said.count("started again") == 2
-        assert demo.children() == []
-
-
 async def test_ctrl_c_stops_everything(tmp_path: Path) -> None:
     """Within 10 s no process that it started is left, and the screen says so in one word."""
     with Demo(tmp_path, "--messages", "3000") as demo:
