@@ -8,6 +8,7 @@
 | `smslab_bridge_account_refused_total` | counter | submit_sm refused by us, by `command_status` |
 | `smslab_bridge_account_delivered_total` | counter | deliver_sm the account has acknowledged |
 | `smslab_bridge_account_dropped_total` | counter | deliver_sm it never got, by its policy |
+| `smslab_bridge_account_unexpected_total` | counter | PDUs on which we failed unforeseen |
 | `smslab_bridge_unrouted_total` | counter | deliver_sm of a `connection`, of no account |
 | `smslab_bridge_listener_refused_total` | counter | connections we do not serve, by `reason` |
 
@@ -15,7 +16,7 @@ Reasons of `listener_refused`, each connection once: `connections` (over max_con
 (no handshake), `timeout` (handshake or bind not within 10 s), `not_bind` (something else came
 first), `garbage` (no SMPP), `flood` (too much before the bind), `credentials` (no such account or
 a wrong password), `guessing` (too many of these, refused unread), `address` (not allowed for the
-account), `bind` (its kind, or one too many).
+account), `bind` (its kind, or one too many), `unexpected` (a fault of ours).
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from typing import Final
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from smpp_bridge.adapters.desk import Client
+from smpp_bridge.adapters.deliveries import Client
 from smpp_bridge.adapters.listener import REASONS, Listener
 from smpp_bridge.adapters.metrics import PREFIX
 from smpp_bridge.adapters.relay import Relay
@@ -39,6 +40,7 @@ _COUNTERS: Final[dict[str, tuple[str, Callable[[Client], float]]]] = {
     "account_submits": ("submit_sm taken.", lambda client: client.submits),
     "account_delivered": ("deliver_sm acknowledged.", lambda client: client.delivered),
     "account_dropped": ("deliver_sm never forwarded.", lambda client: client.dropped),
+    "account_unexpected": ("PDUs that failed unforeseen.", lambda client: client.unexpected),
 }
 
 

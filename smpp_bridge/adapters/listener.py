@@ -19,9 +19,12 @@ from smpp_bridge.adapters.tls import server_context
 from smpp_bridge.admission import Refusal
 from smpp_bridge.configuration import ProxyConfig
 
-Reason = Literal["connections", "tls", "timeout", "not_bind", "garbage", "flood"] | Refusal
+Reason = (
+    Literal["connections", "tls", "timeout", "not_bind", "garbage", "flood", "unexpected"] | Refusal
+)
 """connections: over max_connections; tls: no handshake; timeout: handshake or bind not in time;
-not_bind: something else came first; garbage: no SMPP; flood: too much before the bind."""
+not_bind: something else came first; garbage: no SMPP; flood: too much before the bind;
+unexpected: a fault of ours."""
 REASONS: Final[tuple[Reason, ...]] = tuple(
     word for part in get_args(Reason) for word in (get_args(part) or (part,))
 )

@@ -22,7 +22,8 @@ from schemas.subject import Tokenizer
 from smpp_bridge import mapping
 from smpp_bridge.adapters.clock import now_ms
 from smpp_bridge.adapters.counts import Counts
-from smpp_bridge.adapters.desk import Client, Delivery, Desk
+from smpp_bridge.adapters.deliveries import Client, Delivery
+from smpp_bridge.adapters.desk import Desk
 from smpp_bridge.adapters.front import Front
 from smpp_bridge.adapters.link import Link
 from smpp_bridge.adapters.links import Links
@@ -165,6 +166,11 @@ class Relay:
             self._held.give(account, octets)
             client.refuse(front, request, CommandStatus.RINVDSTADR)
             return
+        except Exception as error:  # noqa: BLE001 - one message must not end the session
+            self._held.give(account, octets)
+            self.counts.failed(error)
+            client.refuse(front, request, CommandStatus.RSYSERR)
+            return
         transit = Transit(front, client, request, event)
         transit.waits_until = self._loop.time() + self.config.max_wait_s
         self._waiting.append(transit)
@@ -230,21 +236,33 @@ class Relay:
 
     def _send(self, link: Link, transit: Transit) -> None:
         try:
+            self._log.begin(transit.event)
+            self._owners.sent(transit.request, transit.client.account.system_id)
             link.session.send(transit.request, transit, link.now(), is_strict=False)
         except ValueError:  # an SMSC of 3.3 cannot read it
-            self._refuse(transit, CommandStatus.RINVMSGLEN)
+            self._unsent(transit, CommandStatus.RINVMSGLEN)
             return
-        self._log.begin(transit.event)
-        self._owners.sent(transit.request, transit.client.account.system_id)
+        except Exception as error:  # noqa: BLE001 - nor the others that wait
+            self.counts.failed(error)
+            self._unsent(transit, CommandStatus.RSYSERR)
+            return
         self.counts.submits += 1
         self._undurable += 1
+
+    def _unsent(self, transit: Transit, status: CommandStatus) -> None:
+        self._log.done(transit.event.event_id)
+        self._refuse(transit, status)
 
     def _on_event(self, link: Link, event: SessionEvent) -> None:
         match event:
             case session_events.Received(request):
                 self._receiver.received(link, request)
             case session_events.Answered(transit, response, latency_s):
-                self._answered(transit, response, latency_s)
+                try:
+                    self._answered(transit, response, latency_s)
+                except Exception as error:  # noqa: BLE001 - the SMSC may have it
+                    self.counts.failed(error)
+                    self._unanswered(transit)
             case session_events.Expired(transit):
                 self._unanswered(transit)
             case session_events.Unparsed(frame, reason, _):
@@ -289,11 +307,9 @@ class Relay:
     ) -> None:
         """Publish a result; when Kafka has it, the ESME gets its answer."""
         is_first = not transit.is_settled
-        transit.is_settled = True
         if not is_first:  # a late answer, after `unknown`
             event = msgspec.structs.replace(event, event_id=f"{event.event_id}/late")
         event = msgspec.structs.replace(event, occurred_at_ms=now_ms())
-        self.counts.settle(event.outcome)
         put_at = self._loop.time()
         ticket = self._order.expect()
 
@@ -306,7 +322,13 @@ class Relay:
                 self._settle(transit, status, **fields)
             self._order.passed(ticket)
 
-        self._recorder.put_event(event, durable)
+        try:
+            self._recorder.put_event(event, durable)
+        except Exception:
+            self._order.passed(ticket)  # what came after it must not wait for ever
+            raise
+        transit.is_settled = True
+        self.counts.settle(event.outcome)
 
     def _settle(self, transit: Transit, status: int, **fields: Any) -> None:
         """Its fate is known and, if it is a result, durable: tell the ESME."""
@@ -322,11 +344,19 @@ class Relay:
 
     def _forward(self, link: Link, request: DeliverSm | DataSm) -> None:
         """On to the ESME, whose answer the SMSC gets."""
-        owner = self._owners.owner_of(request)
+        delivery = Delivery(link, request)
+        try:
+            self._route(delivery)
+        except Exception as error:  # noqa: BLE001 - it comes again
+            self.counts.failed(error)
+            delivery.answer(CommandStatus.RSYSERR)
+
+    def _route(self, delivery: Delivery) -> None:
+        owner = self._owners.owner_of(delivery.request)
         if owner is None:
             self.unrouted += 1
             fields = {"connection": self.config.name, "then": self._unrouted}
             log.warning("deliver_sm of no account", **fields)
-            link.respond(request, _UNROUTED[self._unrouted])
+            delivery.answer(_UNROUTED[self._unrouted])
         else:
-            self._desk.deliver(Delivery(link, request), owner)
+            self._desk.deliver(delivery, owner)

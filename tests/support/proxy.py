@@ -21,6 +21,7 @@ from smpp_bridge.adapters.transit_log import TransitLog
 from smpp_bridge.configuration import Account, ConnectionConfig, ProxyConfig
 from smpp_bridge.owners import Owners
 from smpp_bridge.protocol import pdu
+from smpp_bridge.protocol.constants import INTERFACE_VERSION
 from smpp_bridge.proxied import Clerk, Tagger
 from tests.support.bridge import TOKENIZER
 from tests.support.esme import Esme, connect
@@ -85,10 +86,15 @@ class RunningProxy:
         password: str = "secret",  # noqa: S107 - of a simulated account
         *,
         cls: type[pdu.Bind] = pdu.BindTransceiver,
+        interface_version: int = INTERFACE_VERSION,
         **keys: Any,
     ) -> Esme:
         """An ESME that was answered: bound, or refused."""
-        bind = cls(system_id=system_id.encode(), password=password.encode())
+        bind = cls(
+            system_id=system_id.encode(),
+            password=password.encode(),
+            interface_version=interface_version,
+        )
         esme = await connect(self.desk.listener.port, bind=bind, **keys)
         await wait_until(lambda: esme.is_bound or esme.refused_with is not None or esme.is_closed)
         return esme
