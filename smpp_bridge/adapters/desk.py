@@ -17,6 +17,7 @@ from smpp_bridge.protocol import session_events
 from smpp_bridge.protocol.constants import CommandStatus
 from smpp_bridge.protocol.pdu import Bind, DataSm, SubmitSm
 from smpp_bridge.protocol.session_events import SessionEvent
+from smpp_bridge.protocol.states import SessionState
 
 _TICK_S: Final = 0.5
 _STRANGE_ENDS: Final[tuple[tuple[str, Reason], ...]] = (
@@ -88,6 +89,8 @@ class Desk:
             if front.session.is_bound:
                 front.session.unbind()
                 front.flush()
+            elif front.session.state is SessionState.OPEN:
+                front.abort()  # a stranger
         while loop.time() < deadline and self._fronts:  # noqa: ASYNC110 - as above
             await asyncio.sleep(0.02)
         for front in list(self._fronts):

@@ -188,6 +188,16 @@ async def test_a_stop_does_not_wait_for_handshakes(papers: tuple[Tls, ssl.SSLCon
         assert not desk.listener.refused
 
 
+async def test_a_stop_does_not_wait_for_strangers() -> None:
+    """Who is not bound is owed nothing."""
+    async with listening() as desk:
+        await raw(desk, b"")
+        await wait_until(lambda: desk.listener.connections == 1)
+        async with asyncio.timeout(1):
+            await desk.drain(60)
+        await wait_until(lambda: not desk.listener.connections)
+
+
 async def test_who_guesses_is_answered_ever_later_and_then_not_listened_to() -> None:
     """Each answer says the same; an account that was bound here before is not locked out."""
     async with listening(account(), account("other"), max_connections=100) as desk:
