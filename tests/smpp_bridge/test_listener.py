@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 import trustme
 
+from smpp_bridge import admission, guessing
 from smpp_bridge.adapters import front, listener
 from smpp_bridge.adapters.desk import Desk
 from smpp_bridge.configuration import Tls
@@ -198,8 +199,12 @@ async def test_a_stop_does_not_wait_for_strangers() -> None:
         await wait_until(lambda: not desk.listener.connections)
 
 
-async def test_who_guesses_is_answered_ever_later_and_then_not_listened_to() -> None:
+async def test_who_guesses_is_answered_ever_later_and_then_not_listened_to(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """Each answer says the same; an account that was bound here before is not locked out."""
+    for module in (admission, guessing):
+        monkeypatch.setattr(module, "LONGEST_S", 1.0)
     async with listening(account(), account("other"), max_connections=100) as desk:
         loop = asyncio.get_running_loop()
         regular = await esme(desk, "other")
