@@ -318,8 +318,11 @@ class Relay:
             if error is not None:
                 self._fail(error)
                 return
-            if is_first:
-                self._settle(transit, status, **fields)
+            try:
+                if is_first:
+                    self._settle(transit, status, **fields)
+            except Exception as failure:  # noqa: BLE001 - what came after it goes on
+                self.counts.failed(failure)
             self._order.passed(ticket)
 
         try:

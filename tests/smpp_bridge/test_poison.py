@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from smpp_bridge import mapping
+from smpp_bridge.adapters.front import Front
 from smpp_bridge.adapters.recorder import Recorder
 from smpp_bridge.protocol.constants import CommandStatus, Tag
 from smpp_bridge.protocol.pdu import DataSm
@@ -201,3 +202,21 @@ async def test_what_the_queue_cannot_send_is_counted_as_dropped(tmp_path: Path) 
         await wait_until(lambda: len(esme.delivered) == 1)
         assert proxy.desk.clients["shop"].dropped == 1
         await wait_until(lambda: proxy.desk.deliveries.kept.messages == 0)
+
+
+async def test_an_answer_that_cannot_be_written_holds_up_nothing(
+    monkeypatch: Patch, tmp_path: Path
+) -> None:
+    """The result is in Kafka; what the SMSC sent after it goes on to the ESME."""
+    async with run_smsc(Smsc()) as smsc, run_proxy({"c": smsc.port}, tmp_path) as proxy:
+        esme = await proxy.esme()
+        break_(monkeypatch, Front, "respond")
+        esme.send(submit(POISON), 1)
+        await wait_until(lambda: proxy.relays["c"].counts.unexpected == 1)
+        smsc.deliver(reply(), "mo")
+        await wait_until(lambda: len(smsc.acknowledged) == 1)
+        esme.send(submit(), 2)
+        await wait_until(lambda: len(esme.answers) == 1)
+        assert [event.outcome for event in proxy.recorder.submitted] == ["accepted"] * 2
+        assert (proxy.relays["c"].in_flight, proxy.log.pending) == (0, {})
+    assert esme.answers[0][:2] == (2, CommandStatus.ROK)
