@@ -45,7 +45,13 @@ class Receiver:
         if not isinstance(request, (DeliverSm, DataSm)):
             link.refuse(request)
             return
-        answer = self._answer(link, request)
+        try:
+            self._publish(request, self._answer(link, request))
+        except Exception as error:  # noqa: BLE001 - one PDU must not end the session
+            self._counts.failed(error)
+            link.respond(request, CommandStatus.RSYSERR)
+
+    def _publish(self, request: DeliverSm | DataSm, answer: Done) -> None:
         try:
             event = mapping.received(
                 request,
@@ -58,11 +64,11 @@ class Receiver:
         except ValueError as error:
             self._dead_letter(encode(request, is_strict=False), str(error), answer)
             return
+        self._publisher.put_event(event, answer)
         if isinstance(event, ReceiptReceived):
             self._counts.receipt(event.state)
         else:
             self._counts.inbound += 1
-        self._publisher.put_event(event, answer)
 
     def unparsed(self, frame: bytes, reason: str) -> None:
         """A PDU that could not be read; the session has refused it already."""
