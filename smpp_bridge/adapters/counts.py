@@ -42,6 +42,9 @@ class Counts:
     """RTHROTTLED and RMSGQFUL from the SMSC."""
     receipts: int = 0
     inbound: int = 0
+    """Replies; one of several parts counts once."""
+    incomplete: int = 0
+    """Long replies of which a part did not come in time; its parts are published."""
     unreadable: int = 0
     """PDUs and requests that went to the dead letters."""
     unstored: int = 0

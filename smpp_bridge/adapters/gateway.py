@@ -90,6 +90,7 @@ class Gateway:
     def tick(self) -> None:
         """Once a second."""
         self._submitter.tick()
+        self._receiver.tick()
 
     async def drain(self, within_s: float) -> None:
         """Stop new work, wait for the answers that are due, say goodbye."""

@@ -20,7 +20,8 @@ Every metric has the label `connection`.
 | `smslab_bridge_statuses_total` | counter | answers of the SMSC by `command_status` (hexadecimal) |
 | `smslab_bridge_throttled_total` | counter | RTHROTTLED and RMSGQFUL of the SMSC |
 | `smslab_bridge_receipts_total` | counter | receipts by `state` |
-| `smslab_bridge_inbound_total` | counter | replies (MO) |
+| `smslab_bridge_inbound_total` | counter | replies (MO); one of several parts counts once |
+| `smslab_bridge_incomplete_total` | counter | long replies of which a part did not come |
 | `smslab_bridge_dead_lettered_total` | counter | PDUs and requests that could not be used |
 | `smslab_bridge_unstored_total` | counter | deliver_sm refused because Kafka did not take them |
 | `smslab_bridge_dropped_total` | counter | what came and did not get through, by `reason` |
@@ -82,6 +83,7 @@ _COUNTERS: Final[dict[str, tuple[str, Callable[[Route], float]]]] = {
     "submits": ("submit_sm sent.", lambda route: route.counts.submits),
     "throttled": ("RTHROTTLED and RMSGQFUL.", lambda route: route.counts.throttled),
     "inbound": ("Replies (MO).", lambda route: route.counts.inbound),
+    "incomplete": ("Long replies that lack a part.", lambda route: route.counts.incomplete),
     "dead_lettered": ("What could not be used.", lambda route: route.counts.unreadable),
     "unstored": ("deliver_sm that Kafka did not take.", lambda route: route.counts.unstored),
     "reconnects": ("Binds after the first.", lambda route: route.links.reconnects),

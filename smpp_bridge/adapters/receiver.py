@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from runtime.kafka import Done
-from schemas.events import ReceiptReceived
+from schemas.events import InboundReceived, ReceiptReceived
 from schemas.subject import Tokenizer
 from schemas.topics import INBOUND_RECEIVED
 from smpp_bridge import mapping
@@ -17,6 +17,7 @@ from smpp_bridge.configuration import ConnectionConfig
 from smpp_bridge.protocol.codec import encode
 from smpp_bridge.protocol.constants import CommandStatus
 from smpp_bridge.protocol.pdu import DataSm, DeliverSm, Request
+from smpp_bridge.replies import Replies
 
 
 class Receiver:
@@ -39,6 +40,7 @@ class Receiver:
         self._tokenizer = tokenizer
         self._counts = counts
         self._stored = stored or _accept
+        self._replies = Replies(config.default_encoding)
 
     def received(self, link: Link, request: Request) -> None:
         """Publish; the answer follows when Kafka has it."""
@@ -53,6 +55,7 @@ class Receiver:
                 tokenizer=self._tokenizer,
                 rules=self._config.receipts,
                 default_region=self._config.default_region,
+                default_encoding=self._config.default_encoding,
                 now_ms=now_ms(),
             )
         except ValueError as error:
@@ -60,9 +63,23 @@ class Receiver:
             return
         if isinstance(event, ReceiptReceived):
             self._counts.receipt(event.state)
+            self._publisher.put_event(event, answer)
         else:
-            self._counts.inbound += 1
-        self._publisher.put_event(event, answer)
+            self._put_reply(request, event, answer)
+
+    def tick(self) -> None:
+        """Once a second: no part waits for the others for ever."""
+        self._replies.expire(now_ms())
+        self._counts.incomplete = self._replies.incomplete
+
+    def _put_reply(
+        self, request: DeliverSm | DataSm, event: InboundReceived, answer: Done
+    ) -> None:
+        taken = self._replies.take(request, event)
+        self._counts.inbound += taken.is_new
+        stored = answer if len(taken.events) == 1 else _when_all(len(taken.events), answer)
+        for each in taken.events:
+            self._publisher.put_event(each, stored)
 
     def unparsed(self, frame: bytes, reason: str) -> None:
         """A PDU that could not be read; the session has refused it already."""
@@ -86,6 +103,18 @@ class Receiver:
             link.respond(request, self._config.failed_publish_status)  # so that it comes again
 
         return answer
+
+
+def _when_all(number: int, answer: Done) -> Done:
+    """Called once for each of several records; answers after the last, with an error if any."""
+    errors: list[BaseException | None] = []
+
+    def done(error: BaseException | None) -> None:
+        errors.append(error)
+        if len(errors) == number:
+            answer(next(filter(None, errors), None))
+
+    return done
 
 
 def _accept(link: Link, request: DeliverSm | DataSm) -> None:

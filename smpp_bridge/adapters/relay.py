@@ -124,6 +124,7 @@ class Relay:
         while self._waiting and not self.links.bound:
             transit = self._waiting.popleft()
             self._refuse(transit.front, transit.client, transit.request, CommandStatus.RMSGQFUL)
+        self._receiver.tick()
         self._wake()
 
     async def drain(self, within_s: float) -> None:
