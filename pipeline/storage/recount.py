@@ -99,9 +99,9 @@ def _view(connection: duckdb.DuckDBPyConnection, root: Path, topic: Topic) -> in
     query = f"FROM no_{kind}"
     if listed:
         files = [str(root / file) for file, _ in listed]
-        connection.read_parquet(
-            files, hive_partitioning=False, union_by_name=True
-        ).create_view(f"listed_{kind}")
+        connection.read_parquet(files, hive_partitioning=False, union_by_name=True).create_view(
+            f"listed_{kind}"
+        )
         query += f" UNION ALL BY NAME FROM listed_{kind}"
     connection.execute(f"CREATE VIEW {kind} AS {query}")
     return sum(events for _, events in listed)

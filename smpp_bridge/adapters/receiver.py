@@ -72,9 +72,7 @@ class Receiver:
         self._replies.expire(now_ms())
         self._counts.incomplete = self._replies.incomplete
 
-    def _put_reply(
-        self, request: DeliverSm | DataSm, event: InboundReceived, answer: Done
-    ) -> None:
+    def _put_reply(self, request: DeliverSm | DataSm, event: InboundReceived, answer: Done) -> None:
         taken = self._replies.take(request, event)
         self._counts.inbound += taken.is_new
         stored = answer if len(taken.events) == 1 else _when_all(len(taken.events), answer)

@@ -13,6 +13,7 @@ from smpp_bridge.adapters.counts import Counts
 from smpp_bridge.adapters.receiver import Receiver
 from smpp_bridge.configuration import ConnectionConfig
 from smpp_bridge.protocol.constants import CommandStatus
+from smpp_bridge.protocol.long_messages import messages_of
 from smpp_bridge.protocol.pdu import DeliverSm, Pdu
 
 
@@ -95,3 +96,25 @@ def test_the_answer_waits_for_kafka_and_tells_its_outcome(
     ((_, done),) = publisher.taken
     done(error)
     assert link.answers == [status]
+
+
+@pytest.mark.parametrize("refused", [None, 0, 1])
+def test_the_last_part_is_answered_when_kafka_has_the_whole_too(
+    receiver: Receiver, publisher: HeldPublisher, refused: int | None
+) -> None:
+    """Other parts are answered on their own; a refusal of either event brings the part again."""
+    link = RecordingLink()
+    template = DeliverSm(source_addr=b"8613800000001", destination_addr=b"1069")
+    first, last = messages_of(template, f"STOP {'x' * 180}")
+    receiver.received(link, first)  # type: ignore[arg-type]
+    publisher.taken.pop()[1](None)
+    assert link.answers == [CommandStatus.ROK]
+    receiver.received(link, last)  # type: ignore[arg-type]
+    part, whole = publisher.taken
+    for number, (_, done) in enumerate((part, whole)):
+        assert len(link.answers) == 1
+        done(PublishError("down") if number == refused else None)
+    expected = CommandStatus.ROK if refused is None else CommandStatus.RSYSERR
+    assert link.answers[1:] == [expected]
+    receiver.received(link, last)  # type: ignore[arg-type]
+    assert [event for event, _ in publisher.taken[3:]] == [whole[0]]

@@ -24,7 +24,9 @@ MSISDN = "8613812345678"
 NOON_MS = 20_000 * DAY_S * 1000 + DAY_S * 500
 FILLER = "I have had enough of these messages and would like to tell you about my day. " * 5
 METHODS = st.sampled_from(("udh8", "udh16", "sar"))
-TEXTS = st.sampled_from((f"STOP {FILLER}", FILLER, f"{FILLER[:150]} do not text me again. {FILLER}"))
+TEXTS = st.sampled_from(
+    (f"STOP {FILLER}", FILLER, f"{FILLER[:150]} do not text me again. {FILLER}")
+)
 
 
 def parts_of(text: str, method: Method = "udh8", reference: int = 7) -> list[DeliverSm]:
@@ -170,7 +172,7 @@ def test_the_same_totals_whatever_happens_to_the_parts(
 
 
 def counted(events: list[InboundReceived]) -> dict[str, dict[str, int]]:
-    """Replies and opt-outs of two campaigns; the second assigned half a second after the first part."""
+    """Replies and opt-outs of two campaigns; the second comes after the first part."""
     engine, sums = JoinEngine(), Sums()
     subject = TOKENIZER.token(MSISDN)
     for name, at_ms in (("c1", NOON_MS - 1000), ("c2", NOON_MS + 500)):

@@ -286,8 +286,8 @@ def count_parts(
 def replies_of(events: Sequence[InboundReceived]) -> list[InboundReceived]:
     """One event per reply: a long one's first, with what its wholes say, else its parts."""
     found = []
-    for name in {(each.reply_id or each.part > 0, each.reply_id or each.event_id) for each in events}:
-        pieces = [e for e in events if (e.reply_id or e.part > 0, e.reply_id or e.event_id) == name]
+    for name in {each.reply_id or each.event_id for each in events}:
+        pieces = [e for e in events if (e.reply_id or e.event_id) == name]
         wholes = [e for e in pieces if e.part == 0]
         first = min(pieces, key=lambda e: e.occurred_at_ms)
         is_opt_out = any(e.is_opt_out for e in wholes or pieces)
