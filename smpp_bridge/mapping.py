@@ -231,7 +231,10 @@ def _read_in(region: str, digits: str, ton: int) -> str:
         with suppress(phonenumbers.NumberParseException):
             worldwide = phonenumbers.parse(f"+{digits}")
             number = worldwide if phonenumbers.is_valid_number(worldwide) else number
-    return f"{number.country_code}{phonenumbers.national_significant_number(number)}"
+    found = f"{number.country_code}{phonenumbers.national_significant_number(number)}"
+    if not 7 <= len(found) <= 15:
+        raise UnreadableAddress(f"source_addr is no number of {region}.")
+    return found
 
 
 def _is_mobile(number: phonenumbers.PhoneNumber) -> bool:

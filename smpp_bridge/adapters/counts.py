@@ -47,6 +47,8 @@ class Counts:
     """Long replies of which a part did not come in time; its parts are published."""
     unreadable: int = 0
     """PDUs and requests that went to the dead letters."""
+    faults: int = 0
+    """deliver_sm on which our own code failed: refused, so that they come again."""
     unstored: int = 0
     """deliver_sm refused because Kafka did not take them; they come again."""
     receipt_states: Counter[str] = field(default_factory=Counter)

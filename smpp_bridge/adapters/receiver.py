@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 
-from runtime.kafka import Done
+from runtime.kafka import Done, PublishError
 from schemas.events import InboundReceived, ReceiptReceived
 from schemas.subject import Tokenizer
 from schemas.topics import INBOUND_RECEIVED
@@ -18,6 +19,9 @@ from smpp_bridge.protocol.codec import encode
 from smpp_bridge.protocol.constants import CommandStatus
 from smpp_bridge.protocol.pdu import DataSm, DeliverSm, Request
 from smpp_bridge.replies import Replies
+from smpp_bridge.unreadable import place_of_error, written_down
+
+log = logging.getLogger(__name__)
 
 
 class Receiver:
@@ -49,21 +53,25 @@ class Receiver:
             return
         answer = self._answer(link, request)
         try:
-            event = mapping.received(
-                request,
-                connection=self._config.name,
-                tokenizer=self._tokenizer,
-                rules=self._config.receipts,
-                default_region=self._config.default_region,
-                default_encoding=self._config.default_encoding,
-                now_ms=now_ms(),
-            )
-        except ValueError as error:
+            self._publish(request, answer)
+        except mapping.UnreadableAddress as error:
             self._dead_letter(encode(request, is_strict=False), str(error), answer)
-            return
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is about this PDU only
+            self._give_back(request, error, answer)
+
+    def _publish(self, request: DeliverSm | DataSm, answer: Done) -> None:
+        event = mapping.received(
+            request,
+            connection=self._config.name,
+            tokenizer=self._tokenizer,
+            rules=self._config.receipts,
+            default_region=self._config.default_region,
+            default_encoding=self._config.default_encoding,
+            now_ms=now_ms(),
+        )
         if isinstance(event, ReceiptReceived):
-            self._counts.receipt(event.state)
             self._publisher.put_event(event, answer)
+            self._counts.receipt(event.state)
         else:
             self._put_reply(request, event, answer)
 
@@ -83,11 +91,27 @@ class Receiver:
         """A PDU that could not be read; the session has refused it already."""
         self._dead_letter(frame, reason, lambda _error: None)
 
+    def _give_back(self, request: DeliverSm | DataSm, failure: Exception, answer: Done) -> None:
+        """A fault of ours: the SMSC keeps the message and brings it again, to a mended bridge."""
+        self._counts.faults += 1
+        place = place_of_error(failure)
+        fields = {"connection": self._config.name, "error": place}
+        log.error("a deliver_sm was given back", extra={"fields": fields})
+        try:
+            frame = encode(request, is_strict=False)
+            self._dead_letter(frame, place, lambda error: answer(error or failure))
+        except Exception:  # noqa: BLE001 - told already; without an answer a window slot is lost
+            answer(failure)
+
     def _dead_letter(self, frame: bytes, reason: str, done: Done) -> None:
-        self._counts.unreadable += 1
         self._publisher.dead_letter(
-            INBOUND_RECEIVED.name, frame, reason, done, connection=self._config.name
+            INBOUND_RECEIVED.name,
+            written_down(frame, self._tokenizer),
+            reason,
+            done,
+            connection=self._config.name,
         )
+        self._counts.unreadable += 1
 
     def _answer(self, link: Link, request: DeliverSm | DataSm) -> Done:
         came_at = link.now()
@@ -97,7 +121,7 @@ class Receiver:
             if error is None:
                 self._stored(link, request)
                 return
-            self._counts.unstored += 1
+            self._counts.unstored += isinstance(error, PublishError)
             link.respond(request, self._config.failed_publish_status)  # so that it comes again
 
         return answer

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import msgspec
 import pytest
 
 from runtime.kafka import PublishError
 from schemas.events import Event
 from schemas.subject import SubjectKey, Tokenizer
+from smpp_bridge import mapping
 from smpp_bridge.adapters.counts import Counts
 from smpp_bridge.adapters.receiver import Receiver
 from smpp_bridge.configuration import ConnectionConfig
+from smpp_bridge.protocol.codec import encode
 from smpp_bridge.protocol.constants import CommandStatus
 from smpp_bridge.protocol.long_messages import messages_of
 from smpp_bridge.protocol.pdu import DeliverSm, Pdu
@@ -22,6 +25,7 @@ class HeldPublisher:
 
     def __init__(self) -> None:
         self.taken: list[tuple[object, Callable[[BaseException | None], None]]] = []
+        self.dead: list[bytes] = []
 
     def put_event(self, event: Event, done: Callable[[BaseException | None], None]) -> None:
         """Hold an event."""
@@ -36,6 +40,7 @@ class HeldPublisher:
         **_: object,
     ) -> None:
         """Hold a dead letter."""
+        self.dead.append(data)
         self.taken.append((reason, done))
 
 
@@ -118,3 +123,57 @@ def test_the_last_part_is_answered_when_kafka_has_the_whole_too(
     assert link.answers[1:] == [expected]
     receiver.received(link, last)  # type: ignore[arg-type]
     assert [event for event, _ in publisher.taken[3:]] == [whole[0]]
+
+
+@pytest.mark.parametrize("is_dead_letter_stored", [True, False])
+def test_a_fault_of_ours_costs_no_message_and_no_session(
+    receiver: Receiver,
+    publisher: HeldPublisher,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    is_dead_letter_stored: bool,  # noqa: FBT001 - pytest passes it
+) -> None:
+    """The SMSC keeps it and brings it again; what the exception quotes goes nowhere."""
+
+    def fail(*_: object, **__: object) -> None:
+        raise ValueError("invalid literal: '+8613800000001 call me'")
+
+    link = RecordingLink()
+    request = DeliverSm(source_addr=b"8613800000001", short_message=b"call me")
+    with monkeypatch.context() as patch:
+        patch.setattr(mapping, "received", fail)
+        receiver.received(link, request)  # type: ignore[arg-type]
+    assert link.answers == []
+    ((reason, done),) = publisher.taken
+    assert str(reason).startswith("unexpected ValueError at test_receiver.py:")
+    done(None if is_dead_letter_stored else PublishError("down"))
+    assert link.answers == [CommandStatus.RSYSERR]
+    assert "13800000001" not in f"{caplog.text}{caplog.records[0].__dict__}{publisher.dead}"
+    receiver.received(link, request)  # type: ignore[arg-type]
+    assert len(publisher.taken) == 2
+
+
+def test_a_fault_in_the_dead_letters_is_answered_too(
+    receiver: Receiver, publisher: HeldPublisher
+) -> None:
+    """Whatever fails, no window slot of the SMSC stays taken."""
+
+    def fail(*_: object, **__: object) -> None:
+        raise RuntimeError
+
+    publisher.put_event = fail  # type: ignore[method-assign, assignment]
+    publisher.dead_letter = fail  # type: ignore[method-assign, assignment]
+    link = RecordingLink()
+    receiver.received(link, DeliverSm(source_addr=b"8613800000001"))  # type: ignore[arg-type]
+    assert link.answers == [CommandStatus.RSYSERR]
+
+
+def test_an_unparsed_pdu_is_a_dead_letter_without_its_octets(
+    receiver: Receiver, publisher: HeldPublisher
+) -> None:
+    """The session has refused it; here it is written down."""
+    frame = encode(DeliverSm(source_addr=b"8613800000001", short_message=b"call me"))
+    receiver.unparsed(frame[:-3], "DeliverSm: mandatory fields do not fit")
+    (letter,) = publisher.dead
+    assert b"13800000001" not in letter
+    assert msgspec.json.decode(letter)["stopped"] == "short_message does not fit: 5 octets are left"
