@@ -47,12 +47,14 @@ class UnreadablePdu(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     """(tag, octets) of the first hundred."""
     stopped: str | None = None
     """The field that could not be read, and how many octets are left."""
+    receipt: str = ""
+    """A receipt's own words without numbers and text: it tells of a message that was sent."""
     digest: str
     """Keyed like a subject token, without the sequence number: the same when it comes again."""
 
 
-def written_down(frame: bytes, tokenizer: Tokenizer) -> bytes:
-    """A PDU as a dead letter (JSON)."""
+def written_down(frame: bytes, tokenizer: Tokenizer, receipt: str = "") -> bytes:
+    """A PDU as a dead letter (JSON); `receipt` from `receipts.anonymised_receipt`."""
     length, command_id, status, sequence = HEADER.unpack_from(frame)
     fields, tlvs, problem = read_body(frame)
     return msgspec.json.encode(
@@ -66,6 +68,7 @@ def written_down(frame: bytes, tokenizer: Tokenizer) -> bytes:
             lengths={f.name: _length(f) for f in fields if isinstance(f.value, str)},
             tlvs=tuple((f"0x{tlv.tag:04x}", len(tlv.hex) // 2) for tlv in tlvs[:_MAX_TLVS]),
             stopped=problem,
+            receipt=receipt,
             digest=tokenizer.digest(frame[:12] + frame[16:]),
         )
     )

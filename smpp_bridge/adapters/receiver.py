@@ -16,8 +16,14 @@ from smpp_bridge.adapters.link import Link
 from smpp_bridge.adapters.recorder import EventPublisher
 from smpp_bridge.configuration import ConnectionConfig
 from smpp_bridge.protocol.codec import encode
-from smpp_bridge.protocol.constants import CommandStatus
+from smpp_bridge.protocol.constants import (
+    ESM_INTERMEDIATE,
+    ESM_RECEIPT,
+    ESM_TYPE_MASK,
+    CommandStatus,
+)
 from smpp_bridge.protocol.pdu import DataSm, DeliverSm, Request
+from smpp_bridge.protocol.receipts import anonymised_receipt
 from smpp_bridge.replies import Replies
 from smpp_bridge.unreadable import place_of_error, written_down
 
@@ -55,7 +61,7 @@ class Receiver:
         try:
             self._publish(request, answer)
         except mapping.UnreadableAddress as error:
-            self._dead_letter(encode(request, is_strict=False), str(error), answer)
+            self._bury(request, str(error), answer)
         except Exception as error:  # noqa: BLE001 - whatever it is, it is about this PDU only
             self._give_back(request, error, answer)
 
@@ -89,7 +95,8 @@ class Receiver:
 
     def unparsed(self, frame: bytes, reason: str) -> None:
         """A PDU that could not be read; the session has refused it already."""
-        self._dead_letter(frame, reason, lambda _error: None)
+        letter = written_down(frame, self._tokenizer)
+        self._dead_letter(letter, reason, lambda _error: None)
 
     def _give_back(self, request: DeliverSm | DataSm, failure: Exception, answer: Done) -> None:
         """A fault of ours: the SMSC keeps the message and brings it again, to a mended bridge."""
@@ -98,18 +105,19 @@ class Receiver:
         fields = {"connection": self._config.name, "error": place}
         log.error("a deliver_sm was given back", extra={"fields": fields})
         try:
-            frame = encode(request, is_strict=False)
-            self._dead_letter(frame, place, lambda error: answer(error or failure))
+            self._bury(request, place, lambda error: answer(error or failure))
         except Exception:  # noqa: BLE001 - told already; without an answer a window slot is lost
             answer(failure)
 
-    def _dead_letter(self, frame: bytes, reason: str, done: Done) -> None:
+    def _bury(self, request: DeliverSm | DataSm, reason: str, done: Done) -> None:
+        frame = encode(request, is_strict=False)
+        is_receipt = request.esm_class & ESM_TYPE_MASK in (ESM_RECEIPT, ESM_INTERMEDIATE)
+        words = anonymised_receipt(request) if is_receipt else ""
+        self._dead_letter(written_down(frame, self._tokenizer, words), reason, done)
+
+    def _dead_letter(self, letter: bytes, reason: str, done: Done) -> None:
         self._publisher.dead_letter(
-            INBOUND_RECEIVED.name,
-            written_down(frame, self._tokenizer),
-            reason,
-            done,
-            connection=self._config.name,
+            INBOUND_RECEIVED.name, letter, reason, done, connection=self._config.name
         )
         self._counts.unreadable += 1
 

@@ -15,7 +15,7 @@ from smpp_bridge.adapters.counts import Counts
 from smpp_bridge.adapters.receiver import Receiver
 from smpp_bridge.configuration import ConnectionConfig
 from smpp_bridge.protocol.codec import encode
-from smpp_bridge.protocol.constants import CommandStatus
+from smpp_bridge.protocol.constants import ESM_RECEIPT, CommandStatus
 from smpp_bridge.protocol.long_messages import messages_of
 from smpp_bridge.protocol.pdu import DeliverSm, Pdu
 
@@ -177,3 +177,15 @@ def test_an_unparsed_pdu_is_a_dead_letter_without_its_octets(
     (letter,) = publisher.dead
     assert b"13800000001" not in letter
     assert msgspec.json.decode(letter)["stopped"] == "short_message does not fit: 5 octets are left"
+
+
+def test_a_receipt_without_a_number_keeps_what_the_operator_said(
+    receiver: Receiver, publisher: HeldPublisher
+) -> None:
+    """Nobody to attribute it to, but id and state can be looked up by hand."""
+    body = b"id:77 sub:001 dlvrd:001 stat:DELIVRD err:000 text:call me"
+    request = DeliverSm(source_addr=b"SHOP", esm_class=ESM_RECEIPT, short_message=body)
+    receiver.received(RecordingLink(), request)  # type: ignore[arg-type]
+    (letter,) = publisher.dead
+    words = "id:77 sub:001 dlvrd:001 stat:DELIVRD err:000 text:…"
+    assert msgspec.json.decode(letter)["receipt"] == words
