@@ -52,6 +52,8 @@ class Counts:
     unstored: int = 0
     """deliver_sm refused because Kafka did not take them; they come again."""
     receipt_states: Counter[str] = field(default_factory=Counter)
+    spellings: Counter[str] = field(default_factory=Counter)
+    """Receipts of a sample, by how they spell the id of the submit_sm_resp."""
     statuses: Counter[int] = field(default_factory=Counter)
     """Answers to submit_sm by command_status."""
     submit_latency: Latency = field(default_factory=Latency)

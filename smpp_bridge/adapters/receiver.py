@@ -22,9 +22,10 @@ from smpp_bridge.protocol.constants import (
     ESM_TYPE_MASK,
     CommandStatus,
 )
-from smpp_bridge.protocol.pdu import DataSm, DeliverSm, Request
+from smpp_bridge.protocol.pdu import DataSm, DeliverSm, MessageResp, Pdu, Request
 from smpp_bridge.protocol.receipts import anonymised_receipt
 from smpp_bridge.replies import Replies
+from smpp_bridge.spellings import Spellings
 from smpp_bridge.unreadable import place_of_error, written_down
 
 log = logging.getLogger(__name__)
@@ -51,6 +52,7 @@ class Receiver:
         self._counts = counts
         self._stored = stored or _accept
         self._replies = Replies(config.default_encoding)
+        self._spellings = Spellings(counts.spellings)
 
     def received(self, link: Link, request: Request) -> None:
         """Publish; the answer follows when Kafka has it."""
@@ -78,11 +80,18 @@ class Receiver:
         if isinstance(event, ReceiptReceived):
             self._publisher.put_event(event, answer)
             self._counts.receipt(event.state)
+            self._spellings.reported(event)
         else:
             self._put_reply(request, event, answer)
 
+    def answered(self, response: Pdu, subject: str) -> None:
+        """A submit_sm has its answer; receipts will name its id, in some spelling."""
+        if self._spellings.is_due and isinstance(response, MessageResp):
+            self._spellings.answered(response.message_id, subject)
+
     def tick(self) -> None:
-        """Once a second: no part waits for the others for ever."""
+        """Once a second: no part waits for the others for ever; one more id is watched."""
+        self._spellings.tick()
         self._replies.expire(now_ms())
         self._counts.incomplete = self._replies.incomplete
 

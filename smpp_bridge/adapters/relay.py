@@ -220,6 +220,7 @@ class Relay:
                 pass  # Bound, BindRefused: the keeper has noted them; Unexpected has no effect
 
     def _answered(self, transit: Transit, response: Pdu, latency_s: float) -> None:
+        self._receiver.answered(response, transit.event.subject)
         status = response.command_status
         self.counts.statuses[status] += 1
         self.counts.throttled += status in THROTTLED
