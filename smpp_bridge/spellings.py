@@ -63,6 +63,7 @@ class Spellings:
     def __init__(self, found: Counter[str]) -> None:
         self._found = found
         self._watched: dict[str, tuple[str, str]] = {}
+        self._names = self._watched.keys()
         self.is_due = True
         """Whether the next id shall be watched; `tick` says so again."""
 
@@ -83,10 +84,10 @@ class Spellings:
 
     def reported(self, receipt: ReceiptReceived) -> None:
         """A receipt has come. Of the same person only: one number is another id in hexadecimal."""
-        watched = self._watched
-        if receipt.smsc_message_id not in watched and watched.keys().isdisjoint(receipt.candidates):
+        watched, candidates = self._watched, receipt.candidates
+        if self._names.isdisjoint(candidates) and receipt.smsc_message_id not in watched:
             return
-        for name in (receipt.smsc_message_id, *receipt.candidates):
+        for name in (receipt.smsc_message_id, *candidates):
             answered, subject = watched.get(name, ("", ""))
             if subject == receipt.subject:
                 del watched[name]
