@@ -113,7 +113,7 @@ class Gateway:
                 self._submitter.answered(work, response, latency_s, is_late=is_late)
             case session_events.Expired(work):
                 self._submitter.unanswered(work)
-            case session_events.Unparsed(frame, reason):
+            case session_events.Unparsed(frame, reason, _):
                 self._receiver.unparsed(frame, reason)
             case session_events.Closed(_, unanswered):
                 for work in unanswered:

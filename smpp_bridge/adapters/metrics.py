@@ -24,8 +24,8 @@ Every metric has the label `connection`.
 | `smslab_bridge_inbound_total` | counter | replies (MO); one of several parts counts once |
 | `smslab_bridge_incomplete_total` | counter | long replies of which a part did not come |
 | `smslab_bridge_dead_lettered_total` | counter | PDUs and requests that could not be used |
-| `smslab_bridge_faults_total` | counter | deliver_sm refused because our own code failed on them |
 | `smslab_bridge_unstored_total` | counter | deliver_sm refused because Kafka did not take them |
+| `smslab_bridge_unexpected_total` | counter | PDUs on which we failed unforeseen |
 | `smslab_bridge_dropped_total` | counter | what came and did not get through, by `reason` |
 | `smslab_bridge_reconnects_total` | counter | binds after the first of each session |
 | `smslab_bridge_submit_latency_seconds` | histogram | submit_sm to its answer |
@@ -91,8 +91,8 @@ _COUNTERS: Final[dict[str, tuple[str, Callable[[Route], float]]]] = {
     "inbound": ("Replies (MO).", lambda route: route.counts.inbound),
     "incomplete": ("Long replies that lack a part.", lambda route: route.counts.incomplete),
     "dead_lettered": ("What could not be used.", lambda route: route.counts.unreadable),
-    "faults": ("deliver_sm on which our code failed.", lambda route: route.counts.faults),
     "unstored": ("deliver_sm that Kafka did not take.", lambda route: route.counts.unstored),
+    "unexpected": ("PDUs that failed unforeseen.", lambda route: route.counts.unexpected),
     "reconnects": ("Binds after the first.", lambda route: route.links.reconnects),
 }
 _LATENCIES: Final[dict[str, tuple[str, Callable[[Counts], Latency]]]] = {

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
+from contextlib import suppress
 
-from runtime.kafka import Done, PublishError
-from schemas.events import InboundReceived, ReceiptReceived
+from runtime.kafka import Done
+from schemas.events import InboundReceived
 from schemas.subject import Tokenizer
 from schemas.topics import INBOUND_RECEIVED
 from smpp_bridge import mapping
@@ -27,8 +27,6 @@ from smpp_bridge.protocol.receipts import anonymised_receipt
 from smpp_bridge.replies import Replies
 from smpp_bridge.spellings import Spellings
 from smpp_bridge.unreadable import place_of_error, written_down
-
-log = logging.getLogger(__name__)
 
 
 class Receiver:
@@ -59,30 +57,34 @@ class Receiver:
         if not isinstance(request, (DeliverSm, DataSm)):
             link.refuse(request)
             return
-        answer = self._answer(link, request)
         try:
-            self._publish(request, answer)
-        except mapping.UnreadableAddress as error:
-            self._bury(request, str(error), answer)
-        except Exception as error:  # noqa: BLE001 - whatever it is, it is about this PDU only
-            self._give_back(request, error, answer)
+            self._publish(request, self._answer(link, request))
+        except Exception as error:  # noqa: BLE001 - one PDU must not end the session
+            self._counts.failed(error)
+            link.respond(request, CommandStatus.RSYSERR)  # the SMSC keeps it
+            with suppress(Exception):  # told already
+                self._bury(request, place_of_error(error), lambda _error: None)
 
     def _publish(self, request: DeliverSm | DataSm, answer: Done) -> None:
-        event = mapping.received(
-            request,
-            connection=self._config.name,
-            tokenizer=self._tokenizer,
-            rules=self._config.receipts,
-            default_region=self._config.default_region,
-            default_encoding=self._config.default_encoding,
-            now_ms=now_ms(),
-        )
-        if isinstance(event, ReceiptReceived):
-            self._publisher.put_event(event, answer)
-            self._counts.receipt(event.state)
-            self._spellings.reported(event)
-        else:
+        try:
+            event = mapping.received(
+                request,
+                connection=self._config.name,
+                tokenizer=self._tokenizer,
+                rules=self._config.receipts,
+                default_region=self._config.default_region,
+                default_encoding=self._config.default_encoding,
+                now_ms=now_ms(),
+            )
+        except mapping.UnreadableAddress as error:
+            self._bury(request, str(error), answer)
+            return
+        if isinstance(event, InboundReceived):
             self._put_reply(request, event, answer)
+            return
+        self._counts.receipt(event.state)
+        self._spellings.reported(event)
+        self._publisher.put_event(event, answer)  # last: what is published answers for itself
 
     def answered(self, response: Pdu, subject: str) -> None:
         """A submit_sm has its answer; receipts will name its id, in some spelling."""
@@ -107,17 +109,6 @@ class Receiver:
         letter = written_down(frame, self._tokenizer)
         self._dead_letter(letter, reason, lambda _error: None)
 
-    def _give_back(self, request: DeliverSm | DataSm, failure: Exception, answer: Done) -> None:
-        """A fault of ours: the SMSC keeps the message and brings it again, to a mended bridge."""
-        self._counts.faults += 1
-        place = place_of_error(failure)
-        fields = {"connection": self._config.name, "error": place}
-        log.error("a deliver_sm was given back", extra={"fields": fields})
-        try:
-            self._bury(request, place, lambda error: answer(error or failure))
-        except Exception:  # noqa: BLE001 - told already; without an answer a window slot is lost
-            answer(failure)
-
     def _bury(self, request: DeliverSm | DataSm, reason: str, done: Done) -> None:
         frame = encode(request, is_strict=False)
         is_receipt = request.esm_class & ESM_TYPE_MASK in (ESM_RECEIPT, ESM_INTERMEDIATE)
@@ -138,7 +129,7 @@ class Receiver:
             if error is None:
                 self._stored(link, request)
                 return
-            self._counts.unstored += isinstance(error, PublishError)
+            self._counts.unstored += 1
             link.respond(request, self._config.failed_publish_status)  # so that it comes again
 
         return answer

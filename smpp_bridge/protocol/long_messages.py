@@ -116,7 +116,7 @@ def _udh_place(request: Message | DataSm) -> Place | None:
 def _sar_place(request: Message | DataSm) -> Place | None:
     tags = (Tag.SAR_MSG_REF_NUM, Tag.SAR_TOTAL_SEGMENTS, Tag.SAR_SEGMENT_SEQNUM)
     values = [request.tlv(tag) for tag in tags]
-    if not all(values):
+    if not all(value and len(value) <= 2 for value in values):  # 2, 1, 1; some pad, none needs more
         return None
     reference, total, number = (int.from_bytes(value or b"", "big") for value in values)
     return Place("sar", reference, total, number)
