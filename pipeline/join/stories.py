@@ -222,7 +222,7 @@ def _receipt_sign(receipt: Receipt, submit: Submit) -> Sign:
 
 
 def _inbound(person: Person, fact: Inbound, _: Widths) -> Sign | None:
-    if person.assignment is None:
+    if person.assignment is None or fact.reply_id:
         return None
     is_in_window = 0 <= fact.at_ms - person.assignment.at_ms < REPLY_WINDOW_MS
     return ("i", fact.is_opt_out, is_in_window)

@@ -43,6 +43,9 @@ class Counts:
     """RTHROTTLED and RMSGQFUL from the SMSC."""
     receipts: int = 0
     inbound: int = 0
+    """Replies; one of several parts counts once."""
+    incomplete: int = 0
+    """Long replies of which a part did not come in time; its parts are published."""
     unreadable: int = 0
     """PDUs and requests that went to the dead letters."""
     unstored: int = 0
@@ -50,6 +53,8 @@ class Counts:
     unexpected: int = 0
     """PDUs whose handling failed in a way that nobody foresaw."""
     receipt_states: Counter[str] = field(default_factory=Counter)
+    spellings: Counter[str] = field(default_factory=Counter)
+    """Receipts of a sample, by how they spell the id of the submit_sm_resp."""
     statuses: Counter[int] = field(default_factory=Counter)
     """Answers to submit_sm by command_status."""
     submit_latency: Latency = field(default_factory=Latency)

@@ -144,6 +144,7 @@ class Relay:
     def tick(self) -> None:
         """Once a second: nothing waits too long, its ESMEs shall try again."""
         self._give_back_waiting()
+        self._receiver.tick()
         self._wake()
 
     async def drain(self, within_s: float) -> None:
@@ -275,6 +276,7 @@ class Relay:
                 pass  # Bound, BindRefused: the keeper has noted them; Unexpected has no effect
 
     def _answered(self, transit: Transit, response: Pdu, latency_s: float) -> None:
+        self._receiver.answered(response, transit.event.subject)
         status = response.command_status
         self.counts.statuses[status] += 1
         self.counts.throttled += status in THROTTLED
