@@ -134,10 +134,14 @@ def _fields(words: Words, decision: Decision, verdict: Verdict) -> Fields:
     return fields | _broken(words, decision, verdict.reason)
 
 
+_ABOUT_ONE: Final = ("opt_outs_not_ruled_out", "interval_undefined", "too_few_events")
+"""Reasons that are about the treatment of their evidence, which need not be the best."""
+
+
 def _deciding(decision: Decision, verdict: Verdict) -> Comparison | None:
     winner = verdict.variant_id
     treatment = winner if winner not in {None, decision.campaign.control} else None
-    if treatment is None and verdict.reason in {"opt_outs_not_ruled_out", "interval_undefined"}:
+    if treatment is None and verdict.reason in _ABOUT_ONE:
         treatment = str(verdict.evidence.get("treatment", "")) or None
     return decision.compared(decision.campaign.metric, treatment)
 

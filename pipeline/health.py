@@ -37,11 +37,9 @@ def _split_as_planned(examined: Examined) -> Light:
     campaign = examined.campaign
     shares = planned_shares(campaign, examined.variants)
     counts = {arm.variant_id: arm.n for arm in examined.live}
-    pvalue = (
-        watch_sample_ratio(counts, shares).pvalue
-        if examined.at_any_time
-        else check_sample_ratio(counts, shares)
-    )
+    pvalue = math.nan if examined.at_any_time else check_sample_ratio(counts, shares)
+    if math.isnan(pvalue):  # an arm too small for the chi-square must not hide the others
+        pvalue = watch_sample_ratio(counts, shares).pvalue
     evidence: Evidence = {"pvalue": pvalue, **counts}
     if math.isnan(pvalue):
         return "pending", evidence

@@ -92,6 +92,8 @@ TEXTS: Final[dict[str, str]] = {
     "{metric}, {treatment} could be better or worse. Choose by taste, or test with more people.",
     "why.interval_undefined": "Too little happened to compare {treatment} with {control}. "
     "Test with more people, or wait longer for their answers.",
+    "why.too_few_events": "Too little happened to compare {treatment} with {control}: a few more "
+    "or fewer by luck would turn the result. Test with more people.",
     "why.one_variant": "Only one text was sent, so there is nothing to compare it with. "
     "Add a second text to the next campaign.",
     "why.opt_outs_not_ruled_out": "{best} brings more {metric}: {best_value} against "

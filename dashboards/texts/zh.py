@@ -87,6 +87,8 @@ TEXTS: Final[dict[str, str]] = {
     "{treatment} 可能更好，也可能更差。可凭偏好选择，或用更多人再测。",
     "why.interval_undefined": "发生的事情太少，无法比较 {treatment} 与 {control}。"
     "请用更多人测试，或多等一段时间。",
+    "why.too_few_events": "发生的事情太少，无法比较 {treatment} 与 {control}："
+    "碰巧多几次或少几次，结果就会反转。请用更多人测试。",
     "why.one_variant": "只发送了一种文案，没有可比对象。下次活动请加入第二种文案。",
     "why.opt_outs_not_ruled_out": "{best} 的{metric}更高：{best_value} 对 {other_value}。"
     "但不能确定其退订仍在您的上限 {margin} 之内。",

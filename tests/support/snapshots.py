@@ -161,6 +161,9 @@ CASES: Mapping[str, Callable[[], Case]] = {
     "undefined": lambda: Case(
         definition(audience_size=3), arms({"A": 1, "B": 1, HOLDOUT: 1}, {"A": 1})
     ),
+    "few": lambda: Case(
+        definition(audience_size=20_000), arms(EVEN, {"A": 9, "B": 16, HOLDOUT: 1})
+    ),
     "single": lambda: Case(
         msgspec.structs.replace(
             definition(audience_size=11_000),
