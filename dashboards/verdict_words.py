@@ -9,7 +9,7 @@ from typing import Final
 
 from dashboards import metrics
 from dashboards.facts import MONEY, Decision
-from dashboards.format import count, money, percent
+from dashboards.format import average, count, money, percent
 from dashboards.texts import Words
 from pipeline.rows import Comparison, Verdict, VerdictKind
 from schemas.events import HOLDOUT
@@ -185,6 +185,14 @@ def _receipts(words: Words, decision: Decision) -> Fields:
     return _of(decision, "receipts_matched", "unmatched", "receipts")
 
 
+def _past(words: Words, decision: Decision) -> Fields:
+    light = decision.lights.get("covariate_balanced")
+    evidence = light.evidence if light else {}
+    arms = [r.variant_id for r in decision.shown if r.variant_id in evidence]
+    values = (f"{metrics.arm(words, arm)} {average(float(evidence[arm]))}" for arm in arms)
+    return {"column": decision.campaign.covariate or "", "values": " / ".join(values)}
+
+
 def _opt_outs(words: Words, decision: Decision) -> Fields:
     light = decision.lights.get("opt_outs_in_limit")
     effect = float(light.evidence.get("effect_size", math.nan)) if light else math.nan
@@ -204,6 +212,7 @@ _BROKEN: Final[Mapping[str, Callable[[Words, Decision], Fields]]] = {
     "split_as_planned": _split,
     "nobody_in_two_arms": _double,
     "receipts_matched": _receipts,
+    "covariate_balanced": _past,
     "opt_outs_in_limit": _opt_outs,
 }
 

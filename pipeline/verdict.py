@@ -24,7 +24,12 @@ from pipeline.measures import BY_COUNTS, deciding_events, expected_events
 from pipeline.rows import Campaign, Comparison, HealthCheck, Verdict, VerdictKind
 from schemas.events import DIRECTIONS, HOLDOUT
 
-BLOCKING: Final = ("split_as_planned", "nobody_in_two_arms", "receipts_matched")
+BLOCKING: Final = (
+    "split_as_planned",
+    "nobody_in_two_arms",
+    "receipts_matched",
+    "covariate_balanced",
+)
 """A bad light here means that the numbers cannot be believed."""
 REASONS: Final[Mapping[VerdictKind, tuple[str, ...]]] = {
     "collecting": ("nobody_assigned", "outcomes_not_mature", "list_too_small"),

@@ -106,6 +106,8 @@ TEXTS: Final[dict[str, str]] = {
     "which text made the difference.",
     "why.receipts_matched": "{n} of {total} delivery receipts belong to no message we know of. "
     "Part of the sending is missing here.",
+    "why.covariate_balanced": "{column}, which should be known before the sending, differs between "
+    "the groups: {values}. It was measured too late, or is missing in one group.",
     "why.plan_unusable": "The campaign’s definition breaks a rule: {fault} "
     "Correct the file and apply it again.",
     # money beside the verdict
@@ -171,6 +173,9 @@ TEXTS: Final[dict[str, str]] = {
     "light.opt_outs_in_limit.bad": "Opt-outs above limit",
     "light.receipts_matched": "Receipts complete",
     "light.receipts_matched.off": "Receipts unmatched",
+    "light.covariate_balanced": "Groups alike before",
+    "light.covariate_balanced.off": "Groups differ before",
+    "light.covariate_balanced.warn": "Check the past data",
     "proof.waiting": "no data yet",
     "proof.of": "{n} of {total}",
     "proof.left": "{share} so far, {left} left",

@@ -98,6 +98,8 @@ TEXTS: Final[dict[str, str]] = {
     "通常是部分记录缺失。",
     "why.nobody_in_two_arms": "{total} 人中有 {n} 人同时在两组，无法判断是哪种文案起了作用。",
     "why.receipts_matched": "{total} 条送达回执中有 {n} 条找不到对应的短信。部分发送记录缺失。",
+    "why.covariate_balanced": "{column} 本应在发送前已知，但各组不同：{values}。"
+    "它测得太晚，或在某一组中缺失。",
     "why.plan_unusable": "活动定义违反了一条规则：{fault} 请修改文件后重新应用。",
     "money.audience": "若 {n} 人收到 {best} 而非 {other}，预计多赚的利润",
     "money.audience.less": "若 {n} 人收到 {best} 而非 {other}，利润的变化",
@@ -154,6 +156,9 @@ TEXTS: Final[dict[str, str]] = {
     "light.opt_outs_in_limit.bad": "退订超出上限",
     "light.receipts_matched": "回执完整",
     "light.receipts_matched.off": "回执未匹配",
+    "light.covariate_balanced": "发送前各组相同",
+    "light.covariate_balanced.off": "发送前各组不同",
+    "light.covariate_balanced.warn": "请核对过往数据",
     "proof.waiting": "暂无数据",
     "proof.of": "{n} / {total}",
     "proof.left": "目前 {share}，约剩 {left}",
