@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import pyarrow as pa
 
 from pipeline.batch import LostRecordsError, RecordBatch
 from pipeline.flush import Flush
@@ -34,6 +35,10 @@ _BEFORE = {
 }
 """Table of a flush → statements that make room for its rows."""
 _log = logging.getLogger(__name__)
+
+
+class LockedError(CannotRun):
+    """Another process has the file open."""
 
 
 class State:
@@ -69,17 +74,7 @@ class State:
         """
         with self.transaction():
             _check_ranges(self.offsets(), flush.ranges)
-            changed = deltas.tables_of(
-                flush, sequence=self.sequence + 1, now_ms=now_ms, keeps_facts=self.keeps_facts
-            )
-            for name, table in changed.items():
-                self.run(name, table)
-            change = flush.deltas
-            newest = min(now_ms, max((bucket for bucket, _ in change.activity), default=0))
-            self.connection.execute(_FLUSH["activity_old"], [newest - ACTIVITY_KEPT_MS])
-            self.connection.execute(
-                _FLUSH["progress"], [change.applied, change.duplicates, change.watermark_ms]
-            )
+            self._put(flush, now_ms)
         for topic, partition, first, following, missing in deltas.gaps_of(flush):
             fields = {
                 "topic": topic,
@@ -90,7 +85,27 @@ class State:
             }
             _log.warning("Kafka no longer has some records", extra={"fields": fields})
 
-    def run(self, name: str, table: Any) -> None:
+    def _put(self, flush: Flush, now_ms: int) -> None:
+        """Change every table, inside the transaction."""
+        for name, table in self._tables_of(flush, now_ms).items():
+            self.run(name, table)
+        change = flush.deltas
+        self._drop_old_activity(max((start for start, _ in change.activity), default=0), now_ms)
+        self._add_progress(change.applied, change.duplicates, change.watermark_ms)
+
+    def _tables_of(self, flush: Flush, now_ms: int) -> dict[str, pa.Table]:
+        return deltas.tables_of(
+            flush, sequence=self.sequence + 1, now_ms=now_ms, keeps_facts=self.keeps_facts
+        )
+
+    def _drop_old_activity(self, newest_ms: int, now_ms: int) -> None:
+        before_ms = min(now_ms, newest_ms) - ACTIVITY_KEPT_MS
+        self.connection.execute(_FLUSH["activity_old"], [before_ms])
+
+    def _add_progress(self, applied: int, duplicates: int, watermark_ms: int) -> None:
+        self.connection.execute(_FLUSH["progress"], [applied, duplicates, watermark_ms])
+
+    def run(self, name: str, table: pa.Table) -> None:
         """Run the statement of one table of a flush, inside a transaction."""
         self.connection.register(f"delta_{name}", table)
         try:
@@ -176,7 +191,7 @@ def _connect(folder: Path, wait_s: float) -> duckdb.DuckDBPyConnection:
             if LOCKED not in str(error):
                 raise unreadable(folder, error) from error
             if time.monotonic() > deadline:
-                raise CannotRun(
+                raise LockedError(
                     f"SMS_WORKER_DATA == {str(folder)!r}: another worker already works in this "
                     "folder. Stop it or set SMS_WORKER_DATA to another folder."
                 ) from error
