@@ -15,13 +15,15 @@ import duckdb
 
 from pipeline.delta_log import Applied, Decision, advance, judge
 from pipeline.flush import Flush
+from pipeline.rows import Lag, Partition
 from pipeline.storage.change import table_of, unpack
 from pipeline.storage.state import State, open_state
 from pipeline.storage.statements import more_tables, named
 from schemas.events import CohortDelta
-from schemas.topics import CAMPAIGN_DEFINITION
+from schemas.topics import CAMPAIGN_DEFINITION, JOINED_TOPICS, SUBJECT_PARTITIONS
 
 FOLDER = "sink"
+_JOINED = frozenset(topic.name for topic in JOINED_TOPICS)
 _SQL = named("sink")
 _log = logging.getLogger(__name__)
 
@@ -53,6 +55,34 @@ class SinkState(State):
     def shards(self) -> list[Shard]:
         """Every partition that has ever been counted."""
         return [Shard(*row) for row in self.connection.execute(_SQL["shards"]).fetchall()]
+
+    def watermark_ms(self, lags: Sequence[Lag] | None, asked_ms: int) -> int | None:
+        """The slowest partition decides; `None` while one counts under older definitions.
+
+        A picture of new definitions with cohorts of the old ones would be of nothing.
+        """
+        shards = {shard.partition: shard for shard in self.shards()}
+        defined = self.offsets().get((CAMPAIGN_DEFINITION.name, 0), 0)
+        in_force = [shard.definitions_offset for shard in shards.values()]
+        if defined and (len(shards) < SUBJECT_PARTITIONS or min(in_force) < defined):
+            return None
+        if lags is None:
+            return min((shard.watermark_ms for shard in shards.values()), default=0)
+        behind = {lag.partition for lag in lags if lag.topic in _JOINED and lag.waiting}
+        counted = (shards[place].watermark_ms if place in shards else 0 for place in behind)
+        return min(counted, default=asked_ms)
+
+    def partitions(self) -> list[Partition]:
+        """Who counts what."""
+        return [
+            Partition(
+                partition=shard.partition,
+                worker=shard.worker,
+                deltas=shard.sequence,
+                counted_at_ms=shard.counted_at_ms,
+            )
+            for shard in self.shards()
+        ]
 
     def _put(self, flush: Flush, now_ms: int) -> None:
         super()._put(flush, now_ms)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ import pyarrow as pa
 
 from pipeline.batch import LostRecordsError, RecordBatch
 from pipeline.flush import Flush
+from pipeline.rows import Lag, Partition
 from pipeline.storage import deltas, statements
 from runtime.process import CannotRun
 
@@ -64,6 +65,24 @@ class State:
         """How many flushes it holds."""
         (sequence,) = self._one("SELECT sequence FROM progress")
         return int(sequence)
+
+    def partitions(self) -> list[Partition]:
+        """Who counts what; nobody but us."""
+        return []
+
+    def watermark_ms(self, lags: Sequence[Lag] | None, asked_ms: int) -> int | None:
+        """Event time up to which everything is known; `None`: nothing can be said now.
+
+        With nothing left to read it is the moment of asking: cohorts mature in silence too.
+
+        Args:
+            lags: Of every partition; `None` without an answer from Kafka.
+            asked_ms: When Kafka was asked.
+        """
+        if lags is not None and not any(lag.waiting for lag in lags):
+            return asked_ms
+        (newest_ms,) = self._one("SELECT watermark_ms FROM progress")
+        return int(newest_ms)
 
     def commit(self, flush: Flush, now_ms: int) -> None:
         """Store one flush in one transaction; on any error nothing of it is stored.

@@ -29,9 +29,12 @@ from tests.support.processes import ROOT
 from tests.support.worker import FakeRecord
 
 PARTITIONS = 3
-TABLES = (
+COHORTS = (
     f"SELECT campaign_id, variant_id, cohort_start_ms, dimension, value, {', '.join(VECTOR)} "  # noqa: S608 - names are ours
-    f"FROM cohorts WHERE {' OR '.join(f'{name} <> 0' for name in VECTOR)} ORDER BY ALL",
+    f"FROM cohorts WHERE {' OR '.join(f'{name} <> 0' for name in VECTOR)} ORDER BY ALL"
+)
+TABLES = (
+    COHORTS,
     "FROM deliverability WHERE receipts <> 0 ORDER BY ALL",
     "FROM receipt_latency WHERE parts <> 0 ORDER BY ALL",
     "FROM activity WHERE events <> 0 ORDER BY ALL",
