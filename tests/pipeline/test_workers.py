@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import pytest
 
 from runtime.kafka import KafkaPublisher
 from runtime.process import ExitCode
+from schemas.events import Event
 from schemas.topics import SUBJECT_PARTITIONS
 from smslab.kafka.apache import ApacheKafka
 from tests.pipeline.test_worker import expected_cohorts, publish_slowly, served_cohorts
@@ -23,6 +27,36 @@ def member(kafka: ApacheKafka, data: Path) -> WorkerProcess:
     return WorkerProcess(kafka.bootstrap, data, "--member", **SETTINGS)
 
 
+def has_all(status: Mapping[str, Any]) -> bool:
+    """Whether a worker has taken over everything."""
+    return len(status["partitions"]) == SUBJECT_PARTITIONS
+
+
+async def both_count(*workers: WorkerProcess) -> None:
+    """Wait until each has stored something of its own."""
+    for worker in workers:
+        await worker.until(lambda s: s["ready"] and s["flushes"] >= 5)
+
+
+class Load:
+    """Publishes a campaign in parts, each while something happens to the workers."""
+
+    def __init__(self, publisher: KafkaPublisher, events: Sequence[Event], parts: int) -> None:
+        self._publisher = publisher
+        size = -(-len(events) // parts)
+        self._parts = [events[start : start + size] for start in range(0, len(events), size)]
+
+    @asynccontextmanager
+    async def flowing(self) -> AsyncIterator[None]:
+        """The next part flows while the block runs, and is published whole at its end."""
+        part = self._parts.pop(0)
+        flowing = asyncio.create_task(publish_slowly(self._publisher, part, 800))
+        try:
+            yield
+        finally:
+            await flowing
+
+
 @pytest.mark.kafka
 @pytest.mark.crash
 @pytest.mark.slow
@@ -30,26 +64,29 @@ async def test_killed_added_and_stopped_under_load_the_totals_are_exact(
     own_kafka: ApacheKafka, tmp_path: Path
 ) -> None:
     """One worker is killed, one added, one stopped, and the sink killed: nothing lost or twice."""
-    events = campaign_events(recipients=6000, seed=11)
+    events = campaign_events(recipients=4000, seed=11)
     data = tmp_path / "data"
     async with KafkaPublisher(own_kafka.bootstrap) as publisher:
-        publishing = asyncio.create_task(
-            publish_slowly(publisher, [*events[:2000], definition(), *events[2000:]], 350)
-        )
+        load = Load(publisher, [*events[:2000], definition(), *events[2000:]], parts=5)
         sink = WorkerProcess(own_kafka.bootstrap, data, "--sink", **SETTINGS)
         with sink, member(own_kafka, data) as first, member(own_kafka, data) as second:
-            await first.until(lambda s: s["flushes"] >= 5 and s["ready"])
-            await second.until(lambda s: s["flushes"] >= 5 and s["ready"])
-            second.kill()
-            await first.until(lambda s: len(s["partitions"]) == SUBJECT_PARTITIONS)
-            with member(own_kafka, data) as third:
-                await third.until(lambda s: s["flushes"] >= 5 and s["ready"])
-                sink.kill()
-                assert first.stop() == ExitCode.DONE, first.log
-                await third.until(lambda s: len(s["partitions"]) == SUBJECT_PARTITIONS)
-                await publishing
+            async with load.flowing():
+                await both_count(first, second)
+            async with load.flowing():
+                second.kill()
+                await first.until(has_all)
+            async with load.flowing():
+                third = member(own_kafka, data)
+                await third.until(lambda s: s["ready"] and s["partitions"])
+            with third:
+                async with load.flowing():
+                    await both_count(first, third)
+                    sink.kill()
+                async with load.flowing():
+                    assert first.stop() == ExitCode.DONE, first.log
+                    await third.until(has_all)
+                total = len({event.event_id for event in events})
                 with WorkerProcess(own_kafka.bootstrap, data, "--sink", **SETTINGS) as again:
-                    total = len({event.event_id for event in events})
                     await again.until(lambda s: s["lag"] == 0 and s["events_applied"] >= total)
                     assert third.stop() == ExitCode.DONE, third.log
                     assert again.stop() == ExitCode.DONE, again.log
