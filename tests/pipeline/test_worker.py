@@ -21,6 +21,7 @@ from confluent_kafka.admin import AdminClient
 
 from pipeline.join.cohorts import VECTOR
 from pipeline.join.engine import JoinEngine
+from pipeline.roles import ALONE
 from pipeline.settings import WorkerSettings
 from pipeline.storage.reader import ResultsReader
 from pipeline.storage.recount import recount_folder
@@ -273,7 +274,7 @@ class StuckSource:
 
     def assigned(self) -> set[tuple[str, int]]:
         """Everything is ours."""
-        return {("t", 0)}
+        return ALONE.partitions
 
 
 class LateResults:
