@@ -27,7 +27,7 @@ class Role:
     topics: tuple[Topic, ...]
     """What the group reads."""
     watched: tuple[Topic, ...]
-    """Whose ends decide about the lag."""
+    """Whose ends it asks for."""
     is_shared: bool = False
     """Whether several processes share the group and the folder."""
 
@@ -41,7 +41,10 @@ _ALL: Final = (*_FEW, *JOINED_TOPICS)
 ALONE: Final = Role("smslab-worker", _ALL, _ALL)
 """Reads everything and owns the results."""
 MEMBER: Final = Role(
-    "smslab-members", JOINED_TOPICS, (CAMPAIGN_DEFINITION, *JOINED_TOPICS), is_shared=True
+    "smslab-members",
+    JOINED_TOPICS,
+    (CAMPAIGN_DEFINITION, *JOINED_TOPICS, COHORT_DELTA),
+    is_shared=True,
 )
 """Counts the people of its partitions and publishes deltas."""
 SINK: Final = Role("smslab-sink", (*_FEW, COHORT_DELTA), (*_ALL, COHORT_DELTA))

@@ -30,6 +30,7 @@ from pipeline.storage.restore import restore
 from pipeline.storage.shard import ShardState, open_shard, shard_folder
 from pipeline.storage.state import unreadable
 from runtime.kafka import KafkaPublisher
+from runtime.process import CannotRun
 from schemas.topics import CAMPAIGN_DEFINITION, COHORT_DELTA, JOINED_TOPICS
 
 _QUEUED_BATCHES = 16
@@ -88,6 +89,7 @@ class Shard:
     def _opened(cls, partition: int, state: ShardState, tools: Tools, log: Log) -> Shard:
         identity: dict[str, Any] = {"cluster_id": log.cluster_id, "topic_ids": log.topic_ids}
         claim(state, shard_folder(tools.settings.data, partition), ends=log.ends, **identity)
+        _check_beginning(partition, state, tools, log)
         engine = JoinEngine(tools.settings.horizon_days * DAY_MS)
         people = restore(state, engine)
         state.commit(Flush(list(_lost(partition, state, log)), engine.take()), now_ms())
@@ -176,6 +178,21 @@ class Shard:
         lag = self._tools.lag_of(self.partition)
         is_caught_up = lag is not None and lag <= self._tools.settings.flush_records
         return now_ms() if is_caught_up else None
+
+
+def _check_beginning(partition: int, state: ShardState, tools: Tools, log: Log) -> None:
+    """A partition that has been counted before is not begun anew beside.
+
+    Raises:
+        CannotRun: If another folder holds what was counted.
+    """
+    if not state.deltas and log.ends.get((COHORT_DELTA.name, partition), 0):
+        raise CannotRun(
+            f"SMS_WORKER_DATA == {str(tools.settings.data)!r} has nothing of partition "
+            f"{partition}, but {COHORT_DELTA.name} holds what was counted of it. Set "
+            "SMS_WORKER_DATA to the folder that all members share; to count again from the "
+            "beginning: docs/workers.md."
+        )
 
 
 def _lost(partition: int, state: ShardState, log: Log) -> Iterable[DecodedBatch]:

@@ -42,6 +42,12 @@ class ShardState(State):
         self._worker = worker
         self._published = 0
 
+    @property
+    def deltas(self) -> int:
+        """How many this chain has."""
+        (deltas,) = self._one("SELECT deltas FROM shard")
+        return int(deltas)
+
     def unpublished(self) -> list[tuple[int, bytes]]:
         """Deltas that Kafka may not have, in order: number and record value, a row per piece."""
         return self.connection.execute(

@@ -99,6 +99,12 @@ class BatchConsumer(driver.Consumer):
     def _new_consumer_thread(self) -> FetchThread:
         return FetchThread(self, loop=self.loop, beacon=self.beacon)
 
+    def verify_event_path(self, now: float, tp: TP) -> None:
+        """Nothing: Faust's detector of standstills only logs, and fails before the first seek.
+
+        It asserts that every assigned partition has a position; `pipeline.watchdog` does not.
+        """
+
     async def seek_to_committed(self) -> Mapping[TP, int]:
         """Start where the sink ended; where it has nothing, at the beginning of the log."""
         offsets = dict(await super().seek_to_committed())

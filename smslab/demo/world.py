@@ -144,10 +144,6 @@ class World:
         kafka = {"SMS_KAFKA": self.broker.bootstrap}
         key = {"SMS_SUBJECT_KEY": self.subject_key.hex(), "SMS_SUBJECT_KEY_ID": _KEY_ID}
         ports = {name: str(port) for name, port in self.ports.items()}
-        worker = kafka | {
-            "SMS_WORKER_DATA": str(self.results),
-            "SMS_WORKER_KAFKA_IN_MEMORY": str(self.broker.is_in_memory).lower(),
-        }
         return {
             "tracking": kafka
             | key
@@ -177,19 +173,28 @@ class World:
                 "SMS_BRIDGE_DATA": str(self.folder / "bridge"),
                 "SMS_BRIDGE_HEALTH_PORT": ports["bridge_health"],
             },
-            "worker": worker
-            | {
-                "SMS_WORKER_HEALTH_PORT": ports["worker_health"],
-                "SMS_WORKER_ROLE": "sink" if self._members else "alone",
-            },
-            **{
-                name: worker | {"SMS_WORKER_HEALTH_PORT": ports[name], "SMS_WORKER_ROLE": "member"}
-                for name in self._members
-            },
+            **self._workers(kafka),
             "dashboard": {
                 "SMS_DASHBOARD_DATA": str(self.results),
                 "SMS_DASHBOARD_PORT": ports["dashboard"],
             },
+        }
+
+    def _workers(self, kafka: Mapping[str, str]) -> dict[str, dict[str, str]]:
+        shared = {
+            **kafka,
+            "SMS_WORKER_DATA": str(self.results),
+            "SMS_WORKER_KAFKA_IN_MEMORY": str(self.broker.is_in_memory).lower(),
+        }
+        roles = {"worker": "sink" if self._members else "alone"}
+        roles |= dict.fromkeys(self._members, "member")
+        ports = {"worker": self.ports["worker_health"]} | {
+            name: self.ports[name] for name in self._members
+        }
+        return {
+            name: shared
+            | {"SMS_WORKER_HEALTH_PORT": str(ports[name]), "SMS_WORKER_ROLE": roles[name]}
+            for name in roles
         }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -95,3 +96,55 @@ async def test_killed_added_and_stopped_under_load_the_totals_are_exact(
         counted = served.execute("SELECT events_applied, duplicates_ignored FROM snapshot_info")
         assert counted.fetchall() == [(total, 0)]
         assert len(served.execute("FROM partitions").fetchall()) == SUBJECT_PARTITIONS
+
+
+@pytest.mark.kafka
+@pytest.mark.crash
+@pytest.mark.slow
+async def test_a_worker_that_wakes_up_late_counts_nothing_twice(
+    own_kafka: ApacheKafka, tmp_path: Path
+) -> None:
+    """Stopped until the group has forgotten it, a worker keeps its partitions; others go on."""
+    events = campaign_events(recipients=2000, seed=13)
+    total = len({event.event_id for event in events})
+    data = tmp_path / "data"
+    async with KafkaPublisher(own_kafka.bootstrap) as publisher:
+        load = Load(publisher, [definition(), *events], parts=3)
+        sink = WorkerProcess(own_kafka.bootstrap, data, "--sink", **SETTINGS)
+        with sink, member(own_kafka, data) as sleeper, member(own_kafka, data) as other:
+            async with load.flowing():
+                await both_count(sleeper, other)
+            async with load.flowing():
+                sleeper.process.send_signal(signal.SIGSTOP)
+                status = await other.until(lambda s: not s["ready"])
+                assert 0 < len(status["partitions"]) < SUBJECT_PARTITIONS
+                counted = status["events_applied"]
+                await other.until(lambda s: s["events_applied"] > counted)
+            async with load.flowing():
+                sleeper.process.send_signal(signal.SIGCONT)
+                await other.until(lambda s: s["ready"])
+                await sleeper.until(lambda s: s["ready"])
+            await sink.until(lambda s: s["lag"] == 0 and s["events_applied"] >= total)
+            assert sink.stop() == ExitCode.DONE, sink.log
+    assert served_cohorts(data) == expected_cohorts(events)
+    with duckdb.connect(data / "serve.duckdb", read_only=True) as served:
+        counted = served.execute("SELECT events_applied, duplicates_ignored FROM snapshot_info")
+        assert counted.fetchall() == [(total, 0)]
+
+
+@pytest.mark.kafka
+async def test_a_folder_that_was_filled_otherwise_is_refused(
+    own_kafka: ApacheKafka, tmp_path: Path
+) -> None:
+    """Another role, or another folder for what was counted: a sentence, and nothing is changed."""
+    with member(own_kafka, tmp_path / "several") as worker:
+        await worker.until(has_all)
+        await worker.until(lambda s: s["ready"])
+    refused = {
+        "does not continue": WorkerProcess(own_kafka.bootstrap, tmp_path / "several"),
+        "holds what was counted": member(own_kafka, tmp_path / "elsewhere"),
+    }
+    for sentence, process in refused.items():
+        with process:
+            assert await asyncio.to_thread(process.process.wait, 60) == ExitCode.WRONG_USE
+            assert sentence in process.log
