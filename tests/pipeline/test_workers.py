@@ -109,7 +109,7 @@ async def test_a_worker_that_wakes_up_late_counts_nothing_twice(
     total = len({event.event_id for event in events})
     data = tmp_path / "data"
     async with KafkaPublisher(own_kafka.bootstrap) as publisher:
-        load = Load(publisher, [definition(), *events], parts=3)
+        load = Load(publisher, [definition(), *events], parts=4)
         sink = WorkerProcess(own_kafka.bootstrap, data, "--sink", **SETTINGS)
         with sink, member(own_kafka, data) as sleeper, member(own_kafka, data) as other:
             async with load.flowing():
@@ -118,7 +118,8 @@ async def test_a_worker_that_wakes_up_late_counts_nothing_twice(
                 sleeper.process.send_signal(signal.SIGSTOP)
                 status = await other.until(lambda s: not s["ready"])
                 assert 0 < len(status["partitions"]) < SUBJECT_PARTITIONS
-                counted = status["events_applied"]
+            counted = other.status()["events_applied"]
+            async with load.flowing():
                 await other.until(lambda s: s["events_applied"] > counted)
             async with load.flowing():
                 sleeper.process.send_signal(signal.SIGCONT)

@@ -22,7 +22,7 @@ async def test_the_ledger_agrees_whatever_happens_to_the_workers(
     own_kafka: ApacheKafka, tmp_path: Path
 ) -> None:
     """Under load one worker is killed, one added, one stopped, the sink killed: lost 0, twice 0."""
-    arguments = ("--workers", "2", "--messages", str(MESSAGES), "--rate", "80")
+    arguments = ("--workers", "2", "--messages", str(MESSAGES), "--rate", "40")
     arguments += ("--kafka", own_kafka.bootstrap, "--exit", "--json")
     with Demo(tmp_path, *arguments) as demo:
         await demo.until(lambda: demo.submitted() > 100)
