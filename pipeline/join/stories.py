@@ -82,6 +82,8 @@ class Person(msgspec.Struct, gc=False):
     assignment: Assignment | None = None
     submit: Submit | None = None
     receipt: Receipt | None = None
+    since: int = 0
+    """The round with whose news the person begins."""
 
     def leave_story(self) -> None:
         """From now on the person is projected from the facts."""
