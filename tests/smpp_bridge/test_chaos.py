@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from schemas.events import MessageRequested, MessageSubmitted
+from schemas.events import InboundReceived, MessageRequested, MessageSubmitted
 from smpp_bridge.adapters.gateway import Gateway
 from smpp_bridge.adapters.journal import Journal
 from smpp_bridge.protocol import pdu
