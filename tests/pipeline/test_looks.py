@@ -143,7 +143,7 @@ ARM = st.tuples(
 )
 
 
-@settings(max_examples=400)
+@settings(max_examples=400, deadline=None)
 @given(
     size=mostly(101_000, 60, 5000, 40_000, 97_000),
     shares=st.lists(ARM, min_size=5, max_size=5),
@@ -255,6 +255,7 @@ ANY_FLOAT = st.floats(allow_nan=False)
 ANY_SIZE = st.one_of(st.none(), st.integers(-5, 10**6))
 
 
+@settings(deadline=None)
 @given(
     alpha=ANY_FLOAT,
     power=ANY_FLOAT,
