@@ -19,7 +19,6 @@ import pyarrow as pa
 
 from pipeline.batch import LostRecordsError, RecordBatch
 from pipeline.flush import Flush
-from pipeline.join.deltas import Deltas
 from pipeline.rows import Lag, Partition
 from pipeline.storage import deltas, statements
 from pipeline.storage.shelf import Shelf
@@ -99,8 +98,11 @@ class State:
         change = flush.deltas
         with self.transaction():
             _check_ranges(self.offsets(), flush.ranges)
-            self._keep(change)
+            self.shelf.append(change.shelved.values())
             self._put(flush, now_ms)
+            self.shelf.leave(change.emptied)
+            if change.news_from > self._log_from:
+                self.connection.execute(_FLUSH["state_log_old"], [change.news_from])
         self._log_from = change.news_from
         self.shelf.tidy()
         for topic, partition, first, following, missing in deltas.gaps_of(flush):
@@ -112,13 +114,6 @@ class State:
                 "missing": missing,
             }
             _log.warning("Kafka no longer has some records", extra={"fields": fields})
-
-    def _keep(self, change: Deltas) -> None:
-        """Put people on the shelf, take others from it, forget news that nobody needs."""
-        self.shelf.append(change.shelved.values())
-        self.shelf.leave(change.emptied)
-        if change.news_from > self._log_from:
-            self.connection.execute(_FLUSH["state_log_old"], [change.news_from])
 
     def _put(self, flush: Flush, now_ms: int) -> None:
         """Change every table, inside the transaction."""
