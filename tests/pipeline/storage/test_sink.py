@@ -16,6 +16,7 @@ from pipeline.delta_log import DeltaGapError
 from pipeline.flush import DecodedBatch, Flush
 from pipeline.join.cohorts import VECTOR
 from pipeline.join.engine import JoinEngine
+from pipeline.rows import Lag
 from pipeline.storage import change
 from pipeline.storage.restore import restore
 from pipeline.storage.shard import open_shard
@@ -23,7 +24,7 @@ from pipeline.storage.sink import open_sink
 from pipeline.storage.state import LockedError, State, open_state
 from schemas.codec import decode
 from schemas.events import CampaignDefined, CohortDelta, SubjectEvent
-from schemas.topics import CAMPAIGN_DEFINITION, COHORT_DELTA, topic_of
+from schemas.topics import CAMPAIGN_DEFINITION, COHORT_DELTA, SUBJECT_PARTITIONS, topic_of
 from tests.support.join_crowd import crowd, crowd_definitions
 from tests.support.processes import ROOT
 from tests.support.worker import FakeRecord
@@ -266,3 +267,46 @@ def test_a_partition_has_one_owner(tmp_path: Path) -> None:
         finally:
             owner.kill()
     open_shard(tmp_path, 0, "other", wait_s=5.0).close()
+
+
+def lag(partition: int, waiting: int) -> Lag:
+    """Of one topic of a partition."""
+    topic = "sms.message.receipt.v1"
+    return Lag(topic=topic, partition=partition, next_offset=0, end_offset=waiting)
+
+
+def test_the_slowest_partition_that_waits_decides_the_time(tmp_path: Path) -> None:
+    """Others may be at the present: nobody matures before the outcomes of all are counted."""
+    topic: list[bytes] = []
+    events = crowd(random.Random(3), people=30)
+    for number in range(2):
+        partition = Partition(tmp_path, number, topic)
+        partition.read(events=[e for e in events if partition_of(e) == number])
+        partition.publish()
+    sink = Sink(tmp_path)
+    sink.read(topic, 9)
+    first, second = (shard.watermark_ms for shard in sink.state.shards())
+    assert first != second
+    now = 10**14
+    assert sink.state.watermark_ms([lag(0, 0), lag(1, 0)], now) == now
+    assert sink.state.watermark_ms([lag(0, 0), lag(1, 5)], now) == second
+    assert sink.state.watermark_ms([lag(0, 5), lag(1, 5)], now) == min(first, second)
+    assert sink.state.watermark_ms([lag(2, 5)], now) == 0, "it was never counted"
+    assert sink.state.watermark_ms(None, now) == min(first, second)
+
+
+def test_no_picture_while_a_partition_counts_under_older_definitions(tmp_path: Path) -> None:
+    """Cohorts cut by two rules are of no use: what was published stays."""
+    topic: list[bytes] = []
+    definitions = crowd_definitions(random.Random(4))[:1]
+    partitions = [Partition(tmp_path, number, topic) for number in range(SUBJECT_PARTITIONS)]
+    sink = Sink(tmp_path)
+    batch = RecordBatch(CAMPAIGN_DEFINITION.name, 0, 0, 1, [FakeRecord(0, b"")])
+    decoded = DecodedBatch(Delivery(batch, lambda: None), definitions=definitions)
+    sink.state.commit(Flush([decoded], JoinEngine().take()), 1)
+    for partition in partitions:
+        assert sink.state.watermark_ms([], 5) is None
+        partition.read(definitions)
+        partition.publish()
+        sink.read(topic, 1)
+    assert sink.state.watermark_ms([], 5) == 5
