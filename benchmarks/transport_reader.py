@@ -22,6 +22,7 @@ import faust
 
 from benchmarks.figures import WARM_UP
 from pipeline.app import BatchSource, build_app
+from pipeline.roles import ALONE
 from pipeline.settings import WorkerSettings
 from schemas.codec import decoder_for
 from schemas.events import MessageSubmitted
@@ -77,7 +78,7 @@ class Meter:
 async def read_batches(bootstrap: str, folder: Path, meter: Meter) -> None:
     """The worker's way, with its settings and through its queue."""
     settings = WorkerSettings(kafka=bootstrap, data=folder)
-    source = BatchSource(build_app(settings, dict))
+    source = BatchSource(build_app(settings, ALONE, dict), ALONE.topics)
     await source.start()
     async for delivery in source.deliveries():
         for record in delivery.batch.records:

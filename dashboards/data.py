@@ -81,4 +81,5 @@ def _operations(folder: str, generation: Generation, _snapshot: Snapshot) -> Ope
         _snapshot.deliverability(),
         _snapshot.unmatched_receipts(),
         _snapshot.dead_letters(),
+        _snapshot.partitions(),
     )

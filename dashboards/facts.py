@@ -147,6 +147,7 @@ class Operations:
     deliverability: Sequence[rows.Deliverability]
     unmatched: Sequence[rows.UnmatchedReceipt]
     dead_letters: Sequence[rows.DeadLetter]
+    partitions: Sequence[rows.Partition] = ()
 
 
 def _effect(comparison: rows.Comparison) -> float:

@@ -11,7 +11,8 @@ from dashboards.facts import Operations
 from dashboards.format import count, decimal
 from dashboards.texts import Words
 from dashboards.verdict_words import Banner
-from pipeline.rows import Activity, ConnectionState
+from pipeline.rows import Activity, ConnectionState, Partition
+from schemas.topics import JOINED_TOPICS
 
 STALE_MS: Final = 10_000
 """A connection reports once a second."""
@@ -20,6 +21,7 @@ BEHIND: Final = 10_000
 BUCKET_S: Final = 10
 RATE_S: Final = 60
 CHART_S: Final = 600
+_JOINED: Final = frozenset(topic.name for topic in JOINED_TOPICS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +99,26 @@ def lag_by_topic(operations: Operations) -> list[tuple[str, int, int]]:
         ((topic, behind, worst[topic]) for topic, behind in total.items()),
         key=lambda row: (-row[1], row[0]),
     )
+
+
+def behind_by_worker(operations: Operations) -> list[tuple[str, str, int, int]]:
+    """(worker, its partitions, events behind in them, last counted), by name."""
+    behind: Counter[int] = Counter()
+    for lag in operations.lags:
+        if lag.topic in _JOINED:
+            behind[lag.partition] += max(0, lag.waiting)
+    found: dict[str, list[Partition]] = {}
+    for row in operations.partitions:
+        found.setdefault(row.worker, []).append(row)
+    return [
+        (
+            worker,
+            ", ".join(str(row.partition) for row in rows),
+            sum(behind[row.partition] for row in rows),
+            max(row.counted_at_ms for row in rows),
+        )
+        for worker, rows in sorted(found.items())
+    ]
 
 
 def rate(activity: Sequence[Activity], now_ms: int) -> float:

@@ -7,7 +7,9 @@ import asyncio
 import logging
 import os
 import sys
+from dataclasses import replace
 
+from pipeline.member import Member
 from pipeline.settings import WorkerSettings
 from pipeline.watchdog import StalledError
 from pipeline.worker import Worker
@@ -17,6 +19,9 @@ from runtime.settings import SettingsError, read_settings
 
 FAILED = 70
 """EX_SOFTWARE of sysexits.h: a defect or a failed part; the supervisor starts us again."""
+NO_REBUILD = (
+    "--rebuild counts again what one worker counts alone. With several: docs/workers.md says how."
+)
 _log = logging.getLogger("pipeline")
 
 
@@ -29,7 +34,12 @@ def main() -> None:
     except SettingsError as error:
         print(f"error: {error}", file=sys.stderr)
         _leave(ExitCode.WRONG_USE)
-    worker = Worker(settings, is_rebuild=arguments.rebuild)
+    if arguments.role:
+        settings = replace(settings, role=arguments.role)
+    if arguments.rebuild and settings.role != "alone":
+        print(f"error: {NO_REBUILD}", file=sys.stderr)
+        _leave(ExitCode.WRONG_USE)
+    worker = _worker(settings, is_rebuild=arguments.rebuild)
 
     async def work(stop: asyncio.Event) -> None:
         try:
@@ -48,6 +58,12 @@ def main() -> None:
     run_process(work)
 
 
+def _worker(settings: WorkerSettings, *, is_rebuild: bool) -> Worker | Member:
+    if settings.role == "member":
+        return Member(settings)
+    return Worker(settings, is_rebuild=is_rebuild)
+
+
 def _arguments() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m pipeline", description=main.__doc__)
     parser.add_argument(
@@ -55,6 +71,14 @@ def _arguments() -> argparse.ArgumentParser:
         action="store_true",
         help="put the state beside and count everything again from the beginning of Kafka",
     )
+    roles = parser.add_mutually_exclusive_group()
+    for name, help_text in (
+        ("member", "be one of several workers that share the partitions"),
+        ("sink", "add up what the members count, decide and publish"),
+    ):
+        roles.add_argument(
+            f"--{name}", action="store_const", dest="role", const=name, help=help_text
+        )
     return parser
 
 

@@ -9,46 +9,41 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import faust
 
 from pipeline.batch import Delivery
+from pipeline.roles import Role
 from pipeline.settings import WorkerSettings
 from pipeline.streaming.guard import check_private_names
 from pipeline.streaming.schema import batch_topic
-from pipeline.streaming.transport import BatchConsumer, Offsets, batch_transport
-from schemas.topics import (
-    CAMPAIGN_ALLOCATION,
-    CAMPAIGN_DEFINITION,
-    CONNECTION_STATE,
-    JOINED_TOPICS,
-    Topic,
-)
+from pipeline.streaming.transport import BatchConsumer, IsOpen, Offsets, batch_transport
+from schemas.topics import Topic
 
-GROUP = "smslab-worker"
-READ_TOPICS: tuple[Topic, ...] = (
-    CAMPAIGN_DEFINITION,
-    CAMPAIGN_ALLOCATION,
-    CONNECTION_STATE,
-    *JOINED_TOPICS,
-)
 _QUEUED_BATCHES = 64
 _POLL_RECORDS = 5000
 
 
-def build_app(settings: WorkerSettings, stored_offsets: Offsets) -> faust.App:
+def build_app(
+    settings: WorkerSettings, role: Role, stored_offsets: Offsets, is_open: IsOpen | None = None
+) -> faust.App:
     """A Faust app without web server, tables or leader, on the batch transport.
+
+    Args:
+        settings: Of the process.
+        role: Group and topics.
+        stored_offsets: Where reading starts.
+        is_open: Which partitions may be read already; `None`: all.
 
     Raises:
         TransportError: If the installed Faust is not the one the transport was written for.
     """
     check_private_names()
     app = faust.App(
-        GROUP,
+        role.group,
         broker=f"kafka://{settings.kafka}",
         autodiscover=False,
         broker_commit_interval=1.0,
@@ -57,7 +52,7 @@ def build_app(settings: WorkerSettings, stored_offsets: Offsets) -> faust.App:
         broker_rebalance_timeout=8,
         broker_session_timeout=6,
         consumer_auto_offset_reset="earliest",
-        consumer_group_instance_id=None if settings.is_kafka_in_memory else _member(settings.data),
+        consumer_group_instance_id=_member(settings, role),
         datadir=str(settings.data / "faust"),
         store="memory://",
         stream_buffer_maxsize=8,  # batches, not records
@@ -67,17 +62,17 @@ def build_app(settings: WorkerSettings, stored_offsets: Offsets) -> faust.App:
         web_enabled=False,
         worker_redirect_stdouts=False,
     )
-    app.transport = batch_transport(app, stored_offsets)
+    app.transport = batch_transport(app, stored_offsets, is_open)
     return app
 
 
 class BatchSource:
     """Deliveries of the app's topics, through a bounded queue."""
 
-    def __init__(self, app: faust.App) -> None:
+    def __init__(self, app: faust.App, topics: Iterable[Topic]) -> None:
         self._app = app
         self._queue: asyncio.Queue[Delivery | None] = asyncio.Queue(_QUEUED_BATCHES)
-        app.agent(batch_topic(app, *(topic.name for topic in READ_TOPICS)), name="forward")(
+        app.agent(batch_topic(app, *(topic.name for topic in topics)), name="forward")(
             self._forward
         )
 
@@ -104,11 +99,11 @@ class BatchSource:
         """The group generation that owns the partitions now."""
         return int(self._app.consumer_generation_id)
 
-    def assigned(self) -> set[tuple[str, int]]:
-        """The partitions that are ours; empty while the group is joining."""
+    def assigned(self) -> set[tuple[str, int]] | None:
+        """The partitions that are ours; `None` while the group is joining."""
         consumer = self._app.consumer
         if self._app.rebalancing or not (isinstance(consumer, BatchConsumer) and consumer.fetches):
-            return set()
+            return None
         return {(tp.topic, tp.partition) for tp in consumer.assignment()}
 
     def failure(self) -> BaseException | None:
@@ -132,9 +127,12 @@ class FaustEndedError(Exception):
     """Faust has stopped without a reason."""
 
 
-def _member(data: Path) -> str:
+def _member(settings: WorkerSettings, role: Role) -> str | None:
     """A stable group member id per data folder: a killed worker is replaced at once.
 
-    Without it the broker waits for the session timeout (6 s) of the one that died.
+    Without it the broker waits for the session timeout (6 s) of the one that died. Several
+    share a folder in the role of members, and there the others take over meanwhile.
     """
-    return "worker-" + hashlib.sha256(str(data.resolve()).encode()).hexdigest()[:16]
+    if settings.is_kafka_in_memory or role.is_shared:
+        return None
+    return "worker-" + hashlib.sha256(str(settings.data.resolve()).encode()).hexdigest()[:16]

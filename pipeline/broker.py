@@ -39,11 +39,6 @@ class Broker:
             for partition in range(topic.partitions)
         ]
 
-    @property
-    def partitions(self) -> set[tuple[str, int]]:
-        """Every partition a worker reads."""
-        return {(tp.topic, tp.partition) for tp in self._partitions}
-
     async def __aenter__(self) -> Self:
         self._consumer = AIOKafkaConsumer(
             bootstrap_servers=self._bootstrap, enable_auto_commit=False

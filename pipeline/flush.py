@@ -11,6 +11,7 @@ from pipeline.rows import DeadLetter
 from schemas.events import (
     AllocationChanged,
     CampaignDefined,
+    CohortDelta,
     ConnectionReported,
     SubjectEvent,
 )
@@ -33,6 +34,7 @@ class DecodedBatch:
     definitions: Sequence[CampaignDefined] = ()
     connections: Sequence[ConnectionReported] = ()
     allocations: Sequence[AllocationChanged] = ()
+    deltas: Sequence[CohortDelta] = ()
     rejected: Sequence[RejectedRecord] = ()
     raw: Sequence[bytes] = ()
     """The bytes of `subject_events`, in the same order."""

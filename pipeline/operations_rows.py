@@ -82,6 +82,24 @@ class Lag(Row, frozen=True, kw_only=True, gc=False):
     end_offset: int
     """Offset that is written next, when the broker was last asked."""
 
+    @property
+    def waiting(self) -> int:
+        """Offsets that are not in this snapshot."""
+        return self.end_offset - self.next_offset
+
+
+class Partition(Row, frozen=True, kw_only=True, gc=False):
+    """Who counts a partition of people; empty where one worker reads everything."""
+
+    partition: int
+    """Partition of every subject-keyed topic."""
+    worker: str
+    """Host and process that counted it last."""
+    deltas: int
+    """Changes that it has sent to the sink, and that are in this snapshot."""
+    counted_at_ms: int
+    """When the last of them was counted, by the worker's clock."""
+
 
 class Deliverability(Row, frozen=True, kw_only=True, gc=False):
     """Final receipts by connection, hour, state and error."""

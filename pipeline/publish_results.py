@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from pathlib import Path
 
 from pipeline.metrics import Gauges
@@ -59,6 +59,13 @@ class ResultsPublisher:
         self._known_ends: Offsets | None = None
         self._seen_ms = max((v.decided_at_ms for v in verdicts(state)), default=0)
 
+    def lag_of(self, topics: Collection[str]) -> int | None:
+        """`lag` of some topics."""
+        if self._known_ends is None:
+            return None
+        lags = lags_of(self._stored, self._known_ends)
+        return sum(lag.waiting for lag in lags if lag.topic in topics)
+
     @property
     def lag(self) -> int | None:
         """Records that Kafka had when it was last asked and that are not stored by now.
@@ -69,7 +76,7 @@ class ResultsPublisher:
         if self._known_ends is None:
             return None
         lags = lags_of(self._stored, self._known_ends)
-        return sum(lag.end_offset - lag.next_offset for lag in lags)
+        return sum(lag.waiting for lag in lags)
 
     async def run(self, interval_ms: int, stop: asyncio.Event) -> None:
         """Look again every `interval_ms` until `stop` is set, and once more then.
@@ -93,9 +100,10 @@ class ResultsPublisher:
         lags = lags_of(self._stored, self._known_ends or {})
         self._gauges.lags = lags
         async with self._database:
-            if not await self._is_goal_reached():
+            read_ms = await self._read_until(asked_ms)
+            if read_ms is None:
                 return False
-            watermark = await self._watermark(asked_ms)
+            watermark = await self._watermark(read_ms, asked_ms)
             if watermark is None:
                 self._gauges.snapshot_at_ms = asked_ms
                 return False
@@ -118,6 +126,14 @@ class ResultsPublisher:
         gauges.unmatched_receipts = picture.unmatched_receipts
         gauges.missing_records = picture.missing_records
 
+    async def _read_until(self, asked_ms: int) -> int | None:
+        """Event time up to which everything is known; `None` while the totals are no picture."""
+        if not await self._is_goal_reached():
+            return None
+        ends = self._known_ends
+        lags = None if ends is None else lags_of(self._stored, ends)
+        return await asyncio.to_thread(self._state.watermark_ms, lags, asked_ms)
+
     async def _is_goal_reached(self) -> bool:
         """Whether a rebuild, if there is one, has read everything it set out to read."""
         if any(self._stored.get(place, 0) < offset for place, offset in self._goal.items()):
@@ -127,16 +143,14 @@ class ResultsPublisher:
             self._goal = {}
         return True
 
-    async def _watermark(self, asked_ms: int) -> int | None:
-        """Event time up to which everything is known; `None` when nothing can have changed.
+    async def _watermark(self, read_ms: int, asked_ms: int) -> int | None:
+        """The moment to evaluate at; `None` when nothing can have changed.
 
-        With nothing left to read it is the moment of asking: cohorts mature in silence too.
         It never lies in the future, whatever an event claims, and never goes back, by itself or by
         a restart: new records, or a Kafka that does not answer, would take people out of the
         mature ones and with them a verdict that was told.
         """
         known = await asyncio.to_thread(progress, self._state)
-        read_ms = asked_ms if self.lag == 0 else known.watermark_ms
         self._seen_ms = watermark = min(max(read_ms, self._seen_ms), asked_ms)
         is_due = self._next_maturity_ms is not None and watermark >= self._next_maturity_ms
         is_same = known.sequence == self._sequence and (self._folder / SERVE_FILE).exists()

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from runtime.settings import boolean, host_port, integer, setting, text
+from pipeline.roles import ROLES
+from runtime.settings import boolean, choice, host_port, integer, setting, text
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,7 +15,16 @@ class WorkerSettings:
 
     kafka: str = setting("SMS_KAFKA", host_port, "Kafka's host:port.")
     data: Path = setting(
-        "SMS_WORKER_DATA", Path, "Folder for state.duckdb and serve.duckdb; one worker each."
+        "SMS_WORKER_DATA",
+        Path,
+        "Folder for the state and serve.duckdb; members and their sink share one.",
+    )
+    role: str = setting(
+        "SMS_WORKER_ROLE",
+        choice(*ROLES),
+        "alone: reads everything and owns the results. member: one of several that share the "
+        "partitions. sink: adds up what members count, and owns the results.",
+        default="alone",
     )
     health_host: str = setting(
         "SMS_WORKER_HEALTH_HOST", text, "Address of the health endpoint.", default="127.0.0.1"

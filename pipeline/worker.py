@@ -1,4 +1,7 @@
-"""The worker: Kafka → decode → join → `state.duckdb` → `serve.duckdb`, and its supervision."""
+"""The worker: Kafka → decode → join → `state.duckdb` → `serve.duckdb`, and its supervision.
+
+As the sink of several workers it reads their deltas instead of events, and has nobody to join.
+"""
 
 from __future__ import annotations
 
@@ -16,29 +19,29 @@ from pipeline.agents.commit import commit
 from pipeline.agents.decode import decode
 from pipeline.agents.intake import accept, gather
 from pipeline.agents.join import join
-from pipeline.app import GROUP, READ_TOPICS, BatchSource, build_app
-from pipeline.broker import START_TIMEOUT_S, Broker, Offsets
+from pipeline.app import BatchSource, build_app
+from pipeline.broker import Broker
 from pipeline.dead_letters import publish_dead_letters
 from pipeline.flush import Flush
 from pipeline.history import StoredHistory
 from pipeline.join.engine import JoinEngine
 from pipeline.join.horizon import DAY_MS
 from pipeline.metrics import Gauges, WorkerMetrics
+from pipeline.opening import Log, ask_log, check_folder, open_health
 from pipeline.publish_results import ResultsPublisher, now_ms
+from pipeline.roles import ROLES, SINK
 from pipeline.settings import WorkerSettings
 from pipeline.storage.identity import claim
 from pipeline.storage.lost import skip_lost
 from pipeline.storage.rebuild import begin_rebuild
 from pipeline.storage.restore import restore
 from pipeline.storage.results import progress
+from pipeline.storage.sink import open_sink
 from pipeline.storage.state import State, open_state, unreadable
 from pipeline.watchdog import Watchdog
 from pipeline.write_facts import FactsWriter
-from runtime.health import serve_health
-from runtime.kafka import KafkaPublisher, kafka_unreachable
-from runtime.metrics import metrics_route
-from runtime.process import CannotRun, ExitCode, port_in_use, rest_garbage_collector
-from runtime.topics import TopicError, ensure_topics
+from runtime.kafka import KafkaPublisher
+from runtime.process import CannotRun, rest_garbage_collector
 
 LOOK_S = 0.25
 STOP_FAUST_S = 1.2
@@ -54,6 +57,8 @@ class Worker:
     def __init__(self, settings: WorkerSettings, *, is_rebuild: bool = False) -> None:
         self._settings = settings
         self._is_rebuild = is_rebuild
+        self._role = ROLES[settings.role]
+        self._is_sink = self._role is SINK
         self._engine = JoinEngine(settings.horizon_days * DAY_MS, settings.people_at_hand)
         self._database = asyncio.Lock()  # one transaction or snapshot at a time
         self._stored: dict[tuple[str, int], int] = {}
@@ -87,15 +92,16 @@ class Worker:
         """
         settings = self._settings
         async with AsyncExitStack() as stack:
-            await self._open_health(stack)
-            broker = await stack.enter_async_context(Broker(settings.kafka, READ_TOPICS))
-            state = await self._open(broker)
+            await stack.enter_async_context(open_health(settings, self.probe, self._metrics))
+            check_folder(settings)
+            broker = await stack.enter_async_context(Broker(settings.kafka, self._role.watched))
+            state = await asyncio.to_thread(self._restore, await ask_log(settings, broker))
             rest_garbage_collector(200_000, 20, 100)  # docs/performance.md
             stack.callback(state.close)
-            state.keeps_facts = settings.keeps_facts
+            state.keeps_facts = settings.keeps_facts and not self._is_sink
             self._facts = FactsWriter(state, settings.data, self._database, now_ms)
             publisher = await stack.enter_async_context(
-                KafkaPublisher(settings.kafka, client_id=GROUP)
+                KafkaPublisher(settings.kafka, client_id=self._role.group)
             )
             self._results = ResultsPublisher(
                 state,
@@ -107,47 +113,22 @@ class Worker:
                 is_broker_in_memory=settings.is_kafka_in_memory,
                 gauges=self._gauges,
             )
-            self._source = BatchSource(build_app(settings, lambda: self._stored))
+            app = build_app(settings, self._role, lambda: self._stored)
+            self._source = BatchSource(app, self._role.topics)
             agents = self._agents(self._source, state, publisher)
-            await self._supervise(stop, agents, broker)
+            await self._supervise(stop, agents)
 
-    async def _open_health(self, stack: AsyncExitStack) -> None:
-        host, port = self._settings.health_host, self._settings.health_port
-        try:
-            routes = [metrics_route(self._metrics.registry)]
-            serving = serve_health(host, port, self.probe, routes=routes)
-            port = await stack.enter_async_context(serving)
-        except OSError as error:
-            raise port_in_use("SMS_WORKER_HEALTH_PORT", host, port) from error
-        _log.info("health endpoint", extra={"fields": {"host": host, "port": port}})
-
-    async def _open(self, broker: Broker) -> State:
+    def _restore(self, log: Log) -> State:
         """Check that folder and Kafka belong together; bring the engine back."""
-        settings = self._settings
-        topic_ids: Mapping[str, str] = {}
-        if not settings.is_kafka_in_memory:  # which knows no admin requests
-            try:
-                await ensure_topics(settings.kafka)
-            except TopicError as error:
-                raise CannotRun(str(error), ExitCode.DEPENDENCY_UNREACHABLE) from error
-            topic_ids = await broker.topic_ids()
-        ends, beginnings = await broker.ends(START_TIMEOUT_S), await broker.beginnings()
-        if ends is None or beginnings is None:
-            raise CannotRun(kafka_unreachable(settings.kafka), ExitCode.DEPENDENCY_UNREACHABLE)
-        identity: dict[str, Any] = {
-            "cluster_id": await broker.cluster_id(),
-            "topic_ids": topic_ids,
-        }
-        return await asyncio.to_thread(self._restore, beginnings, ends, identity)
-
-    def _restore(self, beginnings: Offsets, ends: Offsets, identity: dict[str, Any]) -> State:
         folder = self._settings.data
+        identity: dict[str, Any] = {"cluster_id": log.cluster_id, "topic_ids": log.topic_ids}
         if self._is_rebuild:
-            begin_rebuild(folder, beginnings, ends, **identity)
-        state = open_state(folder)
+            begin_rebuild(folder, log.beginnings, log.ends, **identity)
+        state: State = open_sink(folder) if self._is_sink else open_state(folder)
         try:
-            claim(state, folder, ends=ends, **identity)
-            skip_lost(state, beginnings, now_ms())
+            claim(state, folder, ends=log.ends, **identity)
+            if not self._is_sink:  # what it lacks it learns from the deltas
+                skip_lost(state, log.beginnings, now_ms())
             people = restore(state, self._engine)
         except duckdb.Error as error:
             raise unreadable(folder, error) from error
@@ -168,7 +149,16 @@ class Worker:
         flushes = join(decoded, self._engine, self._history, self._sweep_until)
         async for flush in commit(flushes, partial(self._store, state)):
             self._flushes += 1
-            self._events_applied += flush.deltas.applied
+            if self._is_sink:
+                await self._learn_from_deltas(state)
+            else:
+                self._events_applied += flush.deltas.applied
+
+    async def _learn_from_deltas(self, state: State) -> None:
+        """They say how far the sources were read, and how many events that were."""
+        async with self._database:
+            self._stored.update(await asyncio.to_thread(state.offsets))
+            self._events_applied = (await asyncio.to_thread(progress, state)).events_applied
 
     def _sweep_until(self) -> int | None:
         """Now, but only when what waits fits into one transaction: old events may be among it."""
@@ -187,9 +177,7 @@ class Worker:
         self._gauges.shelved = self._engine.shelved
         self._metrics.stored(flush, seconds)
 
-    async def _supervise(
-        self, stop: asyncio.Event, agents: Coroutine[None, None, None], broker: Broker
-    ) -> None:
+    async def _supervise(self, stop: asyncio.Event, agents: Coroutine[None, None, None]) -> None:
         """Run until `stop`, or until any part ends, which is always an error."""
         assert self._source is not None
         assert self._results is not None
@@ -200,7 +188,7 @@ class Worker:
             self._results.run(self._settings.snapshot_ms, stored_all), name="results"
         )
         writing = asyncio.create_task(self._facts.run(self._settings.facts_s, stop), name="facts")
-        watching = asyncio.create_task(self._watch(broker), name="watch")
+        watching = asyncio.create_task(self._watch(), name="watch")
         joining = asyncio.create_task(self._source.start(), name="faust")
         stopping = asyncio.create_task(stop.wait(), name="stop")
         waiting = {working, publishing, writing, watching, joining, stopping}
@@ -218,7 +206,7 @@ class Worker:
         await publishing
         await asyncio.wait((leaving,), timeout=STOP_FAUST_S)
 
-    async def _watch(self, broker: Broker) -> None:
+    async def _watch(self) -> None:
         """Look after Faust, the assignment and the progress.
 
         Raises:
@@ -229,18 +217,19 @@ class Worker:
         assert self._results is not None
         watchdog = Watchdog(self._settings.watchdog_s, time.monotonic())
         whole_at = time.monotonic()
+        own = {topic.name for topic in self._role.topics}
         while True:
             await asyncio.sleep(LOOK_S)
             if (failure := self._source.failure()) is not None:
                 raise failure
             now = time.monotonic()
             steps = self._flushes + (self._history.portions if self._history else 0)
-            watchdog.check(now, lag=self._results.lag, steps=steps)
+            watchdog.check(now, lag=self._results.lag_of(own), steps=steps)
             assigned = self._source.assigned()
-            if not assigned or assigned >= broker.partitions:
+            if not assigned or assigned >= self._role.partitions:
                 whole_at = now
             if now - whole_at > PARTIAL_ASSIGNMENT_S:
                 raise CannotRun(
-                    f"another worker of group {GROUP} reads some of the partitions. "
+                    f"another worker of group {self._role.group} reads some of the partitions. "
                     "Stop it: one worker reads them all."
                 )

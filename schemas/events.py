@@ -319,6 +319,34 @@ class ConnectionReported(Event, frozen=True, kw_only=True, tag="connection_repor
     last_error: str | None = None
 
 
+class OffsetRange(msgspec.Struct, frozen=True, kw_only=True):
+    """Records [first_offset, next_offset) of one partition of a topic."""
+
+    topic: str
+    first_offset: Annotated[int, msgspec.Meta(ge=0)]
+    next_offset: Annotated[int, msgspec.Meta(ge=0)]
+
+
+class CohortDelta(Event, frozen=True, kw_only=True, tag="cohort_delta"):
+    """What one flush of a worker changes in the totals, of one partition of people."""
+
+    partition: Small
+    """Of every subject-keyed topic, and of this one."""
+    chain: str
+    """Random name of the partition's log of changes; another one when it was begun anew."""
+    sequence: Small
+    """1, 2, 3 … within the chain."""
+    worker: str
+    """Who counted, for people who look for it."""
+    ranges: tuple[OffsetRange, ...]
+    """What was read for it; each starts where the one before of its topic ended."""
+    piece: Small
+    """A large change travels in pieces 0 … `pieces` - 1."""
+    pieces: Small
+    body: bytes
+    """Between versions of one program only: compressed changes by table."""
+
+
 AnyEvent = (
     CampaignDefined
     | AllocationChanged
@@ -333,4 +361,5 @@ AnyEvent = (
     | ConversionRecorded
     | ConsentChanged
     | ConnectionReported
+    | CohortDelta
 )

@@ -79,6 +79,8 @@ CONSENT_CHANGED = Topic(
 CONNECTION_STATE = Topic(
     "sms.connection.state.v1", events.ConnectionReported, "connection", 1, "compact"
 )
+COHORT_DELTA = Topic("sms.cohort.delta.v1", events.CohortDelta, "event_id")
+"""From several workers to the sink; the partition is the workers' own."""
 
 TOPICS: tuple[Topic, ...] = (
     CAMPAIGN_DEFINITION,
@@ -95,6 +97,7 @@ TOPICS: tuple[Topic, ...] = (
     CONVERSION_RECORDED,
     CONSENT_CHANGED,
     CONNECTION_STATE,
+    COHORT_DELTA,
 )
 
 JOINED_TOPICS: tuple[Topic, ...] = (

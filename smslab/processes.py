@@ -27,6 +27,7 @@ class Process(NamedTuple):
     summary: str
     flags: Mapping[str, str] = MappingProxyType({})
     """Flag → what it does; passed on as it is."""
+    examples: tuple[str, ...] = ()
 
 
 PROCESSES: Final[dict[str, Process]] = {
@@ -35,7 +36,16 @@ PROCESSES: Final[dict[str, Process]] = {
         ("pipeline",),
         WorkerSettings,
         "Kafka → DuckDB: join, count, decide.",
-        {"--rebuild": "Put the state beside and count everything again from Kafka."},
+        {
+            "--rebuild": "Put the state beside and count everything again from Kafka.",
+            "--member": "Be one of several workers that share the partitions (docs/workers.md).",
+            "--sink": "Add up what the members count, decide and publish.",
+        },
+        (
+            "smslab worker                     one worker, which does everything",
+            "smslab worker --sink              with several: exactly one of these",
+            "smslab worker --member            and as many of these as you like, same folder",
+        ),
     ),
     "tracking": Process(("tracking",), TrackingSettings, "Short links and conversions → Kafka."),
     "dashboard": Process(("dashboards",), DashboardSettings, "The pages over serve.duckdb."),
@@ -63,10 +73,18 @@ def _command(name: str, process: Process) -> click.Command:
         params=[
             click.Option([flag], is_flag=True, help=text) for flag, text in process.flags.items()
         ],
-        help=f"{process.summary}\n\nRuns until Ctrl-C or SIGTERM. Settings come from the "
-        f"environment:\n\n\b\n{_settings_help(process.settings)}",
+        help=f"{process.summary}\n\n{_examples(process)}"
+        "Runs until Ctrl-C or SIGTERM. Settings come from the environment:"
+        f"\n\n\b\n{_settings_help(process.settings)}",
         short_help=process.summary,
     )
+
+
+def _examples(process: Process) -> str:
+    if not process.examples:
+        return ""
+    lines = "\n".join(f"  {example}" for example in process.examples)
+    return f"\b\nexamples:\n{lines}\n\n"
 
 
 def _settings_help(settings: type[Any]) -> str:

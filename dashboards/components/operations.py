@@ -12,6 +12,7 @@ from dashboards.facts import Operations
 from dashboards.format import clock, count
 from dashboards.operations_words import (
     Figure,
+    behind_by_worker,
     dead_by_reason,
     figures,
     is_stale,
@@ -81,6 +82,7 @@ def tables(words: Words, operations: Operations, zone: tzinfo) -> str:
     parts = (
         _receipts(words, operations),
         _lags(words, operations),
+        *([_workers(words, operations, zone)] if operations.partitions else ()),
         _dead(words, operations, zone),
         _unmatched(words, operations),
     )
@@ -140,6 +142,15 @@ def _lags(words: Words, operations: Operations) -> str:
         for topic, behind, worst in found
     ]
     return _table(words, "lag", ("table.topic", "table.behind", ""), rows)
+
+
+def _workers(words: Words, operations: Operations, zone: tzinfo) -> str:
+    rows = [
+        (esc(worker), esc(partitions), count(behind), clock(last, zone))
+        for worker, partitions, behind, last in behind_by_worker(operations)
+    ]
+    columns = ("table.worker", "table.partitions", "table.behind", "table.last")
+    return _table(words, "workers", columns, rows)
 
 
 def _receipts(words: Words, operations: Operations) -> str:

@@ -14,7 +14,13 @@ from pipeline.rows import DeadLetter
 from runtime.logs import mask
 from schemas.codec import SchemaError, TopicDecoder, decoder_for
 from schemas.events import Event
-from schemas.topics import CAMPAIGN_ALLOCATION, CAMPAIGN_DEFINITION, CONNECTION_STATE, TOPICS
+from schemas.topics import (
+    CAMPAIGN_ALLOCATION,
+    CAMPAIGN_DEFINITION,
+    COHORT_DELTA,
+    CONNECTION_STATE,
+    TOPICS,
+)
 
 _COMPACTED = frozenset(topic.name for topic in TOPICS if topic.cleanup == "compact")
 _MAX_REASON = 500
@@ -96,6 +102,8 @@ def _sorted(
             return DecodedBatch(delivery, allocations=events, rejected=rejected)
         case CONNECTION_STATE.name:
             return DecodedBatch(delivery, connections=events, rejected=rejected)
+        case COHORT_DELTA.name:
+            return DecodedBatch(delivery, deltas=events, rejected=rejected)
         case _:
             return DecodedBatch(delivery, subject_events=events, rejected=rejected, raw=raw)
 

@@ -117,6 +117,10 @@ class Questions(ABC):
         """How far the worker is behind."""
         return self._rows(row_types.Lag, 'ORDER BY topic, "partition"')
 
+    def partitions(self) -> list[row_types.Partition]:
+        """Who counts which people; empty with one worker."""
+        return self._rows(row_types.Partition, 'ORDER BY "partition"')
+
     def deliverability(self) -> list[row_types.Deliverability]:
         """Final receipts by connection, hour, state and error."""
         return self._rows(row_types.Deliverability, "ORDER BY receipts DESC")

@@ -20,6 +20,7 @@ from pipeline.rows import (
     Gap,
     JoinHealth,
     Moments,
+    Partition,
     ReceiptLatency,
     Row,
     UnmatchedReceipt,
@@ -95,6 +96,7 @@ def plain_rows(state: State) -> dict[type[Row], Sequence[Row]]:
         FactFile: _rows(state, "fact_files", FactFile),
         Allocation: allocations(state),
         ConnectionState: connections(state),
+        Partition: state.partitions(),
     }
 
 

@@ -34,6 +34,7 @@ TABLES: Final[dict[type[Row], str]] = {
     row_types.ConnectionState: "connections",
     row_types.Activity: "activity",
     row_types.Lag: "lags",
+    row_types.Partition: "partitions",
     row_types.Deliverability: "deliverability",
     row_types.ReceiptLatency: "receipt_latency",
     row_types.UnmatchedReceipt: "unmatched_receipts",

@@ -9,15 +9,17 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import duckdb
+import pyarrow as pa
 
 from pipeline.batch import LostRecordsError, RecordBatch
 from pipeline.flush import Flush
+from pipeline.rows import Lag, Partition
 from pipeline.storage import deltas, statements
 from pipeline.storage.shelf import Shelf
 from runtime.process import CannotRun
@@ -35,6 +37,10 @@ _BEFORE = {
 }
 """Table of a flush → statements that make room for its rows."""
 _log = logging.getLogger(__name__)
+
+
+class LockedError(CannotRun):
+    """Another process has the file open."""
 
 
 class State:
@@ -64,6 +70,24 @@ class State:
         (sequence,) = self._one("SELECT sequence FROM progress")
         return int(sequence)
 
+    def partitions(self) -> list[Partition]:
+        """Who counts what; nobody but us."""
+        return []
+
+    def watermark_ms(self, lags: Sequence[Lag] | None, asked_ms: int) -> int | None:
+        """Event time up to which everything is known; `None`: nothing can be said now.
+
+        With nothing left to read it is the moment of asking: cohorts mature in silence too.
+
+        Args:
+            lags: Of every partition; `None` without an answer from Kafka.
+            asked_ms: When Kafka was asked.
+        """
+        if lags is not None and not any(lag.waiting for lag in lags):
+            return asked_ms
+        (newest_ms,) = self._one("SELECT watermark_ms FROM progress")
+        return int(newest_ms)
+
     def commit(self, flush: Flush, now_ms: int) -> None:
         """Store one flush in one transaction; on any error nothing of it is stored.
 
@@ -74,20 +98,11 @@ class State:
         change = flush.deltas
         with self.transaction():
             _check_ranges(self.offsets(), flush.ranges)
-            changed = deltas.tables_of(
-                flush, sequence=self.sequence + 1, now_ms=now_ms, keeps_facts=self.keeps_facts
-            )
             self.shelf.append(change.shelved.values())
-            for name, table in changed.items():
-                self.run(name, table)
+            self._put(flush, now_ms)
             self.shelf.leave(change.emptied)
             if change.news_from > self._log_from:
                 self.connection.execute(_FLUSH["state_log_old"], [change.news_from])
-            newest = min(now_ms, max((bucket for bucket, _ in change.activity), default=0))
-            self.connection.execute(_FLUSH["activity_old"], [newest - ACTIVITY_KEPT_MS])
-            self.connection.execute(
-                _FLUSH["progress"], [change.applied, change.duplicates, change.watermark_ms]
-            )
         self._log_from = change.news_from
         self.shelf.tidy()
         for topic, partition, first, following, missing in deltas.gaps_of(flush):
@@ -100,7 +115,27 @@ class State:
             }
             _log.warning("Kafka no longer has some records", extra={"fields": fields})
 
-    def run(self, name: str, table: Any) -> None:
+    def _put(self, flush: Flush, now_ms: int) -> None:
+        """Change every table, inside the transaction."""
+        for name, table in self._tables_of(flush, now_ms).items():
+            self.run(name, table)
+        change = flush.deltas
+        self._drop_old_activity(max((start for start, _ in change.activity), default=0), now_ms)
+        self._add_progress(change.applied, change.duplicates, change.watermark_ms)
+
+    def _tables_of(self, flush: Flush, now_ms: int) -> dict[str, pa.Table]:
+        return deltas.tables_of(
+            flush, sequence=self.sequence + 1, now_ms=now_ms, keeps_facts=self.keeps_facts
+        )
+
+    def _drop_old_activity(self, newest_ms: int, now_ms: int) -> None:
+        before_ms = min(now_ms, newest_ms) - ACTIVITY_KEPT_MS
+        self.connection.execute(_FLUSH["activity_old"], [before_ms])
+
+    def _add_progress(self, applied: int, duplicates: int, watermark_ms: int) -> None:
+        self.connection.execute(_FLUSH["progress"], [applied, duplicates, watermark_ms])
+
+    def run(self, name: str, table: pa.Table) -> None:
         """Run the statement of one table of a flush, inside a transaction."""
         self.connection.register(f"delta_{name}", table)
         try:
@@ -186,7 +221,7 @@ def _connect(folder: Path, wait_s: float) -> duckdb.DuckDBPyConnection:
             if LOCKED not in str(error):
                 raise unreadable(folder, error) from error
             if time.monotonic() > deadline:
-                raise CannotRun(
+                raise LockedError(
                     f"SMS_WORKER_DATA == {str(folder)!r}: another worker already works in this "
                     "folder. Stop it or set SMS_WORKER_DATA to another folder."
                 ) from error

@@ -30,6 +30,11 @@ def tables() -> str:
     return _read("tables").format(vector_columns=columns, layout=LAYOUT)
 
 
+def more_tables(script: str) -> str:
+    """The script that makes the missing tables of one role only."""
+    return _read(script)
+
+
 def named(script: str) -> Mapping[str, str]:
     """Name → statement of `sql/<script>.sql`."""
     parts = _NAME.split(_read(script))

@@ -28,7 +28,11 @@ PRIVATE_NAMES: tuple[tuple[str, str, tuple[str, ...]], ...] = (
         "AIOKafkaConsumerThread",
         ("_create_worker_consumer", "_fetch_records", "seek_to_beginning", "highwater"),
     ),
-    ("faust.transport.drivers.aiokafka", "Consumer", ("_new_consumer_thread",)),
+    (
+        "faust.transport.drivers.aiokafka",
+        "Consumer",
+        ("_new_consumer_thread", "verify_event_path"),
+    ),
     (
         "aiokafka.consumer.fetcher",
         "Fetcher",

@@ -11,7 +11,7 @@ import asyncio
 import logging
 from collections import defaultdict, deque
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 from aiokafka.errors import ConsumerStoppedError, IllegalStateError
 from faust.transport.consumer import ensure_TP
@@ -23,6 +23,8 @@ from pipeline.streaming.fetch import Times, fetched_records
 
 Offsets = Callable[[], Mapping[tuple[str, int], int]]
 """(topic, partition) → next offset to read, as the sink has stored it."""
+IsOpen = Callable[[int], bool]
+"""Whether whoever counts a partition is ready for it; until then it is not read."""
 
 FETCH_WAIT_MS = 50
 _POLL_S = 0.05  # a poll does not notice that a partition became active again
@@ -57,6 +59,11 @@ class FetchThread(driver.AIOKafkaConsumerThread):
         """As Faust's, through `pipeline.streaming.fetch`."""
         if not self.consumer.flow_active:
             return {}
+        if (sought := cast("BatchConsumer", self.consumer).sought) is not None:
+            active_partitions = active_partitions & sought
+            if not active_partitions:  # which would mean all of them
+                await asyncio.sleep(timeout or 0.0)
+                return {}
         fetcher = consumer._fetcher  # noqa: SLF001 - guarded, see module
         if consumer._closed or fetcher._closed:  # noqa: SLF001
             raise ConsumerStoppedError
@@ -79,6 +86,10 @@ class BatchConsumer(driver.Consumer):
     """
 
     stored_offsets: Offsets = staticmethod(dict)
+    is_open: IsOpen | None = None
+    """`None`: every partition is."""
+    sought: frozenset[TP] | None = None
+    """Partitions that stand where the sink ended; `None`: all."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -88,12 +99,18 @@ class BatchConsumer(driver.Consumer):
     def _new_consumer_thread(self) -> FetchThread:
         return FetchThread(self, loop=self.loop, beacon=self.beacon)
 
+    def verify_event_path(self, now: float, tp: TP) -> None:
+        """Nothing: Faust's detector of standstills only logs, and fails before the first seek.
+
+        It asserts that every assigned partition has a position; `pipeline.watchdog` does not.
+        """
+
     async def seek_to_committed(self) -> Mapping[TP, int]:
         """Start where the sink ended; where it has nothing, at the beginning of the log."""
         offsets = dict(await super().seek_to_committed())
-        stored = self.stored_offsets()
+        opened, stored = self._opened(), self.stored_offsets()
         fresh = []
-        for tp in map(ensure_TP, self.assignment()):
+        for tp in map(ensure_TP, self.assignment() if opened is None else opened):
             start = stored.get((tp.topic, tp.partition))
             if start is None:
                 fresh.append(tp)
@@ -103,7 +120,15 @@ class BatchConsumer(driver.Consumer):
                 offsets[tp] = start
         if fresh:
             await self._thread.seek_to_beginning(*driver.ensure_aiokafka_TPset(fresh))
+        self.sought = opened
         return offsets
+
+    def _opened(self) -> frozenset[TP] | None:
+        """Assigned partitions that may be read; `None`: all."""
+        if self.is_open is None:
+            return None
+        assigned = map(ensure_TP, self.assignment())
+        return frozenset(tp for tp in assigned if self.is_open(tp.partition))
 
     async def perform_seek(self) -> None:
         """Seek, and forget what was delivered before."""
@@ -144,13 +169,16 @@ class BatchConsumer(driver.Consumer):
                     await self._read_again()
                     continue
                 self.fetches += 1
+                if self._opened() != self.sought:
+                    await self._read_again()
+                    continue
                 await self._hand_over(records or {}, active)
         except (ConsumerStoppedError, asyncio.CancelledError):
             if not self.transport.app.should_stop:
                 raise
 
     async def _read_again(self) -> None:
-        """Undo a fetch that came while the group was rebalancing.
+        """Undo a fetch that came while the group was rebalancing, or partitions opened.
 
         The partitions may go while we seek. Nothing flows before Faust has seen the new
         assignment, and then it seeks again itself (faust.tables.recovery).
@@ -214,8 +242,8 @@ class BatchConsumer(driver.Consumer):
             await self.commit()
 
 
-def batch_transport(app: Any, stored_offsets: Offsets) -> Any:
-    """The transport of `app`, which starts to read at `stored_offsets`."""
+def batch_transport(app: Any, stored_offsets: Offsets, is_open: IsOpen | None = None) -> Any:
+    """The transport of `app`, which starts to read at `stored_offsets` what is open."""
 
     class Consumer(BatchConsumer):
         pass
@@ -224,5 +252,7 @@ def batch_transport(app: Any, stored_offsets: Offsets) -> Any:
         pass
 
     Consumer.stored_offsets = staticmethod(stored_offsets)
+    if is_open is not None:
+        Consumer.is_open, Consumer.sought = staticmethod(is_open), frozenset()
     Transport.Consumer = Consumer
     return Transport([*app.conf.broker_consumer], app, app.loop)

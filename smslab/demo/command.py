@@ -10,6 +10,7 @@ from typing import Final
 import click
 
 from runtime.process import CannotRun, ExitCode
+from schemas.topics import SUBJECT_PARTITIONS
 from smslab.demo.run import Interrupted, run, tell
 from smslab.demo.world import make_world, own_folder
 from smslab.kafka import KafkaUnavailable, open_kafka
@@ -40,6 +41,13 @@ after the window, which the ledger cannot know.
     help="Messages per second.  [default: 500, with --exit 1000]",
 )
 @click.option(
+    "--workers",
+    type=click.IntRange(1, SUBJECT_PARTITIONS),
+    default=1,
+    show_default=True,
+    help="More than one share the partitions and tell a sink what they count.",
+)
+@click.option(
     "--kafka",
     default="auto",
     show_default=True,
@@ -58,6 +66,7 @@ def demo(
     *,
     messages: int,
     rate: float | None,
+    workers: int,
     kafka: str,
     data: Path,
     leave: bool,
@@ -73,12 +82,14 @@ def demo(
     examples:
       smslab demo
       smslab demo --messages 20000 --exit --json
+      smslab demo --workers 2
       smslab demo --kafka 127.0.0.1:9092
     """
     if as_json and not leave:
         raise click.UsageError("--json needs --exit.")
     try:
-        found = _demo(messages, rate or RATES_PER_S[leave], kafka, data, leave=leave)
+        rate = rate or RATES_PER_S[leave]
+        found = _demo(messages, rate, kafka, data, workers=workers, leave=leave)
     except CannotRun as error:
         raise Sentence(error) from error
     except (Interrupted, KeyboardInterrupt):
@@ -97,7 +108,7 @@ _INTERRUPTED: Final = 130
 
 
 def _demo(
-    messages: int, rate: float, kafka: str, data: Path, *, leave: bool
+    messages: int, rate: float, kafka: str, data: Path, *, workers: int, leave: bool
 ) -> Reconciliation | None:
     try:
         with (
@@ -106,7 +117,7 @@ def _demo(
             open_kafka(kafka, folder / "kafka", warn) as broker,
         ):
             step(f"Kafka ({broker.kind}) is ready at {broker.bootstrap}")
-            world = make_world(folder, broker, messages=messages, rate_per_s=rate)
+            world = make_world(folder, broker, messages=messages, rate_per_s=rate, workers=workers)
             asyncio.run(run(world, messages=messages, leave=leave))
     except KafkaUnavailable as error:
         raise CannotRun(str(error), ExitCode.DEPENDENCY_UNREACHABLE) from error

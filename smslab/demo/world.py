@@ -71,6 +71,8 @@ class World:
     ports: Mapping[str, int]
     subject_key: bytes = field(default_factory=lambda: secrets.token_bytes(32), repr=False)
     password: str = field(default_factory=lambda: secrets.token_hex(4), repr=False)
+    workers: int = 1
+    """More than one: so many members, and a sink."""
     webhook_secret: str = field(default_factory=lambda: secrets.token_hex(16), repr=False)
 
     @property
@@ -121,8 +123,13 @@ class World:
             self._child("simulator", "simulator run", ports["simulator_health"]),
             self._child("bridge", "smpp_bridge", ports["bridge_health"]),
             self._child("worker", "pipeline", ports["worker_health"]),
+            *(self._child(name, "pipeline", ports[name]) for name in self._members),
             self._child("dashboard", "dashboards", ports["dashboard"], "_stcore/health"),
         ]
+
+    @property
+    def _members(self) -> list[str]:
+        return [f"worker-{number}" for number in range(1, self.workers + 1) if self.workers > 1]
 
     def _child(self, name: str, command: str, port: int, path: str = "readyz") -> Child:
         return Child(
@@ -166,26 +173,40 @@ class World:
                 "SMS_BRIDGE_DATA": str(self.folder / "bridge"),
                 "SMS_BRIDGE_HEALTH_PORT": ports["bridge_health"],
             },
-            "worker": kafka
-            | {
-                "SMS_WORKER_DATA": str(self.results),
-                "SMS_WORKER_HEALTH_PORT": ports["worker_health"],
-                "SMS_WORKER_KAFKA_IN_MEMORY": str(self.broker.is_in_memory).lower(),
-            },
+            **self._workers(kafka),
             "dashboard": {
                 "SMS_DASHBOARD_DATA": str(self.results),
                 "SMS_DASHBOARD_PORT": ports["dashboard"],
             },
         }
 
+    def _workers(self, kafka: Mapping[str, str]) -> dict[str, dict[str, str]]:
+        shared = {
+            **kafka,
+            "SMS_WORKER_DATA": str(self.results),
+            "SMS_WORKER_KAFKA_IN_MEMORY": str(self.broker.is_in_memory).lower(),
+        }
+        roles = {"worker": "sink" if self._members else "alone"}
+        roles |= dict.fromkeys(self._members, "member")
+        ports = {"worker": self.ports["worker_health"]} | {
+            name: self.ports[name] for name in self._members
+        }
+        return {
+            name: shared
+            | {"SMS_WORKER_HEALTH_PORT": str(ports[name]), "SMS_WORKER_ROLE": roles[name]}
+            for name in roles
+        }
 
-def make_world(folder: Path, broker: Broker, *, messages: int, rate_per_s: float) -> World:
+
+def make_world(
+    folder: Path, broker: Broker, *, messages: int, rate_per_s: float, workers: int = 1
+) -> World:
     """Write the campaign and its audience; choose keys and ports."""
-    ports = _choose_ports()
+    ports = _choose_ports(workers)
     file = folder / "campaign" / "campaign.yaml"
     file.parent.mkdir(parents=True)
     file.write_text(_campaign_text(broker, ports["tracking"], rate_per_s), "utf-8")
-    world = World(folder, broker, read_campaign(file), ports)
+    world = World(folder, broker, read_campaign(file), ports, workers=workers)
     people = people_for(world.campaign, world.subject_key, messages)
     write_audience(file.with_name("audience.csv"), people, seed=SEED, bad_rows=BAD_ROWS)
     return world
@@ -222,13 +243,14 @@ def _campaign_text(broker: Broker, tracking_port: int, rate_per_s: float) -> str
     return f"{text}schedule: {{rate_per_s: {rate_per_s:f}}}\n"
 
 
-def _choose_ports() -> dict[str, int]:
-    spare = free_ports(len(_PORTS) + len(_ANY_PORTS))
+def _choose_ports(workers: int) -> dict[str, int]:
+    names = (*_ANY_PORTS, *(f"worker-{number}" for number in range(1, workers + 1)))
+    spare = free_ports(len(_PORTS) + len(names))
     chosen = {
         name: port if _is_free(port) else spare[index]
         for index, (name, port) in enumerate(_PORTS.items())
     }
-    return chosen | dict(zip(_ANY_PORTS, spare[len(_PORTS) :], strict=True))
+    return chosen | dict(zip(names, spare[len(_PORTS) :], strict=True))
 
 
 def _is_free(port: int) -> bool:

@@ -13,10 +13,17 @@ from hypothesis import strategies as st
 
 from dashboards.components import operations as parts
 from dashboards.facts import Operations
-from dashboards.operations_words import STALE_MS, figures, lag_by_topic, rate, status
+from dashboards.operations_words import (
+    STALE_MS,
+    behind_by_worker,
+    figures,
+    lag_by_topic,
+    rate,
+    status,
+)
 from dashboards.rates import rates_chart
 from dashboards.texts import Words
-from pipeline.rows import Activity, ConnectionState, DeadLetter, Lag, SnapshotInfo
+from pipeline.rows import Activity, ConnectionState, DeadLetter, Lag, Partition, SnapshotInfo
 from tests.support.decisions import read_operations
 from tests.support.snapshots import connection, write_cases
 
@@ -175,3 +182,20 @@ def test_long_tables_are_cut_and_say_so() -> None:
     page = parts.tables(Words("en"), dataclasses.replace(QUIET, dead_letters=dead), UTC)
     assert page.count("reason ") <= parts.SHOWN + 2
     assert "and 38 more kinds" in page
+
+
+def test_the_page_says_who_counts_whom() -> None:
+    """With several workers each has its partitions and what waits in them; alone, no table."""
+    rows = [
+        Partition(partition=number, worker=worker, deltas=1, counted_at_ms=number)
+        for number, worker in enumerate(("b:1", "a:1", "b:1"))
+    ]
+    lags = [
+        Lag(topic="sms.message.receipt.v1", partition=2, next_offset=1, end_offset=5),
+        Lag(topic="sms.cohort.delta.v1", partition=1, next_offset=1, end_offset=5),
+    ]
+    shared = dataclasses.replace(QUIET, partitions=rows, lags=lags)
+    assert behind_by_worker(shared) == [("a:1", "1", 0, 1), ("b:1", "0, 2", 4, 2)]
+    words = Words("en")
+    assert "b:1" in parts.tables(words, shared, UTC)
+    assert words("workers.title") not in parts.tables(words, QUIET, UTC)

@@ -21,6 +21,7 @@ from confluent_kafka.admin import AdminClient
 
 from pipeline.join.cohorts import VECTOR
 from pipeline.join.engine import JoinEngine
+from pipeline.roles import ALONE
 from pipeline.settings import WorkerSettings
 from pipeline.storage.reader import ResultsReader
 from pipeline.storage.recount import recount_folder
@@ -274,19 +275,15 @@ class StuckSource:
 
     def assigned(self) -> set[tuple[str, int]]:
         """Everything is ours."""
-        return {("t", 0)}
+        return ALONE.partitions
 
 
 class LateResults:
     """Records wait."""
 
-    lag = 5
-
-
-class OnePartition:
-    """A broker."""
-
-    partitions = frozenset({("t", 0)})
+    def lag_of(self, _: object) -> int:
+        """As many."""
+        return 5
 
 
 async def test_a_stuck_consumer_ends_the_worker(
@@ -300,7 +297,7 @@ async def test_a_stuck_consumer_ends_the_worker(
     monkeypatch.setattr("pipeline.worker.LOOK_S", 0)
     monkeypatch.setattr("pipeline.worker.time", SimpleNamespace(monotonic=count(0, 7).__next__))
     with pytest.raises(StalledError, match="5 records wait and none was stored for 30 s"):
-        await worker._watch(OnePartition())  # type: ignore[arg-type] # what the watch looks at
+        await worker._watch()
 
 
 @pytest.mark.kafka

@@ -15,12 +15,12 @@ from pipeline.agents.commit import commit
 from pipeline.agents.decode import decode, decode_batch
 from pipeline.agents.join import join
 from pipeline.agents.limits import LATEST_MS, MAX_WINDOW_MS
-from pipeline.app import READ_TOPICS
 from pipeline.batch import Delivery, RecordBatch
 from pipeline.flush import Flush, RejectedRecord
 from pipeline.history import StoredHistory
 from pipeline.join.cohorts import VECTOR
 from pipeline.join.engine import JoinEngine
+from pipeline.roles import ALONE
 from pipeline.storage.state import State, open_state
 from schemas.codec import encode
 from schemas.events import (
@@ -243,7 +243,7 @@ def storing(state: State) -> Callable[[Flush], Awaitable[None]]:
     return store
 
 
-@pytest.mark.parametrize("topic", [topic.name for topic in READ_TOPICS])
+@pytest.mark.parametrize("topic", [topic.name for topic in ALONE.topics])
 def test_poison_in_any_topic_is_rejected_and_the_rest_goes_on(topic: str) -> None:
     """Garbage, another topic's event, an event of the right type with a wrong field, no value."""
     wrong = encode(EVENTS[0] if topic_of(EVENTS[0]).name != topic else definition())

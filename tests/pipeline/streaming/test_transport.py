@@ -72,6 +72,54 @@ def records(first: int, following: int) -> list[Fetched]:
     return [Fetched(offset) for offset in range(first, following)]
 
 
+class SeekingConsumer(OfflineConsumer):
+    """Notes where it seeks; Kafka has committed nothing."""
+
+    def __init__(self, opened: set[int]) -> None:
+        super().__init__()
+        self.is_open = opened.__contains__
+        self.sought = frozenset()
+        self.seeks: list[Any] = []
+        self._thread: Any = SimpleNamespace(
+            seek_to_committed=self._nothing, seek_to_beginning=self._beginning
+        )
+
+    def assignment(self) -> set[TP]:
+        """Both partitions are ours."""
+        return {ONE, TWO}
+
+    def stored_offsets(self) -> dict[tuple[str, int], int]:  # type: ignore[override]
+        """Partition 1 has been counted."""
+        return {("t", 1): 7}
+
+    async def _nothing(self) -> dict[TP, int]:
+        return {}
+
+    async def _beginning(self, *tps: Any) -> None:
+        self.seeks += [(tp.partition, 0) for tp in tps]
+
+    async def _seek(self, tp: TP, offset: int) -> None:
+        self.seeks.append((tp.partition, offset))
+
+
+async def test_a_partition_is_read_from_where_it_stands_when_it_opens() -> None:
+    """Until whoever counts it is ready it has no position and is not among the wanted ones."""
+    opened = {0}
+    consumer = SeekingConsumer(opened)
+    await consumer.seek_to_committed()
+    assert (consumer.seeks, consumer.sought) == ([(0, 0)], {ONE})
+    opened.add(1)
+    assert consumer._opened() != consumer.sought  # so the drain loop seeks again
+    await consumer.seek_to_committed()
+    assert consumer.seeks[1:] == [(1, 7), (0, 0)] or consumer.seeks[1:] == [(0, 0), (1, 7)]
+    assert consumer.sought == {ONE, TWO}
+
+
+async def test_a_partition_without_a_position_is_no_failure() -> None:
+    """Faust looks after every assigned partition from time to time, open or not."""
+    SeekingConsumer(set()).verify_event_path(0.0, ONE)
+
+
 async def test_one_message_per_partition(consumer: OfflineConsumer) -> None:
     """A fetch becomes one message per partition, tagged with the generation."""
     await consumer._hand_over({ONE: records(0, 5), TWO: records(7, 9)}, {ONE, TWO})

@@ -1,0 +1,218 @@
+"""One partition of people, counted by whoever holds its database: decode → join → commit → tell."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncIterator, Callable, Iterable
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+import duckdb
+
+from pipeline.agents.commit import commit
+from pipeline.agents.decode import decode
+from pipeline.agents.intake import accept, gather
+from pipeline.agents.join import join
+from pipeline.batch import Delivery, RecordBatch
+from pipeline.dead_letters import publish_dead_letters
+from pipeline.flush import DecodedBatch, Flush
+from pipeline.history import StoredHistory
+from pipeline.join.engine import JoinEngine
+from pipeline.join.horizon import DAY_MS
+from pipeline.opening import Log
+from pipeline.publish_results import now_ms
+from pipeline.settings import WorkerSettings
+from pipeline.storage.identity import claim
+from pipeline.storage.restore import restore
+from pipeline.storage.shard import ShardState, open_shard, shard_folder
+from pipeline.storage.state import unreadable
+from runtime.kafka import KafkaPublisher
+from runtime.process import CannotRun
+from schemas.topics import CAMPAIGN_DEFINITION, COHORT_DELTA, JOINED_TOPICS, SUBJECT_PARTITIONS
+
+_QUEUED_BATCHES = 16
+_log = logging.getLogger(__name__)
+Stored = Callable[[Flush, float], None]
+"""Called after a flush is stored and told, with the seconds that took."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tools:
+    """What all partitions of a process share."""
+
+    settings: WorkerSettings
+    worker: str
+    publisher: KafkaPublisher
+    generation: Callable[[], int]
+    stored: Stored
+    lag_of: Callable[[int], int | None]
+    """Records of a partition that wait, as far as Kafka was asked."""
+
+
+class Shard:
+    """A partition whose database is ours. Make it with `open`, then `run` it until `close`."""
+
+    def __init__(self, partition: int, state: ShardState, engine: JoinEngine, tools: Tools) -> None:
+        self.partition = partition
+        self.offsets = state.offsets()
+        """(topic, partition) → next offset, as stored."""
+        self._state = state
+        self._engine = engine
+        self._tools = tools
+        self._database = asyncio.Lock()
+        self._history = StoredHistory(state, self._database)
+        self._queue: asyncio.Queue[Delivery | None] = asyncio.Queue()
+        self._has_room = asyncio.Semaphore(_QUEUED_BATCHES)
+
+    @classmethod
+    def open(cls, partition: int, tools: Tools, log: Log) -> Shard:
+        """Take a partition over: check, restore, say in a delta whose it is now.
+
+        Raises:
+            LockedError: If another process still has it.
+            CannotRun: If its folder belongs to another Kafka, or cannot be read.
+        """
+        data = tools.settings.data
+        state = open_shard(data, partition, tools.worker)
+        try:
+            return cls._opened(partition, state, tools, log)
+        except duckdb.Error as error:
+            state.close()
+            raise unreadable(shard_folder(data, partition), error) from error
+        except BaseException:
+            state.close()
+            raise
+
+    @classmethod
+    def _opened(cls, partition: int, state: ShardState, tools: Tools, log: Log) -> Shard:
+        identity: dict[str, Any] = {"cluster_id": log.cluster_id, "topic_ids": log.topic_ids}
+        claim(state, shard_folder(tools.settings.data, partition), ends=log.ends, **identity)
+        _check_beginning(partition, state, tools, log)
+        at_hand = max(1, tools.settings.people_at_hand // SUBJECT_PARTITIONS)
+        engine = JoinEngine(tools.settings.horizon_days * DAY_MS, at_hand)
+        people = restore(state, engine)
+        state.commit(Flush(list(_lost(partition, state, log)), engine.take()), now_ms())
+        fields = {"partition": partition, "people": people}
+        _log.info("partition opened", extra={"fields": fields})
+        return cls(partition, state, engine, tools)
+
+    @property
+    def people(self) -> int:
+        """In memory."""
+        return len(self._engine)
+
+    @property
+    def shelved(self) -> int:
+        """Of whom only the name is in memory."""
+        return self._engine.shelved
+
+    @property
+    def portions(self) -> int:
+        """Of long work without a flush."""
+        return self._history.portions
+
+    async def put(self, delivery: Delivery) -> None:
+        """Hand over a batch of records; waits while many are queued."""
+        await self._has_room.acquire()
+        self._queue.put_nowait(delivery)
+
+    def define(self, delivery: Delivery) -> None:
+        """Hand over definitions, which are few."""
+        self._queue.put_nowait(delivery)
+
+    async def run(self) -> None:
+        """Publish what is left from before, then count until `close`."""
+        settings, tools = self._tools.settings, self._tools
+        await self._tell()
+        deliveries = accept(self._deliveries(), dict(self.offsets), tools.generation)
+        groups = gather(
+            deliveries, max_records=settings.flush_records, max_wait_ms=settings.flush_ms
+        )
+        decoded = decode(groups, partial(publish_dead_letters, tools.publisher), now_ms)
+        joined = join(decoded, self._engine, self._history, self._sweep_until)
+        async for _ in commit(joined, self._store):
+            pass
+
+    def end(self) -> None:
+        """Let `run` end after what it is counting; the rest is read again by the next owner."""
+        while not self._queue.empty():
+            self._queue.get_nowait()
+        self._queue.put_nowait(None)
+        for _ in range(_QUEUED_BATCHES):
+            self._has_room.release()  # whoever waits in `put` must not wait for ever
+
+    def close(self) -> None:
+        """Give the database free, after `run` has ended."""
+        self._state.close()
+        _log.info("partition closed", extra={"fields": {"partition": self.partition}})
+
+    async def _deliveries(self) -> AsyncIterator[Delivery]:
+        while (delivery := await self._queue.get()) is not None:
+            if delivery.batch.topic == CAMPAIGN_DEFINITION.name:  # comes past the group
+                current = replace(delivery.batch, generation=self._tools.generation())
+                yield replace(delivery, batch=current)
+            else:
+                self._has_room.release()
+                yield delivery
+
+    async def _store(self, flush: Flush) -> None:
+        started_s = time.perf_counter()
+        async with self._database:
+            await asyncio.to_thread(self._state.commit, flush, now_ms())
+        self.offsets |= {(b.topic, b.partition): b.next_offset for b in flush.ranges}
+        await self._tell()
+        self._tools.stored(flush, time.perf_counter() - started_s)
+
+    async def _tell(self) -> None:
+        """Return when Kafka has every delta; what is stored but not told is told again."""
+        async with self._database:
+            waiting = await asyncio.to_thread(self._state.unpublished)
+        await asyncio.gather(*(self._publish(value) for _, value in waiting))
+        for sequence, _ in waiting[-1:]:
+            self._state.published(sequence)
+
+    def _publish(self, value: bytes) -> asyncio.Future[None]:
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+        def done(error: BaseException | None) -> None:
+            if not future.done():
+                future.set_result(None) if error is None else future.set_exception(error)
+
+        key = str(self.partition).encode()
+        self._tools.publisher.put(COHORT_DELTA.name, self.partition, key, value, done)
+        return future
+
+    def _sweep_until(self) -> int | None:
+        """As of the worker that is alone."""
+        lag = self._tools.lag_of(self.partition)
+        is_caught_up = lag is not None and lag <= self._tools.settings.flush_records
+        return now_ms() if is_caught_up else None
+
+
+def _check_beginning(partition: int, state: ShardState, tools: Tools, log: Log) -> None:
+    """A partition that has been counted before is not begun anew beside.
+
+    Raises:
+        CannotRun: If another folder holds what was counted.
+    """
+    if not state.deltas and log.ends.get((COHORT_DELTA.name, partition), 0):
+        raise CannotRun(
+            f"SMS_WORKER_DATA == {str(tools.settings.data)!r} has nothing of partition "
+            f"{partition}, but {COHORT_DELTA.name} holds what was counted of it. Set "
+            "SMS_WORKER_DATA to the folder that all members share; to count again from the "
+            "beginning: docs/workers.md."
+        )
+
+
+def _lost(partition: int, state: ShardState, log: Log) -> Iterable[DecodedBatch]:
+    """Ranges that Kafka has removed before they were read, as batches without records."""
+    stored = state.offsets()
+    for topic in JOINED_TOPICS:
+        place = (topic.name, partition)
+        first, following = stored.get(place, 0), log.beginnings.get(place, 0)
+        if first < following:
+            batch = RecordBatch(topic.name, partition, first, following, [])
+            yield DecodedBatch(Delivery(batch, lambda: None))

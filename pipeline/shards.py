@@ -1,0 +1,150 @@
+"""The partitions of one member: opened and closed as the consumer group deals them out."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Protocol
+
+from pipeline.batch import Delivery
+from pipeline.definitions import DefinitionReader
+from pipeline.opening import Log
+from pipeline.shard import Shard, Tools
+from pipeline.storage.state import LockedError
+
+LOOK_S = 0.1
+WARN_S = 10.0
+"""How long a partition may wait for its last owner before it is said."""
+_log = logging.getLogger(__name__)
+
+
+class Source(Protocol):
+    """The part of `pipeline.app.BatchSource` that says what is ours."""
+
+    def assigned(self) -> set[tuple[str, int]] | None:
+        """(topic, partition) that are ours; `None` while the group is joining."""
+
+
+class Shards:
+    """Opens what the group gives us, closes what it takes.
+
+    Not the group but the lock on a partition's database decides who counts: a partition that its
+    last owner still holds stays closed, and is not read, until that has let it go.
+    """
+
+    def __init__(
+        self,
+        tools: Tools,
+        definitions: DefinitionReader,
+        ask: Callable[[], Awaitable[Log | None]],
+    ) -> None:
+        self._tools = tools
+        self._definitions = definitions
+        self._ask = ask
+        self._open: dict[int, Shard] = {}
+        self._runs: dict[int, asyncio.Task[None]] = {}
+        self._locked_s: dict[int, float] = {}
+        self._assigned: set[int] | None = None
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether everything that is ours is open."""
+        return self._assigned is not None and self._assigned <= self._open.keys()
+
+    @property
+    def people(self) -> int:
+        """In memory."""
+        return sum(shard.people for shard in self._open.values())
+
+    @property
+    def shelved(self) -> int:
+        """Of whom only the name is in memory."""
+        return sum(shard.shelved for shard in self._open.values())
+
+    @property
+    def portions(self) -> int:
+        """Of long work without a flush."""
+        return sum(shard.portions for shard in self._open.values())
+
+    @property
+    def partitions(self) -> list[int]:
+        """Which are open."""
+        return sorted(self._open)
+
+    def is_open(self, partition: int) -> bool:
+        """Whether its records may be read."""
+        return partition in self._open
+
+    def offsets(self) -> Mapping[tuple[str, int], int]:
+        """Next offsets of everything that is open."""
+        return {place: end for shard in self._open.values() for place, end in shard.offsets.items()}
+
+    async def put(self, delivery: Delivery) -> None:
+        """Hand a batch to its partition; one that is closed reads it again when it opens."""
+        shard = self._open.get(delivery.batch.partition)
+        if shard is not None:
+            await shard.put(delivery)
+
+    def define(self, delivery: Delivery) -> None:
+        """Hand new definitions to all."""
+        for shard in self._open.values():
+            shard.define(delivery)
+
+    async def follow(self, source: Source) -> None:
+        """Open and close, for ever.
+
+        Raises:
+            Exception: Whatever ended the counting of a partition.
+        """
+        while True:
+            assigned = source.assigned()
+            if assigned is not None:
+                self._assigned = {partition for _, partition in assigned}
+                await self._close(self._open.keys() - self._assigned)
+                await self._open_all(self._assigned - self._open.keys())
+            for run in self._runs.values():
+                if run.done():
+                    run.result()
+            await asyncio.sleep(LOOK_S)
+
+    async def close(self) -> None:
+        """Finish what is being counted and let everything go."""
+        await self._close(set(self._open))
+
+    async def _close(self, partitions: set[int]) -> None:
+        """Close some, at the same time."""
+        for partition in partitions:
+            self._open[partition].end()
+        for partition in partitions:
+            if (run := self._runs.pop(partition, None)) is not None:
+                await run
+            await asyncio.to_thread(self._open.pop(partition).close)
+
+    async def _open_all(self, partitions: set[int]) -> None:
+        if not partitions:
+            return
+        log = await self._ask()
+        if log is None:  # no answer: ask again at the next look
+            return
+        for partition in sorted(partitions):
+            try:
+                shard = await asyncio.to_thread(Shard.open, partition, self._tools, log)
+            except LockedError:
+                self._say_locked(partition)
+                continue
+            self._locked_s.pop(partition, None)
+            for delivery in self._definitions.everything:
+                shard.define(delivery)
+            self._open[partition] = shard
+            self._runs[partition] = asyncio.create_task(shard.run(), name=f"shard {partition}")
+
+    def _say_locked(self, partition: int) -> None:
+        now_s = asyncio.get_running_loop().time()
+        since_s = self._locked_s.setdefault(partition, now_s)
+        if now_s - since_s > WARN_S:
+            self._locked_s[partition] = now_s
+            _log.warning(
+                "a partition waits for its last owner, which still holds its state",
+                extra={"fields": {"partition": partition}},
+            )

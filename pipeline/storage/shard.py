@@ -1,0 +1,120 @@
+"""The database of one partition, where several workers share the work.
+
+It holds what belongs to the partition's people and the deltas that Kafka does not have yet; the
+aggregates are the sink's. A flush is one transaction over both (a transactional outbox), so a
+delta exists exactly when its offsets are stored. The lock of the file keeps a second owner out:
+who holds it may count, whatever Kafka's consumer group believes.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pipeline.flush import Flush
+from pipeline.storage.change import PRIVATE, Change, pack, travelling
+from pipeline.storage.state import State, open_state
+from pipeline.storage.statements import more_tables
+from schemas.codec import encode
+from schemas.events import CohortDelta, OffsetRange
+
+FOLDER = "shards"
+
+
+def shard_folder(data: Path, partition: int) -> Path:
+    """Where the state of a partition lies."""
+    return data / FOLDER / f"{partition:02d}"
+
+
+class ShardState(State):
+    """The open database of one partition. Make it with `open_shard`.
+
+    Args:
+        opened: The database.
+        partition: Whose people it holds.
+        worker: Our name, for the deltas.
+    """
+
+    def __init__(self, opened: State, partition: int, worker: str) -> None:
+        super().__init__(opened.connection, opened.shelf)
+        self._partition = partition
+        self._worker = worker
+        self._published = 0
+
+    @property
+    def deltas(self) -> int:
+        """How many this chain has."""
+        (deltas,) = self._one("SELECT deltas FROM shard")
+        return int(deltas)
+
+    def unpublished(self) -> list[tuple[int, bytes]]:
+        """Deltas that Kafka may not have, in order: number and record value, a row per piece."""
+        return self.connection.execute(
+            'SELECT "sequence", event FROM outbox WHERE "sequence" > ? ORDER BY "sequence", piece',
+            [self._published],
+        ).fetchall()
+
+    def published(self, sequence: int) -> None:
+        """Kafka has everything up to this delta; the next flush forgets it."""
+        self._published = sequence
+
+    def _put(self, flush: Flush, now_ms: int) -> None:
+        tables = self._tables_of(flush, now_ms)
+        for name in tables.keys() & PRIVATE:
+            self.run(name, tables[name])
+        change = flush.deltas
+        self._add_progress(change.applied, change.duplicates, change.watermark_ms)
+        pieces = pack(
+            Change(
+                change.applied,
+                change.duplicates,
+                change.watermark_ms,
+                max((start for start, _ in change.activity), default=0),
+                travelling(tables),
+            )
+        )
+        self._post(pieces, ranges_of(flush), now_ms)
+
+    def _post(self, pieces: list[bytes], ranges: tuple[OffsetRange, ...], now_ms: int) -> None:
+        ((chain, sequence),) = self.connection.execute(
+            "UPDATE shard SET deltas = deltas + 1 RETURNING chain, deltas"
+        ).fetchall()
+        self.connection.execute('DELETE FROM outbox WHERE "sequence" <= ?', [self._published])
+        for number, body in enumerate(pieces):
+            event = CohortDelta(
+                event_id=f"{chain}:{sequence}:{number}",
+                occurred_at_ms=now_ms,
+                partition=self._partition,
+                chain=str(chain),
+                sequence=sequence,
+                worker=self._worker,
+                ranges=ranges,
+                piece=number,
+                pieces=len(pieces),
+                body=body,
+            )
+            self.connection.execute(
+                "INSERT INTO outbox VALUES (?, ?, ?)", [sequence, number, encode(event)]
+            )
+
+
+def open_shard(data: Path, partition: int, worker: str, *, wait_s: float = 0.0) -> ShardState:
+    """Open or make the database of a partition.
+
+    Raises:
+        LockedError: If another worker has it.
+        CannotRun: If the file is of another version or broken.
+    """
+    opened = open_state(shard_folder(data, partition), wait_s=wait_s)
+    opened.connection.execute(more_tables("shard_tables"))
+    return ShardState(opened, partition, worker)
+
+
+def ranges_of(flush: Flush) -> tuple[OffsetRange, ...]:
+    """What a flush has read, one range per topic: batches of a topic fit together."""
+    ranges: dict[str, OffsetRange] = {}
+    for batch in flush.ranges:
+        first = ranges[batch.topic].first_offset if batch.topic in ranges else batch.first_offset
+        ranges[batch.topic] = OffsetRange(
+            topic=batch.topic, first_offset=first, next_offset=batch.next_offset
+        )
+    return tuple(ranges.values())

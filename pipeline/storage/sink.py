@@ -1,0 +1,175 @@
+"""The database of the sink: the aggregates of all, from the deltas of several workers.
+
+A delta changes aggregates, source offsets and its own number in the transaction that moves the
+offset of the delta topic; what is no continuation is skipped or stops (`pipeline.delta_log`).
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipeline.delta_log import Applied, Decision, advance, judge
+from pipeline.flush import Flush
+from pipeline.rows import Lag, Partition
+from pipeline.storage.change import table_of, unpack
+from pipeline.storage.state import State, open_state
+from pipeline.storage.statements import more_tables, named
+from schemas.events import CohortDelta
+from schemas.topics import CAMPAIGN_DEFINITION, JOINED_TOPICS, SUBJECT_PARTITIONS
+
+FOLDER = "sink"
+_JOINED = frozenset(topic.name for topic in JOINED_TOPICS)
+_SQL = named("sink")
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Shard:
+    """What the sink knows of one partition."""
+
+    partition: int
+    chain: str
+    sequence: int
+    worker: str
+    counted_at_ms: int
+    definitions_offset: int
+    """How many offsets of the definitions' topic are in force there."""
+    watermark_ms: int
+    """Newest event time that was counted there."""
+
+
+class SinkState(State):
+    """The open database of the sink. Make it with `open_sink`."""
+
+    def __init__(self, opened: State) -> None:
+        super().__init__(opened.connection, opened.shelf)
+        self._strangers: set[str] = set()
+        self.foreign = 0
+        """Deltas of other chains, not counted, since the start."""
+
+    def shards(self) -> list[Shard]:
+        """Every partition that has ever been counted."""
+        return [Shard(*row) for row in self.connection.execute(_SQL["shards"]).fetchall()]
+
+    def watermark_ms(self, lags: Sequence[Lag] | None, asked_ms: int) -> int | None:
+        """The slowest partition decides; `None` while one counts under older definitions.
+
+        A picture of new definitions with cohorts of the old ones would be of nothing.
+        """
+        shards = {shard.partition: shard for shard in self.shards()}
+        defined = self.offsets().get((CAMPAIGN_DEFINITION.name, 0), 0)
+        in_force = [shard.definitions_offset for shard in shards.values()]
+        if defined and (len(shards) < SUBJECT_PARTITIONS or min(in_force) < defined):
+            return None
+        if lags is None:
+            return min((shard.watermark_ms for shard in shards.values()), default=0)
+        behind = {lag.partition for lag in lags if lag.topic in _JOINED and lag.waiting}
+        counted = (shards[place].watermark_ms if place in shards else 0 for place in behind)
+        return min(counted, default=asked_ms)
+
+    def partitions(self) -> list[Partition]:
+        """Who counts what."""
+        return [
+            Partition(
+                partition=shard.partition,
+                worker=shard.worker,
+                deltas=shard.sequence,
+                counted_at_ms=shard.counted_at_ms,
+            )
+            for shard in self.shards()
+        ]
+
+    def _put(self, flush: Flush, now_ms: int) -> None:
+        super()._put(flush, now_ms)
+        arrived = [delta for batch in flush.batches for delta in batch.deltas]
+        if arrived:
+            self._apply_all(arrived, now_ms)
+
+    def _apply_all(self, arrived: Sequence[CohortDelta], now_ms: int) -> None:
+        known = {shard.partition: shard for shard in self.shards()}
+        positions = _positions(known, self.offsets())
+        watermarks = {place: shard.watermark_ms for place, shard in known.items()}
+        for delta in arrived:
+            place = delta.partition
+            decision = judge(positions.get(place), delta)
+            if decision is Decision.FOREIGN:
+                self._refuse(delta)
+            body = self._whole(delta) if decision is Decision.APPLY else None
+            if body is not None:
+                watermark_ms = self._change(body, now_ms)
+                positions[place] = advance(delta, positions.get(place))
+                watermarks[place] = max(watermark_ms, watermarks.get(place, 0))
+                self._note(delta, positions[place], watermarks[place])
+
+    def _refuse(self, delta: CohortDelta) -> None:
+        self.foreign += 1
+        if delta.chain not in self._strangers:
+            self._strangers.add(delta.chain)
+            fields = {"partition": delta.partition, "chain": delta.chain, "worker": delta.worker}
+            _log.error("deltas of another chain are not counted", extra={"fields": fields})
+
+    def _whole(self, delta: CohortDelta) -> bytes | None:
+        """The body, when all of its pieces are here."""
+        if delta.pieces <= 1:
+            return delta.body
+        place = delta.partition
+        execute = self.connection.execute
+        execute(_SQL["piece_gone"], [place, delta.sequence, delta.piece])
+        execute(_SQL["piece"], [place, delta.sequence, delta.piece, delta.body])
+        bodies = execute(_SQL["pieces"], [place]).fetchall()
+        if len(bodies) < delta.pieces:
+            return None
+        execute(_SQL["pieces_gone"], [place])
+        return b"".join(body for (body,) in bodies)
+
+    def _change(self, body: bytes, now_ms: int) -> int:
+        """Change the aggregates. Returns the newest event time."""
+        change = unpack(body)
+        for name, stream in change.tables.items():
+            self.run(name, table_of(stream))
+        self._drop_old_activity(change.newest_activity_ms, now_ms)
+        self._add_progress(change.applied, change.duplicates, change.watermark_ms)
+        return change.watermark_ms
+
+    def _note(self, delta: CohortDelta, applied: Applied, watermark_ms: int) -> None:
+        execute, place = self.connection.execute, delta.partition
+        for each in delta.ranges:
+            if each.topic != CAMPAIGN_DEFINITION.name:  # those are read here, too
+                execute(_SQL["offset_gone"], [each.topic, place])
+                execute(_SQL["offset"], [each.topic, place, each.next_offset])
+        execute(_SQL["shard_gone"], [place])
+        execute(
+            _SQL["shard"],
+            [
+                place,
+                delta.chain,
+                delta.sequence,
+                delta.worker,
+                delta.occurred_at_ms,
+                applied.offsets.get(CAMPAIGN_DEFINITION.name, 0),
+                watermark_ms,
+            ],
+        )
+
+
+def open_sink(data: Path) -> SinkState:
+    """Open or make the database of the sink.
+
+    Raises:
+        CannotRun: If another sink has it, or the file is of another version or broken.
+    """
+    opened = open_state(data / FOLDER)
+    opened.connection.execute(more_tables("sink_tables"))
+    return SinkState(opened)
+
+
+def _positions(shards: dict[int, Shard], offsets: dict[tuple[str, int], int]) -> dict[int, Applied]:
+    positions = {}
+    for place, shard in shards.items():
+        ends = {topic: end for (topic, partition), end in offsets.items() if partition == place}
+        ends[CAMPAIGN_DEFINITION.name] = shard.definitions_offset
+        positions[place] = Applied(shard.chain, shard.sequence, ends)
+    return positions
