@@ -144,6 +144,10 @@ def judge_bounds(lower: float, upper: float, *, margin: float, higher_is_better:
 
     With the bounds of `watch_rare_proportions` the status holds at every look.
 
+    Returns: `pending` for undefined bounds, else as `GuardrailResult.status`.
+
+    References: Schuirmann (1987).
+
     Examples:
         >>> judge_bounds(-0.001, 0.0015, margin=0.002, higher_is_better=False)
         'ok'

@@ -103,6 +103,8 @@ def summarize_profit(money: MoneySummary, prices: Prices) -> MeanSummary:
 
     Returns: An exact summary, for `estimate_mean`, `compare_means` or `watch_means`.
 
+    References: intention to treat, ICH E9 (1998), section 5.2.1; a sum, no estimate.
+
     Examples:
         >>> arm = MoneySummary.from_recipient(1000, 5, 0) + MoneySummary.from_recipient(0, 5, 1)
         >>> summarize_profit(arm, Prices(Fraction(3, 10), Fraction(80))).mean
@@ -115,6 +117,8 @@ def summarize_gain(money: MoneySummary, prices: Prices) -> MeanSummary:
     """Summarise revenue × margin − opt-outs × their cost: what SMS cost is set against.
 
     Returns: An exact summary.
+
+    References: as `summarize_profit`.
 
     Examples:
         >>> arm = MoneySummary.from_recipient(1000, 5, 0) + MoneySummary.from_recipient(0, 5, 1)
