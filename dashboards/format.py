@@ -36,6 +36,15 @@ def count(value: float) -> str:
     return f"{value:,.0f}" if math.isfinite(value) else UNKNOWN
 
 
+def average(value: float) -> str:
+    """A mean of whole numbers: with digits while it is small.
+
+    >>> average(1234.5), average(0.25)
+    ('1,234', '0.25')
+    """
+    return count(value) if not abs(value) < 100 else f"{value:.2f}"
+
+
 def percent(share: float) -> str:
     """A share of 0 to 1, with as many digits as tell small rates apart.
 

@@ -9,7 +9,7 @@ from typing import Final
 
 from dashboards import metrics
 from dashboards.facts import Decision
-from dashboards.format import count, percent
+from dashboards.format import average, count, percent
 from dashboards.texts import Words
 from pipeline.rows import CHECKS, HealthCheck, LightStatus
 
@@ -26,9 +26,13 @@ class Light:
 
 
 def lights(words: Words, decision: Decision) -> list[Light]:
-    """The lights in the order of `CHECKS`."""
+    """The lights in the order of `CHECKS`; that of the covariate where the plan has one."""
+    has_none = decision.campaign.covariate is None
+    hidden = "covariate_balanced" if has_none else ""
     return [
-        _light(words, decision, decision.lights[name]) for name in CHECKS if name in decision.lights
+        _light(words, decision, decision.lights[name])
+        for name in CHECKS
+        if name in decision.lights and name != hidden
     ]
 
 
@@ -83,6 +87,11 @@ def _receipts(words: Words, decision: Decision, evidence: Evidence) -> str:
     return _part(words, evidence, "unmatched", "receipts")
 
 
+def _past(words: Words, decision: Decision, evidence: Evidence) -> str:
+    means = [evidence[r.variant_id] for r in decision.shown if r.variant_id in evidence]
+    return f"{decision.campaign.covariate}: {' / '.join(average(float(mean)) for mean in means)}"
+
+
 def _opt_outs(words: Words, decision: Decision, evidence: Evidence) -> str:
     if evidence.get("margin") == "none":
         return words("proof.no_limit")
@@ -111,4 +120,5 @@ _PROOFS: Final[Mapping[str, Callable[[Words, Decision, Evidence], str]]] = {
     "nobody_in_two_arms": _double,
     "opt_outs_in_limit": _opt_outs,
     "receipts_matched": _receipts,
+    "covariate_balanced": _past,
 }

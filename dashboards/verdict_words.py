@@ -9,7 +9,7 @@ from typing import Final
 
 from dashboards import metrics
 from dashboards.facts import MONEY, Decision
-from dashboards.format import count, money, percent
+from dashboards.format import average, count, money, percent
 from dashboards.texts import Words
 from pipeline.rows import Comparison, Verdict, VerdictKind
 from schemas.events import HOLDOUT
@@ -134,10 +134,14 @@ def _fields(words: Words, decision: Decision, verdict: Verdict) -> Fields:
     return fields | _broken(words, decision, verdict.reason)
 
 
+_ABOUT_ONE: Final = ("opt_outs_not_ruled_out", "interval_undefined", "too_few_events")
+"""Reasons that are about the treatment of their evidence, which need not be the best."""
+
+
 def _deciding(decision: Decision, verdict: Verdict) -> Comparison | None:
     winner = verdict.variant_id
     treatment = winner if winner not in {None, decision.campaign.control} else None
-    if treatment is None and verdict.reason in {"opt_outs_not_ruled_out", "interval_undefined"}:
+    if treatment is None and verdict.reason in _ABOUT_ONE:
         treatment = str(verdict.evidence.get("treatment", "")) or None
     return decision.compared(decision.campaign.metric, treatment)
 
@@ -181,6 +185,14 @@ def _receipts(words: Words, decision: Decision) -> Fields:
     return _of(decision, "receipts_matched", "unmatched", "receipts")
 
 
+def _past(words: Words, decision: Decision) -> Fields:
+    light = decision.lights.get("covariate_balanced")
+    evidence = light.evidence if light else {}
+    arms = [r.variant_id for r in decision.shown if r.variant_id in evidence]
+    values = (f"{metrics.arm(words, arm)} {average(float(evidence[arm]))}" for arm in arms)
+    return {"column": decision.campaign.covariate or "", "values": " / ".join(values)}
+
+
 def _opt_outs(words: Words, decision: Decision) -> Fields:
     light = decision.lights.get("opt_outs_in_limit")
     effect = float(light.evidence.get("effect_size", math.nan)) if light else math.nan
@@ -200,6 +212,7 @@ _BROKEN: Final[Mapping[str, Callable[[Words, Decision], Fields]]] = {
     "split_as_planned": _split,
     "nobody_in_two_arms": _double,
     "receipts_matched": _receipts,
+    "covariate_balanced": _past,
     "opt_outs_in_limit": _opt_outs,
 }
 

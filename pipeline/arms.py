@@ -50,6 +50,11 @@ class Arm:
         m = self.moments
         return self._money(m.sum_k, m.sum_kk, m.sum_kc, m.sum_ko)
 
+    @property
+    def past(self) -> MeanSummary:
+        """The covariate per recipient; 0 for whom it was not known."""
+        return MeanSummary(self.n, Fraction(self.moments.sum_v), Fraction(self.moments.sum_vv))
+
     def _money(self, revenue: int, squares: int, by_cost: int, by_opt_out: int) -> MoneySummary:
         m, unit = self.moments, Fraction(1, self.micro_per_minor)
         return MoneySummary(

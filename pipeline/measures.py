@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
 from typing import Final, NamedTuple
 
@@ -22,6 +22,8 @@ MONEY: Final[Mapping[str, Callable[[MoneySummary, Campaign], MeanSummary]]] = {
     "revenue_per_recipient": lambda money, _: revenue_of(money),
     "profit_per_recipient": profit_of,
 }
+BY_COUNTS: Final = ("score", "beta_binomial_sequence")
+"""Methods that hold for few events, too; all others compare means that must be near normal."""
 _PAST: Final[Mapping[str, Callable[[Arm, Campaign], Fraction]]] = {
     "revenue_per_recipient": lambda arm, _: Fraction(arm.moments.sum_kv),
     "profit_per_recipient": past_profit,
@@ -33,6 +35,12 @@ def deciding_events(arm: Arm, campaign: Campaign) -> int:
     """How often what the primary metric rests on has happened; for money, conversions."""
     count: int = getattr(arm.counters, PROPORTIONS.get(campaign.metric, "converted"))
     return count
+
+
+def expected_events(arms: Sequence[Arm], campaign: Campaign) -> float:
+    """The smallest of the arms' expected `deciding_events` if all had one rate."""
+    events, people = sum(deciding_events(arm, campaign) for arm in arms), sum(a.n for a in arms)
+    return events * min(arm.n for arm in arms) / people if people else 0.0
 
 
 def counts_of(arm: Arm, metric: str) -> Counts:

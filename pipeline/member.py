@@ -152,12 +152,14 @@ class Member:
             await asyncio.sleep(LOOK_S)
             if (failure := source.failure()) is not None:
                 raise failure
-            watchdog.check(time.monotonic(), lag=self._lag(), flushes=self._flushes)
+            steps = self._flushes + (self._shards.portions if self._shards else 0)
+            watchdog.check(time.monotonic(), lag=self._lag(), steps=steps)
 
     def _note(self, flush: Flush, seconds: float) -> None:
         self._flushes += 1
         self._events_applied += flush.deltas.applied
-        self._gauges.people = self._shards.people if self._shards else 0
+        if self._shards is not None:
+            self._gauges.people, self._gauges.shelved = self._shards.people, self._shards.shelved
         self._metrics.stored(flush, seconds)
 
     def _lags(self) -> list[Lag]:

@@ -29,6 +29,7 @@ class Gauges:
     unmatched_receipts: int = 0
     missing_records: int = 0
     people: int = 0
+    shelved: int = 0
     """In memory."""
 
 
@@ -101,5 +102,6 @@ class _GaugeCollector(Collector):
             ("unmatched_receipts", "Receipts without a submit so far.", gauges.unmatched_receipts),
             ("missing_records", "Records that Kafka no longer had.", gauges.missing_records),
             ("people", "People in memory.", gauges.people),
+            ("shelved", "People of whom only the name is in memory.", gauges.shelved),
         ):
             yield GaugeMetricFamily(f"smslab_worker_{name}", text, value=value)

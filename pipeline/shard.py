@@ -31,7 +31,7 @@ from pipeline.storage.shard import ShardState, open_shard, shard_folder
 from pipeline.storage.state import unreadable
 from runtime.kafka import KafkaPublisher
 from runtime.process import CannotRun
-from schemas.topics import CAMPAIGN_DEFINITION, COHORT_DELTA, JOINED_TOPICS
+from schemas.topics import CAMPAIGN_DEFINITION, COHORT_DELTA, JOINED_TOPICS, SUBJECT_PARTITIONS
 
 _QUEUED_BATCHES = 16
 _log = logging.getLogger(__name__)
@@ -63,6 +63,7 @@ class Shard:
         self._engine = engine
         self._tools = tools
         self._database = asyncio.Lock()
+        self._history = StoredHistory(state, self._database)
         self._queue: asyncio.Queue[Delivery | None] = asyncio.Queue()
         self._has_room = asyncio.Semaphore(_QUEUED_BATCHES)
 
@@ -90,7 +91,9 @@ class Shard:
         identity: dict[str, Any] = {"cluster_id": log.cluster_id, "topic_ids": log.topic_ids}
         claim(state, shard_folder(tools.settings.data, partition), ends=log.ends, **identity)
         _check_beginning(partition, state, tools, log)
-        engine = JoinEngine(tools.settings.horizon_days * DAY_MS)
+        settings = tools.settings
+        at_hand = max(1, settings.people_at_hand // SUBJECT_PARTITIONS)
+        engine = JoinEngine(settings.horizon_days * DAY_MS, at_hand)
         people = restore(state, engine)
         state.commit(Flush(list(_lost(partition, state, log)), engine.take()), now_ms())
         fields = {"partition": partition, "people": people}
@@ -101,6 +104,16 @@ class Shard:
     def people(self) -> int:
         """In memory."""
         return len(self._engine)
+
+    @property
+    def shelved(self) -> int:
+        """In files, only the name in memory."""
+        return self._engine.shelved
+
+    @property
+    def portions(self) -> int:
+        """Of long work without a flush."""
+        return self._history.portions
 
     async def put(self, delivery: Delivery) -> None:
         """Hand over a batch of records; waits while many are queued."""
@@ -120,8 +133,8 @@ class Shard:
             deliveries, max_records=settings.flush_records, max_wait_ms=settings.flush_ms
         )
         decoded = decode(groups, partial(publish_dead_letters, tools.publisher), now_ms)
-        history = StoredHistory(self._state, self._database)
-        async for _ in commit(join(decoded, self._engine, history, self._sweep_until), self._store):
+        flushes = join(decoded, self._engine, self._history, self._sweep_until)
+        async for _ in commit(flushes, self._store):
             pass
 
     def end(self) -> None:

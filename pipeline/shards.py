@@ -58,6 +58,16 @@ class Shards:
         return sum(shard.people for shard in self._open.values())
 
     @property
+    def shelved(self) -> int:
+        """In files, only the name in memory."""
+        return sum(shard.shelved for shard in self._open.values())
+
+    @property
+    def portions(self) -> int:
+        """Of long work without a flush."""
+        return sum(shard.portions for shard in self._open.values())
+
+    @property
     def partitions(self) -> list[int]:
         """Which are open."""
         return sorted(self._open)

@@ -8,26 +8,26 @@ class StalledError(Exception):
 
 
 class Watchdog:
-    """Watches the lag and the count of flushes."""
+    """Watches the lag and the count of steps."""
 
     def __init__(self, limit_s: float, now_s: float) -> None:
         self._limit_s = limit_s
-        self._flushes = -1
+        self._steps = -1
         self._moved_at_s = now_s
 
-    def check(self, now_s: float, *, lag: int | None, flushes: int) -> None:
-        """Compare with the last look; an unknown lag is judged by the flushes alone later.
+    def check(self, now_s: float, *, lag: int | None, steps: int) -> None:
+        """Compare with the last look; an unknown lag is judged by the steps alone later.
 
         Args:
             now_s: Monotonic seconds.
             lag: Records that wait, `None` when the broker does not answer.
-            flushes: How many flushes were stored since the start.
+            steps: How many flushes were stored, or portions of long work done, since the start.
 
         Raises:
-            StalledError: If there was lag and no flush for the whole limit.
+            StalledError: If there was lag and no step for the whole limit.
         """
-        if flushes != self._flushes or not lag:
-            self._flushes = flushes
+        if steps != self._steps or not lag:
+            self._steps = steps
             self._moved_at_s = now_s
         if now_s - self._moved_at_s > self._limit_s:
             raise StalledError(f"{lag} records wait and none was stored for {self._limit_s:.0f} s.")

@@ -59,12 +59,13 @@ class Worker:
         self._is_rebuild = is_rebuild
         self._role = ROLES[settings.role]
         self._is_sink = self._role is SINK
-        self._engine = JoinEngine(settings.horizon_days * DAY_MS)
+        self._engine = JoinEngine(settings.horizon_days * DAY_MS, settings.people_at_hand)
         self._database = asyncio.Lock()  # one transaction or snapshot at a time
         self._stored: dict[tuple[str, int], int] = {}
         self._source: BatchSource | None = None
         self._results: ResultsPublisher | None = None
         self._facts: FactsWriter | None = None
+        self._history: StoredHistory | None = None
         self._gauges = Gauges()
         self._metrics = WorkerMetrics(self._gauges, now_ms)
         self._events_applied = 0
@@ -144,8 +145,8 @@ class Worker:
             deliveries, max_records=settings.flush_records, max_wait_ms=settings.flush_ms
         )
         decoded = decode(groups, partial(publish_dead_letters, publisher), now_ms)
-        history = StoredHistory(state, self._database)
-        flushes = join(decoded, self._engine, history, self._sweep_until)
+        self._history = StoredHistory(state, self._database)
+        flushes = join(decoded, self._engine, self._history, self._sweep_until)
         async for flush in commit(flushes, partial(self._store, state)):
             self._flushes += 1
             if self._is_sink:
@@ -173,6 +174,7 @@ class Worker:
         seconds = time.perf_counter() - started
         self._last_flush_ms = seconds * 1000
         self._gauges.people = len(self._engine)
+        self._gauges.shelved = self._engine.shelved
         self._metrics.stored(flush, seconds)
 
     async def _supervise(self, stop: asyncio.Event, agents: Coroutine[None, None, None]) -> None:
@@ -221,7 +223,8 @@ class Worker:
             if (failure := self._source.failure()) is not None:
                 raise failure
             now = time.monotonic()
-            watchdog.check(now, lag=self._results.lag_of(own), flushes=self._flushes)
+            steps = self._flushes + (self._history.portions if self._history else 0)
+            watchdog.check(now, lag=self._results.lag_of(own), steps=steps)
             assigned = self._source.assigned()
             if not assigned or assigned >= self._role.partitions:
                 whole_at = now

@@ -231,16 +231,27 @@ class ReceiptReceived(SubjectEvent, frozen=True, kw_only=True, tag="receipt_rece
 
 
 class InboundReceived(SubjectEvent, frozen=True, kw_only=True, tag="inbound_received"):
-    """A mobile-originated message (MO) arrived. Its text never leaves the bridge."""
+    """A mobile-originated message (MO) arrived. Its text never leaves the bridge.
+
+    Every part of a long message is an event; when the last has come, one more tells of the
+    whole (`part` 0) and overrules what the parts say. A reply is a distinct `reply_id`, or
+    `event_id` where there is none.
+    """
 
     connection: str
     destination_addr: str
+    reply_id: str | None = None
+    """What the parts of one long message and its whole share; None: it came in one piece."""
+    part: Small = 0
+    """Number of this part, from 1; 0: the whole message."""
+    parts: Small = 1
     keyword: str | None = None
     is_opt_out: bool = False
     is_opt_in: bool = False
     is_help: bool = False
     language: str | None = None
     segments: int = 1
+    """Parts that the event tells of."""
     encoding: str = "gsm7"
 
 

@@ -68,8 +68,12 @@ class Tokenizer:
         """
         if not _E164.fullmatch(msisdn):
             raise ValueError("msisdn must be 7-15 digits, international, without '+' or leading 0.")
+        return self.digest(msisdn.encode())
+
+    def digest(self, data: bytes) -> str:
+        """The same of any octets: whoever has no key cannot try which octets they were."""
         inner, outer = self._inner.copy(), self._outer.copy()
-        inner.update(msisdn.encode())
+        inner.update(data)
         outer.update(inner.digest())
         encoded = binascii.b2a_base64(outer.digest()[:TOKEN_BYTES])[:_ENCODED]
         return self._prefix + encoded.translate(_TO_URLSAFE).decode()

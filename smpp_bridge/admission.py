@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import hmac
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from ipaddress import ip_address
-from typing import Final
+from typing import Final, Literal
 
 from smpp_bridge.configuration import Account, BindMode
+from smpp_bridge.guessing import LONGEST_S, Guesses, read_address
 from smpp_bridge.protocol import pdu
 from smpp_bridge.protocol.constants import CommandStatus
 
@@ -17,15 +18,19 @@ _MODES: Final[dict[type[pdu.Bind], BindMode]] = {
     pdu.BindTransmitter: "transmitter",
     pdu.BindReceiver: "receiver",
 }
-_NOBODY: Final = b"\0" * 9
-"""Compared when the account is unknown, so that the time tells nothing; no PDU can carry it."""
+_NOBODY: Final = b"\0" * hashlib.blake2b.MAX_DIGEST_SIZE
+"""Compared when the account is unknown, so that the time tells nothing; no digest is like that."""
+Refusal = Literal["credentials", "guessing", "address", "bind"]
+"""guessing: too many wrong ones, refused unread; bind: its kind or their number."""
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """The answer to a bind; `account` exactly with ROK."""
+    """The answer to a bind after `wait_s`; `account` exactly with ROK, else a `reason`."""
 
     status: CommandStatus
+    reason: Refusal | None = None
+    wait_s: float = 0.0
     account: Account | None = None
 
 
@@ -34,38 +39,52 @@ class Admission:
 
     def __init__(self, accounts: Iterable[Account]) -> None:
         self._accounts = {account.system_id.encode(): account for account in accounts}
+        self._digests = {
+            name: _digest(account.password.encode()) for name, account in self._accounts.items()
+        }
+        self._guesses = Guesses()
 
-    def judge(self, request: pdu.Bind, *, address: str, bound: Mapping[str, int]) -> Verdict:
+    def judge(
+        self, request: pdu.Bind, *, address: str, bound: Mapping[str, int], now: float
+    ) -> Verdict:
         """Decide about a bind.
 
         Args:
             request: The bind PDU.
             address: Where it comes from.
             bound: system_id → sessions that are bound already.
+            now: Monotonic seconds.
 
         Returns:
-            RINVSYSID for an unknown account, RBINDFAIL for an address or a kind of bind that is
-            not allowed, RINVPASWD for a wrong password, RALYBND for one session too many.
+            RINVPASWD for an unknown account, a wrong password, or an address with too many of
+            these: which of them is not told. With the right password: RBINDFAIL for an address
+            or a kind of bind that is not allowed, RALYBND for one session too many.
         """
-        account = self._accounts.get(request.system_id)
-        password = _NOBODY if account is None else account.password.encode()
-        is_right = hmac.compare_digest(request.password, password)
-        if account is None:
-            return Verdict(CommandStatus.RINVSYSID)
+        name = request.system_id
+        if self._guesses.is_over(address, name, now):
+            return Verdict(CommandStatus.RINVPASWD, "guessing", LONGEST_S)
+        is_right = hmac.compare_digest(_digest(request.password), self._digests.get(name, _NOBODY))
+        account = self._accounts.get(name)
+        if account is None or not is_right:
+            wait_s = self._guesses.failed(address, name, now)
+            return Verdict(CommandStatus.RINVPASWD, "credentials", wait_s)
         if not _is_allowed(account, address):
-            return Verdict(CommandStatus.RBINDFAIL)
-        if not is_right:
-            return Verdict(CommandStatus.RINVPASWD)
+            return Verdict(CommandStatus.RBINDFAIL, "address")
+        self._guesses.succeeded(address, name)
         if _MODES[type(request)] not in account.binds:
-            return Verdict(CommandStatus.RBINDFAIL)
+            return Verdict(CommandStatus.RBINDFAIL, "bind")
         if bound.get(account.system_id, 0) >= account.max_binds:
-            return Verdict(CommandStatus.RALYBND)
-        return Verdict(CommandStatus.ROK, account)
+            return Verdict(CommandStatus.RALYBND, "bind")
+        return Verdict(CommandStatus.ROK, account=account)
+
+
+def _digest(password: bytes) -> bytes:
+    """All of one length: comparing passwords themselves would tell how long they are."""
+    return hashlib.blake2b(password).digest()
 
 
 def _is_allowed(account: Account, address: str) -> bool:
     if not account.allow:
         return True
-    found = ip_address(address.partition("%")[0])  # an IPv6 zone is of this machine only
-    mapped = getattr(found, "ipv4_mapped", None) or found
-    return any(mapped in network for network in account.allow)
+    found = read_address(address)
+    return any(found in network for network in account.allow)

@@ -20,13 +20,15 @@ from smpp_bridge.adapters.desk import Desk
 from smpp_bridge.adapters.gateway import Gateway
 from smpp_bridge.adapters.journal import Journal
 from smpp_bridge.adapters.metrics import RouteCollector
+from smpp_bridge.adapters.owner_log import OwnerLog
 from smpp_bridge.adapters.proxy import Proxy
 from smpp_bridge.adapters.recorder import Recorder
 from smpp_bridge.adapters.relay import Relay
 from smpp_bridge.adapters.transit_log import TransitLog
 from smpp_bridge.bridge import Bridge, Failure
-from smpp_bridge.configuration import Account, BridgeConfig, ConnectionConfig, ProxyConfig
-from smpp_bridge.proxied import Clerk, Owners, Tagger
+from smpp_bridge.configuration import BridgeConfig, ConnectionConfig, ProxyConfig
+from smpp_bridge.owners import Owners
+from smpp_bridge.proxied import Clerk, Tagger
 from smpp_bridge.settings import ProcessSettings
 
 log = logging.getLogger(__name__)
@@ -59,7 +61,7 @@ def assemble(
 
     Raises:
         CannotRun: If a TLS file cannot be used.
-        OSError: If the transit log cannot be opened.
+        OSError: If a log cannot be opened.
     """
     failure = Failure(settings.data)
     registry = CollectorRegistry()
@@ -102,23 +104,13 @@ def _proxy(shared: _Shared, config: BridgeConfig) -> Bridge:
     desk = Desk(config.proxy, is_kafka_away=lambda: recorder.is_away)
     transit_log = TransitLog(shared.settings.data / "transit.log")
     relays = {
-        connection.name: Relay(
-            connection,
-            desk=desk,
-            recorder=recorder,
-            clerk=_clerk(shared, connection, config.proxy),
-            owners=Owners(_accounts_of(connection, config.proxy), connection.receipts),
-            transit_log=transit_log,
-            tokenizer=shared.tokenizer,
-            fail=shared.failure,
-            refused=shared.refused,
-        )
+        connection.name: _relay(shared, connection, config.proxy, desk, recorder, transit_log)
         for connection in config.connections
     }
     desk.connect(relays)
     routes = list(relays.values())
     shared.registry.register(RouteCollector(routes, lambda: publisher.pending))
-    shared.registry.register(ClientCollector(desk.clients, relays))
+    shared.registry.register(ClientCollector(desk.clients, relays, desk.listener))
     proxy = Proxy(desk, recorder=recorder, transit_log=transit_log, fail=shared.failure)
     return Bridge(
         routes,
@@ -130,6 +122,31 @@ def _proxy(shared: _Shared, config: BridgeConfig) -> Bridge:
     )
 
 
+def _relay(
+    shared: _Shared,
+    connection: ConnectionConfig,
+    proxy: ProxyConfig,
+    desk: Desk,
+    recorder: Recorder,
+    transit_log: TransitLog,
+) -> Relay:
+    accounts = [each for each in proxy.accounts if each.connection == connection.name]
+    owner_log = OwnerLog(shared.settings.data / f"owners-{connection.name}.log")
+    return Relay(
+        connection,
+        desk=desk,
+        recorder=recorder,
+        clerk=_clerk(shared, connection, proxy),
+        owners=Owners(accounts, connection.receipts, owner_log, shared.settings.subject_key),
+        owner_log=owner_log,
+        unrouted=proxy.unrouted,
+        transit_log=transit_log,
+        tokenizer=shared.tokenizer,
+        fail=shared.failure,
+        refused=shared.refused,
+    )
+
+
 def _clerk(shared: _Shared, connection: ConnectionConfig, proxy: ProxyConfig) -> Clerk:
     return Clerk(
         connection=connection.name,
@@ -138,10 +155,6 @@ def _clerk(shared: _Shared, connection: ConnectionConfig, proxy: ProxyConfig) ->
         region=connection.default_region,
         instance=f"{connection.name}-{uuid.uuid4().hex[:12]}",
     )
-
-
-def _accounts_of(connection: ConnectionConfig, proxy: ProxyConfig) -> list[Account]:
-    return [each for each in proxy.accounts if each.connection == connection.name]
 
 
 def _tell(sentence: CannotRun) -> None:

@@ -23,6 +23,8 @@ from smpp_bridge.config_values import (
     yes_or_no,
 )
 from smpp_bridge.configuration import (
+    MAX_PENDING,
+    MAX_PENDING_BYTES,
     MAX_UNACKNOWLEDGED,
     MAX_UNACKNOWLEDGED_BYTES,
     RESENT,
@@ -155,6 +157,9 @@ _CONNECTION: Final = {
     "when_full": Key(reading.one_of("pause", "refuse"), "pause"),
     "max_unacknowledged": Key(reading.whole(1, 1_000_000), MAX_UNACKNOWLEDGED),
     "max_unacknowledged_bytes": Key(reading.whole(1, 2**32), MAX_UNACKNOWLEDGED_BYTES),
+    "max_pending": Key(reading.whole(1, 1_000_000), MAX_PENDING),
+    "max_pending_bytes": Key(reading.whole(1, 2**32), MAX_PENDING_BYTES),
+    "max_wait_s": Key(reading.number(0.1, 3600), 10.0),
     "default_region": Key(country, ""),
     "default_encoding": Key(reading.one_of(*get_args(AnyEncoding)), "gsm7"),
     **_ADDRESSING,
@@ -181,6 +186,7 @@ _LISTEN: Final = {
     "port": Key(reading.whole(0, 65535), 2776),
     "tls": Key(reading.anything, None),
     "system_id": Key(octets(15), "smslab"),
+    "unrouted": Key(reading.one_of("refuse", "drop"), "refuse"),
     "max_connections": Key(reading.whole(1, 100_000), 1000),
     "response_timeout_s": Key(reading.number(1, 3600), 60.0),
     "enquire_link_s": Key(reading.number(1, 3600), 60.0),

@@ -20,6 +20,7 @@ BindMode = Literal["transceiver", "transmitter+receiver", "transmitter", "receiv
 Mode = Literal["gateway", "proxy"]
 WhenFull = Literal["pause", "refuse"]
 Unbound = Literal["refuse", "queue", "drop"]
+Unrouted = Literal["refuse", "drop"]
 
 RESENT: Final = URGENT
 """Better twice than never; everything else is reported as unknown and left alone."""
@@ -27,6 +28,10 @@ MAX_UNACKNOWLEDGED: Final = 4000
 """deliver_sm that wait for Kafka, per link; about 0.8 KB each. Above, the link is not read."""
 MAX_UNACKNOWLEDGED_BYTES: Final = 8 * 2**20
 """The same in octets: 120 PDUs of 64 KiB."""
+MAX_PENDING: Final = 10_000
+"""submit_sm of all ESMEs that one connection of a proxy holds; about 1.5 KB each."""
+MAX_PENDING_BYTES: Final = 64 * 2**20
+"""The same in octets: 1000 PDUs of 64 KiB."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,6 +96,11 @@ class ConnectionConfig:
     when_full: WhenFull = "pause"
     max_unacknowledged: int = MAX_UNACKNOWLEDGED
     max_unacknowledged_bytes: int = MAX_UNACKNOWLEDGED_BYTES
+    max_pending: int = MAX_PENDING
+    """Proxy: submit_sm of all its ESMEs without a durable result; beyond, RMSGQFUL."""
+    max_pending_bytes: int = MAX_PENDING_BYTES
+    max_wait_s: float = 10.0
+    """Proxy: so long a submit_sm waits for a slot or for `rate_per_s`; then RMSGQFUL."""
     system_id_setting: str = "SMS_BRIDGE_SYSTEM_ID"
     password_setting: str = "SMS_BRIDGE_PASSWORD"  # noqa: S105 - the name of a setting
     """Where the credentials come from, for the sentence when they are refused."""
@@ -140,6 +150,8 @@ class ProxyConfig:
     """Answer to a submit_sm while Kafka does not confirm."""
     kafka_patience_s: float = 5.0
     """Age of the oldest unconfirmed record from which on Kafka counts as away."""
+    unrouted: Unrouted = "refuse"
+    """What happens to a deliver_sm that belongs to no account."""
     max_connections: int = 1000
     response_timeout_s: float = 60.0
     enquire_link_s: float = 60.0

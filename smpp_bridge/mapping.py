@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from contextlib import suppress
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 import phonenumbers
@@ -21,8 +21,9 @@ from smpp_bridge.configuration import Addressing
 from smpp_bridge.protocol import constants
 from smpp_bridge.protocol.codec import check
 from smpp_bridge.protocol.constants import CommandStatus
-from smpp_bridge.protocol.keywords import classify_reply
-from smpp_bridge.protocol.pdu import DataSm, DeliverSm, SubmitSm
+from smpp_bridge.protocol.keywords import Reply, classify_part, classify_reply
+from smpp_bridge.protocol.long_messages import place_of
+from smpp_bridge.protocol.pdu import DataSm, DeliverSm, Message, SubmitSm
 from smpp_bridge.protocol.receipts import ReceiptRules, body_of, candidates_of, parse_receipt
 from smpp_bridge.protocol.text import UCS2_CODING, AnyEncoding, encode_text
 
@@ -163,9 +164,10 @@ def received(
     tokenizer: Tokenizer,
     rules: ReceiptRules,
     default_region: str,
+    default_encoding: AnyEncoding = "gsm7",
     now_ms: int,
 ) -> ReceiptReceived | InboundReceived:
-    """The event of a deliver_sm or data_sm.
+    """The event of a deliver_sm or data_sm. `Replies.take` has more to say of a part.
 
     Raises:
         UnreadableAddress: If its source address is no phone number.
@@ -175,9 +177,9 @@ def received(
     )
     receipt = parse_receipt(request, rules)
     if receipt is None:
-        return _inbound(request, connection=connection, subject=subject, now_ms=now_ms)
+        return _inbound(request, connection, subject, default_encoding, now_ms)
     return ReceiptReceived(
-        event_id=_fingerprint(request, connection),
+        event_id=fingerprint(request, connection),
         occurred_at_ms=now_ms,
         subject=subject,
         connection=connection,
@@ -229,7 +231,10 @@ def _read_in(region: str, digits: str, ton: int) -> str:
         with suppress(phonenumbers.NumberParseException):
             worldwide = phonenumbers.parse(f"+{digits}")
             number = worldwide if phonenumbers.is_valid_number(worldwide) else number
-    return f"{number.country_code}{phonenumbers.national_significant_number(number)}"
+    found = f"{number.country_code}{phonenumbers.national_significant_number(number)}"
+    if not 7 <= len(found) <= 15:
+        raise UnreadableAddress(f"source_addr is no number of {region}.")
+    return found
 
 
 def _is_mobile(number: phonenumbers.PhoneNumber) -> bool:
@@ -237,29 +242,44 @@ def _is_mobile(number: phonenumbers.PhoneNumber) -> bool:
     return phonenumbers.number_type(number) in _MOBILE
 
 
+def words_of(reply: Reply) -> dict[str, Any]:
+    """The fields of an event that tell what a reply asks for."""
+    return {
+        "keyword": reply.keyword,
+        "is_opt_out": reply.wish == "opt_out",
+        "is_opt_in": reply.wish == "opt_in",
+        "is_help": reply.wish == "help",
+        "language": reply.language,
+    }
+
+
 def _inbound(
-    request: DeliverSm | DataSm, *, connection: str, subject: str, now_ms: int
+    request: DeliverSm | DataSm,
+    connection: str,
+    subject: str,
+    default_encoding: AnyEncoding,
+    now_ms: int,
 ) -> InboundReceived:
-    reply = classify_reply(body_of(request))
+    place = place_of(request)
+    text = body_of(request, default_encoding)
+    reply = classify_reply(text) if place is None else classify_part(text, place.number)
     return InboundReceived(
         # the hour keeps the same word of another day apart from the operator's resend
-        event_id=f"{_fingerprint(request, connection)}-{now_ms // HOUR_MS}",
+        event_id=f"{fingerprint(request, connection)}-{now_ms // HOUR_MS}",
         occurred_at_ms=now_ms,
         subject=subject,
         connection=connection,
         destination_addr=request.destination_addr.decode("latin-1"),
-        keyword=reply.keyword,
-        is_opt_out=reply.wish == "opt_out",
-        is_opt_in=reply.wish == "opt_in",
-        is_help=reply.wish == "help",
-        language=reply.language,
+        part=0 if place is None else place.number,
+        parts=1 if place is None else place.total,
         encoding="ucs2" if request.data_coding == UCS2_CODING else "gsm7",
+        **words_of(reply),
     )
 
 
-def _fingerprint(request: DeliverSm | DataSm, connection: str) -> str:
+def fingerprint(request: Message | DataSm, connection: str) -> str:
     """The same for every resend of the same PDU, whatever its sequence_number."""
-    body = request.short_message if isinstance(request, DeliverSm) else b""
+    body = request.short_message if isinstance(request, Message) else b""
     digest = hashlib.blake2b(connection.encode(), digest_size=16)
     for octets in (request.source_addr, request.destination_addr, body):
         digest.update(len(octets).to_bytes(4, "big") + octets)

@@ -1,23 +1,19 @@
-"""What the proxy knows of passing messages: their names, tags and owners. Pure, bounded."""
+"""What the proxy knows of passing messages: their names and tags. Pure, bounded."""
 
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Hashable, Iterable, Iterator
-from fnmatch import fnmatchcase
+from collections.abc import Hashable, Iterable
 from typing import Final, Generic, NamedTuple, TypeVar
 
 from schemas.events import MessageSubmitted
 from schemas.subject import Tokenizer
-from smpp_bridge.configuration import Account, ContentTag
+from smpp_bridge.configuration import ContentTag
 from smpp_bridge.mapping import msisdn_of
 from smpp_bridge.protocol.long_messages import place_of
-from smpp_bridge.protocol.pdu import DataSm, DeliverSm, SubmitSm
-from smpp_bridge.protocol.receipts import ReceiptRules, candidates_of, parse_receipt
+from smpp_bridge.protocol.pdu import DataSm, SubmitSm
 from smpp_bridge.protocol.text import AnyEncoding, Encoding, body_of, data_of, encoding_of_coding
 
-MAX_OWNED: Final = 200_000
-"""Ids and addresses that are remembered, about 150 B each: 30 MB, an hour at 50 messages/s."""
 MAX_LONG: Final = 10_000
 """Long messages whose parts are still coming."""
 LONG_MS: Final = 300_000
@@ -145,44 +141,3 @@ def _segments_of(body: bytes, encoding: Encoding) -> int:
     """Of a message that the SMSC will split itself (message_payload); by octets: it may be long."""
     single, each = _OCTETS[encoding]
     return 1 if len(body) <= single else -(-len(body) // each)
-
-
-class Owners:
-    """Which account a deliver_sm belongs to."""
-
-    def __init__(self, accounts: Iterable[Account], rules: ReceiptRules) -> None:
-        self._patterns = [
-            (pattern, account.system_id) for account in accounts for pattern in account.senders
-        ]
-        self._rules = rules
-        self._recent: Recent[tuple[str, bytes | str, bytes], str] = Recent(MAX_OWNED)
-
-    def sent(self, request: SubmitSm | DataSm, account: str) -> None:
-        """A message passed: replies of this person to this sender are the account's."""
-        self._recent.put(("person", request.destination_addr, request.source_addr), account)
-        self._recent.put(("sender", request.source_addr, b""), account)
-
-    def named(self, smsc_message_id: bytes, account: str) -> None:
-        """The SMSC gave it an id."""
-        if smsc_message_id:
-            name = smsc_message_id.decode("latin-1")
-            for spelling in {name, name.casefold().lstrip("0")}:  # receipts try the rest
-                self._recent.put(("id", spelling, b""), account)
-
-    def owner_of(self, request: DeliverSm | DataSm) -> str | None:
-        """By the id of a receipt, then person and sender, then sender, then configured senders."""
-        for key in self._keys(request):
-            found = self._recent.get(key)
-            if found is not None:
-                return found
-        sender = request.destination_addr.decode("latin-1")
-        return next((name for p, name in self._patterns if fnmatchcase(sender, p)), None)
-
-    def _keys(self, request: DeliverSm | DataSm) -> Iterator[tuple[str, bytes | str, bytes]]:
-        receipt = parse_receipt(request, self._rules)
-        if receipt is not None and receipt.message_id:
-            yield "id", receipt.message_id, b""
-            for spelling in candidates_of(receipt.message_id, receipt.other_id):
-                yield "id", spelling, b""
-        yield "person", request.source_addr, request.destination_addr
-        yield "sender", request.destination_addr, b""

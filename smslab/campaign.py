@@ -129,6 +129,12 @@ def _show_survey(order: Order, found: Survey) -> None:
         f"{found.recipients:,} recipients, {found.messages:,} messages, {found.segments:,} "
         f"segments, {found.cost_micro / 1_000_000:,.2f} {currency}"
     )
+    column = order.campaign.covariate
+    if column is not None and found.without_covariate:
+        warn(
+            f"{found.without_covariate:,} of {found.recipients:,} recipients have no number in "
+            f"{column}; it counts as 0 for them, which costs sharpness only."
+        )
     if found.rejected:
         path = keep_rejected(order, found)
         warn(f"{len(found.rejected):,} rows cannot be used; reasons: {path}")

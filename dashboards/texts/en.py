@@ -92,6 +92,8 @@ TEXTS: Final[dict[str, str]] = {
     "{metric}, {treatment} could be better or worse. Choose by taste, or test with more people.",
     "why.interval_undefined": "Too little happened to compare {treatment} with {control}. "
     "Test with more people, or wait longer for their answers.",
+    "why.too_few_events": "Too little happened to compare {treatment} with {control}: a few more "
+    "or fewer by luck would turn the result. Test with more people.",
     "why.one_variant": "Only one text was sent, so there is nothing to compare it with. "
     "Add a second text to the next campaign.",
     "why.opt_outs_not_ruled_out": "{best} brings more {metric}: {best_value} against "
@@ -104,6 +106,8 @@ TEXTS: Final[dict[str, str]] = {
     "which text made the difference.",
     "why.receipts_matched": "{n} of {total} delivery receipts belong to no message we know of. "
     "Part of the sending is missing here.",
+    "why.covariate_balanced": "{column}, which should be known before the sending, differs between "
+    "the groups: {values}. It was measured too late, or is missing in one group.",
     "why.plan_unusable": "The campaign’s definition breaks a rule: {fault} "
     "Correct the file and apply it again.",
     # money beside the verdict
@@ -169,6 +173,9 @@ TEXTS: Final[dict[str, str]] = {
     "light.opt_outs_in_limit.bad": "Opt-outs above limit",
     "light.receipts_matched": "Receipts complete",
     "light.receipts_matched.off": "Receipts unmatched",
+    "light.covariate_balanced": "Groups alike before",
+    "light.covariate_balanced.off": "Groups differ before",
+    "light.covariate_balanced.warn": "Check the past data",
     "proof.waiting": "no data yet",
     "proof.of": "{n} of {total}",
     "proof.left": "{share} so far, {left} left",

@@ -87,6 +87,8 @@ TEXTS: Final[dict[str, str]] = {
     "{treatment} 可能更好，也可能更差。可凭偏好选择，或用更多人再测。",
     "why.interval_undefined": "发生的事情太少，无法比较 {treatment} 与 {control}。"
     "请用更多人测试，或多等一段时间。",
+    "why.too_few_events": "发生的事情太少，无法比较 {treatment} 与 {control}："
+    "碰巧多几次或少几次，结果就会反转。请用更多人测试。",
     "why.one_variant": "只发送了一种文案，没有可比对象。下次活动请加入第二种文案。",
     "why.opt_outs_not_ruled_out": "{best} 的{metric}更高：{best_value} 对 {other_value}。"
     "但不能确定其退订仍在您的上限 {margin} 之内。",
@@ -96,6 +98,8 @@ TEXTS: Final[dict[str, str]] = {
     "通常是部分记录缺失。",
     "why.nobody_in_two_arms": "{total} 人中有 {n} 人同时在两组，无法判断是哪种文案起了作用。",
     "why.receipts_matched": "{total} 条送达回执中有 {n} 条找不到对应的短信。部分发送记录缺失。",
+    "why.covariate_balanced": "{column} 本应在发送前已知，但各组不同：{values}。"
+    "它测得太晚，或在某一组中缺失。",
     "why.plan_unusable": "活动定义违反了一条规则：{fault} 请修改文件后重新应用。",
     "money.audience": "若 {n} 人收到 {best} 而非 {other}，预计多赚的利润",
     "money.audience.less": "若 {n} 人收到 {best} 而非 {other}，利润的变化",
@@ -152,6 +156,9 @@ TEXTS: Final[dict[str, str]] = {
     "light.opt_outs_in_limit.bad": "退订超出上限",
     "light.receipts_matched": "回执完整",
     "light.receipts_matched.off": "回执未匹配",
+    "light.covariate_balanced": "发送前各组相同",
+    "light.covariate_balanced.off": "发送前各组不同",
+    "light.covariate_balanced.warn": "请核对过往数据",
     "proof.waiting": "暂无数据",
     "proof.of": "{n} / {total}",
     "proof.left": "目前 {share}，约剩 {left}",

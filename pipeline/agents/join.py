@@ -8,6 +8,7 @@ from typing import Protocol
 
 from pipeline.flush import DecodedBatch, Flush
 from pipeline.join.engine import JoinEngine
+from pipeline.join.places import Found
 from schemas.topics import CAMPAIGN_DEFINITION, JOINED_TOPICS
 
 SWEEP_EVERY_MS = 10_000
@@ -24,9 +25,15 @@ class History(Protocol):
     async def assigned_to(self, campaign_id: str) -> People:
         """Everybody it has whom the campaign assigned."""
 
+    async def shelved(self, places: Found) -> People:
+        """The people at those places of the shelf."""
+
+    def shelved_of(self, campaign_id: str) -> AsyncIterator[list[tuple[str, int, bytes]]]:
+        """(subject, place, facts) of everybody on the shelf whom the campaign assigned."""
+
 
 class Nobody:
-    """The history of an engine that is never swept."""
+    """The history of an engine that is never swept and has room for all."""
 
     async def people(self, subjects: Collection[str]) -> People:  # noqa: ARG002 - see History
         """Nobody."""
@@ -35,6 +42,18 @@ class Nobody:
     async def assigned_to(self, campaign_id: str) -> People:  # noqa: ARG002 - see History
         """Nobody."""
         return ()
+
+    async def shelved(self, places: Found) -> People:  # noqa: ARG002 - see History
+        """Nobody."""
+        return ()
+
+    async def shelved_of(
+        self,
+        campaign_id: str,  # noqa: ARG002 - see History
+    ) -> AsyncIterator[list[tuple[str, int, bytes]]]:
+        """Nobody."""
+        return
+        yield
 
 
 async def join(
@@ -57,14 +76,17 @@ async def join(
     async for group in groups:
         for batch in sorted(group, key=_turn):
             await _define(batch, engine, history)
-            forgotten = engine.forgotten(batch.subject_events)
-            if forgotten:
-                _load(engine, await history.people(forgotten))
+            retired, shelved = engine.forgotten(batch.subject_events)
+            if retired:
+                _load(engine, await history.people(retired))
+            if shelved:
+                _load(engine, await history.shelved(shelved))
             engine.apply(batch.subject_events)
             await asyncio.sleep(0)  # see `decode`
         until_ms = sweep_until()
         if until_ms is not None and until_ms - swept_ms >= SWEEP_EVERY_MS:
-            engine.sweep(until_ms)
+            if shelved := engine.sweep(until_ms):
+                _load(engine, await history.shelved(shelved))
             swept_ms = until_ms
         yield Flush(group, engine.take())
 
@@ -83,7 +105,10 @@ async def _define(batch: DecodedBatch, engine: JoinEngine, history: History) -> 
     for definition in batch.definitions:
         if engine.changes(definition):
             _load(engine, await history.assigned_to(definition.campaign_id))
-            engine.define(definition)
+            before = engine.define(definition)
+            if engine.shelved_of(definition.campaign_id):
+                async for portion in history.shelved_of(definition.campaign_id):
+                    engine.revise(before, portion)
 
 
 def _load(engine: JoinEngine, people: People) -> None:

@@ -22,6 +22,8 @@ from smpp_bridge.protocol.text import segments_of
 _ALPHABET: Final = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 TOKEN_LENGTH: Final = 10
 """62^10 ≈ 2^59: with 100 million links a guess hits one in 8 billion times."""
+LARGEST_COVARIATE: Final = 10**12
+"""As the schema says: the worker refuses an assignment with a larger one, and with it a person."""
 DAY_MS: Final = 86_400_000
 
 
@@ -135,7 +137,9 @@ def link_token(secret: bytes, message_id: str) -> str:
 
 
 def _whole(text: str | None) -> int | None:
+    """The number that is written there, or `None`: for none, for words, for too large ones."""
     try:
-        return None if text is None else round(float(text))
+        value = float(text or "")
     except ValueError:
         return None
+    return round(value) if abs(value) <= LARGEST_COVARIATE else None

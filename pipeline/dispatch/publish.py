@@ -30,6 +30,8 @@ class Survey:
     messages: int = 0
     segments: int = 0
     cost_micro: int = 0
+    without_covariate: int = 0
+    """Recipients whose column holds no usable number."""
     rejected: list[RejectedRow] = field(default_factory=list)
     attributes: defaultdict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
 
@@ -49,6 +51,7 @@ class Survey:
         self.messages += planned.request is not None
         self.segments += planned.segments
         self.cost_micro += planned.cost_micro
+        self.without_covariate += planned.assigned.covariate is None
         for name, value in planned.assigned.attributes.items():
             self.attributes[name][value] += 1
 

@@ -26,6 +26,16 @@ class Retired(msgspec.Struct, frozen=True, gc=False):
     """Campaigns that assigned the person, sorted."""
 
 
+class Shelved(msgspec.Struct, frozen=True, gc=False):
+    """A quiet person: give `facts` to `JoinEngine.fetch` before the next word about them."""
+
+    place: int
+    """Where it belongs; the next one has the next number."""
+    facts: bytes
+    campaigns: tuple[str, ...]
+    """Campaigns that assigned the person, sorted."""
+
+
 @dataclass(slots=True)
 class Deltas:
     """What changed since the last `JoinEngine.take`; add it to what was there."""
@@ -46,9 +56,17 @@ class Deltas:
     """(start of ten seconds of event time, topic) → events."""
     unmatched: dict[str, UnmatchedReceipt | None] = field(default_factory=dict)
     """event_id → the receipt that has no submit, or None: it has one now."""
+    round: int = 0
+    """Number of this `take`; it goes with its news to `JoinEngine.replay`."""
     news: list[News] = field(default_factory=list)
     """What `JoinEngine.replay` needs after a restart, in order."""
+    news_from: int = 0
+    """The first round whose news are still needed."""
     retired: dict[str, Retired] = field(default_factory=dict)
     """subject → what must be kept of people whose horizon has passed."""
+    shelved: dict[str, Shelved] = field(default_factory=dict)
+    """subject → what must be kept of people who were quiet for long, in order of places."""
+    emptied: list[int] = field(default_factory=list)
+    """Places of people who are at hand again."""
     latencies: dict[LatencyKey, int] = field(default_factory=dict)
     """(connection, hour of the submit, upper end) → message parts."""

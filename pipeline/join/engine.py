@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import sys
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator
-from itertools import groupby
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import groupby, islice
 
-from pipeline.join.deltas import ActivityKey, DeliverabilityKey, Deltas, Retired
+from pipeline.join.deltas import ActivityKey, DeliverabilityKey, Deltas, Retired, Shelved
 from pipeline.join.facts import (
     AnyFact,
     Assignment,
+    Facts,
     News,
     Receipt,
     converter_of,
@@ -19,13 +21,16 @@ from pipeline.join.facts import (
 )
 from pipeline.join.horizon import HORIZON_MS, Schedule, Sketch, kept_until_ms
 from pipeline.join.matching import Unmatched
+from pipeline.join.money import Definitions
 from pipeline.join.outcomes import NOTHING, Ledger, outcome_of
+from pipeline.join.places import Found, Places
 from pipeline.join.stories import SIGNS, Person, Step, Stories, Story
 from schemas.events import CampaignDefined, SubjectEvent
 from schemas.topics import JOINED_TOPICS
 
 HOUR_MS = 3_600_000
 ACTIVITY_MS = 10_000
+SHELVED_AT_ONCE = 50_000
 SWEPT_AT_ONCE = 50_000
 """People looked at per sweep, about 0.2 s of work; who is left is looked at in the next."""
 _TOPIC_NAMES = {topic.event: topic.name for topic in JOINED_TOPICS}
@@ -40,18 +45,25 @@ class JoinEngine:
     counts as new and changes the aggregates.
 
     People whose horizon has passed are put aside by `sweep` and handed over in
-    `Deltas.retired`. Before an event about one of them (`forgotten`), or a definition of a
-    campaign that assigned them (`changes`), whoever keeps them must `fetch` them again.
+    `Deltas.retired`. Of more than `at_hand` people, who came first goes on the shelf and is
+    handed over in `Deltas.shelved`. Before an event about one of both (`forgotten`), or when
+    `sweep` asks for them, whoever keeps them must `fetch` them again; before a definition of a
+    campaign that assigned them (`changes`) those put aside, while those on the shelf can be
+    revised where they are (`revise`).
 
     Not thread-safe. Reads no clock.
 
     Args:
         horizon_ms: How long a person is kept after the last assignment or submit, besides the
             attribution window.
+        at_hand: How many people are kept in memory with all their facts.
     """
 
-    def __init__(self, horizon_ms: int = HORIZON_MS) -> None:
+    def __init__(self, horizon_ms: int = HORIZON_MS, at_hand: int = sys.maxsize) -> None:
         self._horizon_ms = horizon_ms
+        self._at_hand = at_hand
+        self._round = 1
+        self._places = Places()
         self._people: dict[str, Person] = {}
         self._schedule = Schedule()
         self._retiring: list[str] = []
@@ -63,6 +75,7 @@ class JoinEngine:
         self._forget_pending()
 
     def _forget_pending(self) -> None:
+        self._ledger = Ledger()
         self._stale: set[str] = set()
         self._steps: list[Step] = []
         self._orphans: dict[str, Unmatched] = {}
@@ -72,19 +85,46 @@ class JoinEngine:
         self._activity: Counter[ActivityKey] = Counter()
         self._receipts = self._applied = self._duplicates = 0
 
-    def define(self, definition: CampaignDefined) -> None:
+    def define(self, definition: CampaignDefined) -> Definitions:
         """Put a definition in force and project its recipients anew at the next `take`.
 
         Of two versions the higher plan_version stays, then the later; so a topic may be read
         again from its beginning.
+
+        Returns: What was in force before, for `revise`.
         """
+        before = dict(self._definitions)
         if not self.changes(definition):
-            return
+            return before
         campaign_id = definition.campaign_id
         for subject in self._assigned[campaign_id]:
-            self._mark_stale(subject, self._people[subject])
+            person = self._people.get(subject)
+            if person is not None:  # gone, when their assignment came again for another campaign
+                self._mark_stale(subject, person)
         self._definitions[campaign_id] = definition
         self._stories.forget()
+        return before
+
+    def revise(self, before: Definitions, people: Iterable[tuple[str, int, bytes]]) -> None:
+        """Project people on the shelf anew: (subject, place, facts); who is not there is not.
+
+        Raises:
+            msgspec.MsgspecError: If the facts are not from `Deltas.shelved`.
+        """
+        for subject, place, data in people:
+            if self._places.has(subject, place):
+                facts = decode_facts(data)
+                old, new = outcome_of(facts, before), outcome_of(facts, self._definitions)
+                self._ledger.move(subject, facts, old, new)
+
+    def shelved_of(self, campaign_id: str) -> int:
+        """How many people on the shelf a campaign has assigned."""
+        return self._places.assigned(campaign_id)
+
+    @property
+    def shelved(self) -> int:
+        """How many people are on the shelf."""
+        return len(self._places)
 
     def changes(self, definition: CampaignDefined) -> bool:
         """Whether `define` would put it in force."""
@@ -140,7 +180,7 @@ class JoinEngine:
         self._tally(new, topic)
 
     def _meet(self, subject: str, fact: AnyFact) -> Person:
-        person = self._people[subject] = Person({}, self._stories.beginning)
+        person = self._people[subject] = Person({}, self._stories.beginning, since=self._round)
         self._schedule.add(subject, fact.at_ms + self._horizon_ms)
         return person
 
@@ -176,31 +216,36 @@ class JoinEngine:
             msgspec.MsgspecError: If `facts` is not from `Deltas.retired`.
         """
         _check_unseen(subject, self._people.get(subject))
-        self._restore((subject, key, fact) for key, fact in decode_facts(facts).items())
+        kept = decode_facts(facts)
+        self._restore(((subject, key, fact) for key, fact in kept.items()), self._round)
+        self._places.leave(subject, _campaigns_of(kept))
 
     def fetch(self, subject: str, facts: bytes) -> None:
-        """Take back a person who was put aside: `load`, and remember them after a restart."""
+        """Take back who was put aside or on the shelf: `load`, and remember after a restart."""
         self.load(subject, facts)
         self._news += [(subject, key, fact) for key, fact in self._people[subject].facts.items()]
 
-    def replay(self, news: Iterable[News]) -> None:
+    def replay(self, news: Iterable[News], round_: int = 0) -> None:
         """After a restart, give back all `Deltas.news` in order, before any event.
 
         Raises:
             ValueError: If an event of one of the people was applied before.
         """
-        self._restore(news)
+        self._round = max(self._round, round_ + 1)
+        self._restore(news, round_)
 
-    def _restore(self, news: Iterable[News]) -> None:
+    def _restore(self, news: Iterable[News], since: int) -> None:
         people = self._people
         for subject, key, fact in news:
             if fact is None:
-                self._drop(subject)
+                if subject in people:
+                    self._drop(subject)
                 continue
             person = people.get(subject)
             if person is None:
-                person = people[subject] = Person({})
-                self._schedule.add(subject, 0)
+                person = people[subject] = Person({}, since=since)
+                if subject not in self._places:  # else the schedule knows
+                    self._schedule.add(subject, 0)
             _check_unseen(subject, person)
             self._watermark_ms = max(self._watermark_ms, fact.at_ms)
             known = person.facts.get(key)
@@ -226,38 +271,61 @@ class JoinEngine:
     def __contains__(self, subject: str) -> bool:
         return subject in self._people
 
-    def forgotten(self, events: Iterable[SubjectEvent]) -> set[str]:
-        """Subjects of `events` that may have been put aside; to be fetched before `apply`."""
-        if not self._retired:
-            return set()
+    @property
+    def round(self) -> int:
+        """The number of the next `take`."""
+        return self._round
+
+    def forgotten(self, events: Iterable[SubjectEvent]) -> tuple[set[str], Found]:
+        """To be fetched before `apply`: who may have been put aside, and who is on the shelf."""
+        if not self._retired and not self._places:
+            return set(), {}
         strangers = {event.subject for event in events if event.subject not in self._people}
-        return {subject for subject in strangers if subject in self._retired}
+        shelved = self._places.find(strangers)
+        return {s for s in strangers if s not in shelved and s in self._retired}, shelved
 
     def remember_retired(self, subjects: Iterable[str]) -> None:
         """Say, after a restart, who was put aside."""
         self._retired.update(subjects)
 
-    def sweep(self, now_ms: int) -> None:
+    def remember_shelved(self, subjects: Sequence[str], places: Sequence[int]) -> None:
+        """Say, after a restart, who is on the shelf, in order of places."""
+        self._places.remember(subjects, places)
+        self._schedule.add_all(subjects, 0)
+
+    def remember_assigned(self, counts: Mapping[str, int]) -> None:
+        """Say, after a restart, how many of the people on the shelf each campaign has assigned."""
+        self._places.count(counts)
+
+    def sweep(self, now_ms: int) -> Found:
         """Put people aside whose horizon has passed; the next `take` hands them over.
+
+        Returns: Whose horizon may have passed on the shelf; to be fetched, for the next sweep.
 
         Args:
             now_ms: Not later than the oldest event that still waits to be applied, or people
                 are put aside only to be fetched back.
         """
         now_ms = min(now_ms, self._watermark_ms)
+        absent: list[str] = []
         for subject in self._schedule.due(now_ms, SWEPT_AT_ONCE):
             person = self._people.get(subject)
             if person is None:
+                absent.append(subject)
                 continue
             until = kept_until_ms(person.facts, self._definitions, self._horizon_ms)
             if until > now_ms:
                 self._schedule.add(subject, until)
             else:
                 self._retiring.append(subject)
+        shelved = self._places.find(absent)
+        for subject in shelved:
+            self._schedule.add(subject, now_ms)
+        return shelved
 
     def take(self) -> Deltas:
         """The changes since the last call; they are counted as stored from now on."""
-        ledger = Ledger()
+        ledger = self._ledger
         for step in self._steps:
             ledger.book_crowd(step.source.outcome, step, -1)
             ledger.book_crowd(step.target.outcome, step, 1)
@@ -269,30 +337,32 @@ class JoinEngine:
         for subject in self._stale:
             self._reconsider(subject, ledger)
         retired = self._retire()
+        shelved = self._shelve()
+        first = next(iter(self._people.values()), None)
         deltas = Deltas(
             self._applied,
             self._duplicates,
             self._watermark_ms,
             deliverability={key: n for key, n in self._deliverability.items() if n},
             activity={key: n for key, n in self._activity.items() if n},
+            round=self._round,
             news=self._news,
+            news_from=self._round if first is None else first.since,
             retired=retired,
+            shelved=shelved,
+            emptied=self._places.take_emptied(),
         )
         ledger.close(deltas, self._receipts)
+        self._round += 1
         self._forget_pending()
         return deltas
 
     def _reconsider(self, subject: str, ledger: Ledger) -> None:
         """Book what changed for somebody who was not in a story all the time."""
         person = self._people[subject]
-        old, new = person.outcome or NOTHING, outcome_of(person.facts, self._definitions)
-        if (old, person.covariates) != new:
-            ledger.book(old, person.covariates, -1)
-            ledger.book(*new, 1)
-            if old.unmatched != new[0].unmatched:
-                ledger.list_unmatched(
-                    subject, person.facts, old=old.unmatched, new=new[0].unmatched
-                )
+        old = person.outcome or NOTHING, person.covariates
+        new = outcome_of(person.facts, self._definitions)
+        ledger.move(subject, person.facts, old, new)
         person.outcome, person.covariates = new
         self._stories.find(person)
 
@@ -307,9 +377,21 @@ class JoinEngine:
         self._retiring = []
         return retired
 
+    def _shelve(self) -> dict[str, Shelved]:
+        """Who was met first is quiet by now; of a few who are not, the price is a look-up."""
+        shelved = {}
+        excess = min(len(self._people) - self._at_hand, SHELVED_AT_ONCE)
+        for subject in list(islice(self._people, max(0, excess))):
+            person, campaigns = self._drop(subject)
+            place = self._places.put(subject, campaigns)
+            facts = encode_facts(person.facts)
+            shelved[subject] = Shelved(place, facts, tuple(sorted(campaigns)))
+            self._news.append((subject, "", None))
+        return shelved
+
     def _drop(self, subject: str) -> tuple[Person, set[str]]:
         person = self._people.pop(subject)
-        campaigns = {f.campaign_id for f in person.facts.values() if type(f) is Assignment}
+        campaigns = _campaigns_of(person.facts)
         for campaign_id in campaigns:
             self._assigned[campaign_id].discard(subject)
         return person, campaigns
@@ -340,6 +422,10 @@ class JoinEngine:
         ]
         for (connection, hour, state, err), number in Counter(finals).items():
             self._deliverability[connection, hour * HOUR_MS, state, err] += sign * number
+
+
+def _campaigns_of(facts: Facts) -> set[str]:
+    return {fact.campaign_id for fact in facts.values() if type(fact) is Assignment}
 
 
 def _check_unseen(subject: str, person: Person | None) -> None:

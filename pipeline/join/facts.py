@@ -65,9 +65,11 @@ class Receipt(Fact, frozen=True, array_like=True, gc=False, tag="r"):
 
 
 class Inbound(Fact, frozen=True, array_like=True, gc=False, tag="i"):
-    """A mobile-originated message."""
+    """A mobile-originated message, a part of one, or (`reply_id`, no part) a long one's whole."""
 
     is_opt_out: bool
+    reply_id: str = ""
+    is_part: bool = False
 
 
 class Click(Fact, frozen=True, array_like=True, gc=False, tag="c"):
@@ -207,7 +209,9 @@ def _receipt(event: events.ReceiptReceived) -> tuple[str, Receipt]:
 
 
 def _inbound(event: events.InboundReceived) -> tuple[str, Inbound]:
-    return "i" + event.event_id, Inbound(event.occurred_at_ms, event.is_opt_out)
+    is_part = event.part > 0
+    reply_id = event.reply_id or (event.event_id if is_part else "")
+    return "i" + event.event_id, Inbound(event.occurred_at_ms, event.is_opt_out, reply_id, is_part)
 
 
 def _click(event: events.LinkClicked) -> tuple[str, Click]:

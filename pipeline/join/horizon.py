@@ -6,7 +6,7 @@ definition about them. So the horizon decides about memory and look-ups, never a
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from heapq import heappop, heappush
 
 from pipeline.join.facts import Assignment, Facts, Submit
@@ -52,6 +52,12 @@ class Schedule:
             self._buckets[bucket] = [subject]
         else:
             waiting.append(subject)
+
+    def add_all(self, subjects: Sequence[str], at_ms: int) -> None:
+        """Look at all of them not before `at_ms`."""
+        if subjects:
+            self.add(subjects[0], at_ms)
+            self._buckets[at_ms // BUCKET_MS] += subjects[1:]
 
     def due(self, now_ms: int, limit: int) -> list[str]:
         """Take out at most `limit` people whose time has come."""

@@ -65,6 +65,21 @@ class Ledger:
             self._crowds[profile].add(sign, sign * v, sign * v * v)
         self._book_rest(outcome, sign)
 
+    def move(
+        self,
+        subject: str,
+        facts: Facts,
+        old: tuple[Outcome, Covariates],
+        new: tuple[Outcome, Covariates],
+    ) -> None:
+        """One person leaves an outcome for another, which may be the same."""
+        if old == new:
+            return
+        self.book(*old, -1)
+        self.book(*new, 1)
+        if old[0].unmatched != new[0].unmatched:
+            self.list_unmatched(subject, facts, old=old[0].unmatched, new=new[0].unmatched)
+
     def book_crowd(self, outcome: Outcome, crowd: Crowd, sign: int) -> None:
         """A crowd comes to an outcome of one profile at most, or leaves it."""
         for profile in outcome.profiles:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -59,8 +60,8 @@ def project(facts: Facts, definitions: Mapping[str, CampaignDefined]) -> Project
         if kinds[Receipt]:
             latencies = latencies_of(parts.values())
         _count_parts(exposures, parts.values(), definitions)
-    for _, inbound in kinds[Inbound]:
-        _count_reply(exposures, inbound)
+    for reply in _replies(inbound for _, inbound in kinds[Inbound]):
+        _count_reply(exposures, reply)
     for _, click in kinds[Click]:
         _count_click(exposures, click)
     if kinds[Conversion]:
@@ -111,6 +112,25 @@ def _count_parts(
         count_delivery(
             exposures[campaign_id], own, None if definition is None else definition.costs
         )
+
+
+def _replies(inbounds: Iterable[Inbound]) -> list[Inbound]:
+    """One per message. A long one came when the first of it came.
+
+    It opts out if its whole does; as long as there is no whole, if one of its parts does.
+    """
+    replies: list[Inbound] = []
+    long: defaultdict[str, list[Inbound]] = defaultdict(list)
+    for inbound in inbounds:
+        if inbound.reply_id:
+            long[inbound.reply_id].append(inbound)
+        else:
+            replies.append(inbound)
+    for pieces in long.values():
+        told = [piece for piece in pieces if not piece.is_part] or pieces
+        is_opt_out = any(piece.is_opt_out for piece in told)
+        replies.append(Inbound(min(piece.at_ms for piece in pieces), is_opt_out))
+    return replies
 
 
 def _count_reply(exposures: Exposures, inbound: Inbound) -> None:

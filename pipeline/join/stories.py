@@ -82,6 +82,8 @@ class Person(msgspec.Struct, gc=False):
     assignment: Assignment | None = None
     submit: Submit | None = None
     receipt: Receipt | None = None
+    since: int = 0
+    """The round with whose news the person begins."""
 
     def leave_story(self) -> None:
         """From now on the person is projected from the facts."""
@@ -220,7 +222,7 @@ def _receipt_sign(receipt: Receipt, submit: Submit) -> Sign:
 
 
 def _inbound(person: Person, fact: Inbound, _: Widths) -> Sign | None:
-    if person.assignment is None:
+    if person.assignment is None or fact.reply_id:
         return None
     is_in_window = 0 <= fact.at_ms - person.assignment.at_ms < REPLY_WINDOW_MS
     return ("i", fact.is_opt_out, is_in_window)

@@ -7,7 +7,17 @@ from collections.abc import Mapping
 import msgspec
 import pyarrow as pa
 
-PRIVATE = frozenset({"state_log", "history", "definitions", "offsets", "pending_facts"})
+PRIVATE = frozenset(
+    {
+        "state_log",
+        "history",
+        "shelf",
+        "shelf_emptied",
+        "definitions",
+        "offsets",
+        "pending_facts",
+    }
+)
 """Tables of a flush that stay with who counted; the others travel."""
 PIECE_BYTES = 700_000
 """A third more in JSON, and below what a record may have (`runtime.kafka.MAX_RECORD_BYTES`)."""

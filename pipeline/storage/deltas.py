@@ -124,18 +124,18 @@ def _unmatched(flush: Flush, _sequence: int, _now_ms: int) -> pa.Table:
     return _table(columns, rows)
 
 
-def _news(flush: Flush, sequence: int, _now_ms: int) -> pa.Table:
-    return news_table(flush.deltas.news, sequence)
+def _news(flush: Flush, _sequence: int, _now_ms: int) -> pa.Table:
+    return news_table(flush.deltas.news, flush.deltas.round)
 
 
-def news_table(news: Sequence[News], sequence: int) -> pa.Table:
+def news_table(news: Sequence[News], round_: int) -> pa.Table:
     """Rows of `state_log`: one for all, none for nothing."""
     columns = {"sequence": _INT, "facts": _INT, "size": _INT, "body": pa.binary()}
     if not news:
         return _table(columns, ())
     body = encode_news(news)
     packed = pa.compress(body, codec=NEWS_CODEC, asbytes=True)
-    return _table(columns, [(sequence, len(news), len(body), packed)])
+    return _table(columns, [(round_, len(news), len(body), packed)])
 
 
 def news_of(size: int, body: bytes) -> list[News]:
@@ -147,6 +147,17 @@ def _history(flush: Flush, _sequence: int, _now_ms: int) -> pa.Table:
     columns = {"subject": _TEXT, "campaigns": pa.list_(_TEXT), "facts": pa.binary()}
     retired = flush.deltas.retired
     return _table(columns, ((name, each.campaigns, each.facts) for name, each in retired.items()))
+
+
+def _shelf(flush: Flush, _sequence: int, _now_ms: int) -> pa.Table:
+    columns = {"place": _INT, "subject": _TEXT, "size": _INT, "campaigns": pa.list_(_TEXT)}
+    shelved = flush.deltas.shelved.items()
+    rows = ((each.place, name, len(each.facts), each.campaigns) for name, each in shelved)
+    return _table(columns, rows)
+
+
+def _shelf_emptied(flush: Flush, _sequence: int, _now_ms: int) -> pa.Table:
+    return _table({"place": _INT}, ((place,) for place in flush.deltas.emptied))
 
 
 def _definitions(flush: Flush, _sequence: int, _now_ms: int) -> pa.Table:
@@ -251,6 +262,8 @@ _MAKERS: Mapping[str, Callable[[Flush, int, int], pa.Table]] = {
     "unmatched_receipts": _unmatched,
     "state_log": _news,
     "history": _history,
+    "shelf": _shelf,
+    "shelf_emptied": _shelf_emptied,
     "definitions": _definitions,
     "allocations": _allocations,
     "connections": _connections,

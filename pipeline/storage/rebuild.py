@@ -17,6 +17,7 @@ from pathlib import Path
 import duckdb
 
 from pipeline.storage.identity import compare
+from pipeline.storage.shelf import put_beside
 from pipeline.storage.state import FILE, LOCKED, State, open_state
 from pipeline.storage.statements import named
 from runtime.process import CannotRun
@@ -123,6 +124,7 @@ def _swap(folder: Path) -> None:
     old.with_name(f"{FILE}.wal").unlink(missing_ok=True)
     if (folder / FACTS).exists():
         (folder / FACTS).rename(beside / FACTS)
+    put_beside(folder, beside)
     (folder / _NEW / FILE).replace(old)
     (folder / _NEW).rmdir()
     _log.info("rebuild begins", extra={"fields": {"old state": str(beside)}})

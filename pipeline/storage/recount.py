@@ -88,15 +88,22 @@ def differences(streamed: Cohorts, recounted: Cohorts) -> list[CohortDifference]
 
 
 def _view(connection: duckdb.DuckDBPyConnection, root: Path, topic: Topic) -> int:
-    """Make the view of a kind from its listed files; returns their rows."""
+    """Make the view of a kind from its listed files; returns their rows.
+
+    Files that were written before a field was added have NULL there.
+    """
     kind = kind_of(topic)
     listed = connection.execute(_CHECKS["files"], [topic.name]).fetchall()
+    body = ", ".join(f"{name} {sql}" for name, sql in columns_of(topic.event).items())
+    connection.execute(f"CREATE TABLE no_{kind} ({body})")
+    query = f"FROM no_{kind}"
     if listed:
         files = [str(root / file) for file, _ in listed]
-        connection.read_parquet(files, hive_partitioning=False).create_view(kind)
-    else:
-        body = ", ".join(f"{name} {sql}" for name, sql in columns_of(topic.event).items())
-        connection.execute(f"CREATE TABLE {kind} ({body})")
+        connection.read_parquet(files, hive_partitioning=False, union_by_name=True).create_view(
+            f"listed_{kind}"
+        )
+        query += f" UNION ALL BY NAME FROM listed_{kind}"
+    connection.execute(f"CREATE VIEW {kind} AS {query}")
     return sum(events for _, events in listed)
 
 

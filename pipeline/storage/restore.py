@@ -26,10 +26,14 @@ def restore(state: State, engine: JoinEngine) -> int:
         engine.define(definition)
     cursor = state.connection.execute(_SQL["log"])
     while row := cursor.fetchone():
-        engine.replay(news_of(*row))
+        round_, size, body = row
+        engine.replay(news_of(size, body), round_)
     engine.remember_retired(history.subjects(state))
+    for subjects, places in state.shelf.people():
+        engine.remember_shelved(subjects, places)
+    engine.remember_assigned(state.shelf.assigned())
     compact(state, engine)
-    return len(engine)
+    return len(engine) + engine.shelved
 
 
 def definitions(state: State) -> list[CampaignDefined]:
@@ -49,5 +53,5 @@ def compact(state: State, engine: JoinEngine) -> bool:
     with state.transaction():
         state.connection.execute(_SQL["log_empty"])
         while rows := list(islice(news, _ROW_FACTS)):
-            state.run("state_log", news_table(rows, state.sequence))
+            state.run("state_log", news_table(rows, engine.round - 1))
     return True

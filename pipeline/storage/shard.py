@@ -14,6 +14,7 @@ import duckdb
 
 from pipeline.flush import Flush
 from pipeline.storage.change import PRIVATE, Change, pack, travelling
+from pipeline.storage.shelf import Shelf
 from pipeline.storage.state import State, open_state
 from pipeline.storage.statements import more_tables
 from schemas.codec import encode
@@ -32,12 +33,15 @@ class ShardState(State):
 
     Args:
         connection: The database.
+        shelf: The files beside it.
         partition: Whose people it holds.
         worker: Our name, for the deltas.
     """
 
-    def __init__(self, connection: duckdb.DuckDBPyConnection, partition: int, worker: str) -> None:
-        super().__init__(connection)
+    def __init__(
+        self, connection: duckdb.DuckDBPyConnection, shelf: Shelf, partition: int, worker: str
+    ) -> None:
+        super().__init__(connection, shelf)
         self._partition = partition
         self._worker = worker
         self._published = 0
@@ -106,9 +110,9 @@ def open_shard(data: Path, partition: int, worker: str, *, wait_s: float = 0.0) 
         LockedError: If another worker has it.
         CannotRun: If the file is of another version or broken.
     """
-    connection = open_state(shard_folder(data, partition), wait_s=wait_s).connection
-    connection.execute(more_tables("shard_tables"))
-    return ShardState(connection, partition, worker)
+    state = open_state(shard_folder(data, partition), wait_s=wait_s)
+    state.connection.execute(more_tables("shard_tables"))
+    return ShardState(state.connection, state.shelf, partition, worker)
 
 
 def ranges_of(flush: Flush) -> tuple[OffsetRange, ...]:

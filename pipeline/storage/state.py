@@ -21,6 +21,7 @@ from pipeline.batch import LostRecordsError, RecordBatch
 from pipeline.flush import Flush
 from pipeline.rows import Lag, Partition
 from pipeline.storage import deltas, statements
+from pipeline.storage.shelf import Shelf
 from runtime.process import CannotRun
 
 FILE = "state.duckdb"
@@ -48,11 +49,14 @@ class State:
     keeps_facts = False
     """Whether a flush puts the bytes of its events aside, to be written as Parquet."""
 
-    def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
+    def __init__(self, connection: duckdb.DuckDBPyConnection, shelf: Shelf) -> None:
         self.connection = connection
+        self.shelf = shelf
+        self._log_from = 0
 
     def close(self) -> None:
         """Write the log into the file and give it free."""
+        self.shelf.close()
         self.connection.close()
 
     def offsets(self) -> dict[tuple[str, int], int]:
@@ -89,11 +93,18 @@ class State:
 
         Raises:
             LostRecordsError: If a range does not start at the stored offset.
-            duckdb.Error: If the disk is full or the file is broken. Never acknowledge then.
+            duckdb.Error, OSError: If the disk is full or a file is broken. Never acknowledge then.
         """
+        change = flush.deltas
         with self.transaction():
             _check_ranges(self.offsets(), flush.ranges)
+            self.shelf.append(change.shelved.values())
             self._put(flush, now_ms)
+            self.shelf.leave(change.emptied)
+            if change.news_from > self._log_from:
+                self.connection.execute(_FLUSH["state_log_old"], [change.news_from])
+        self._log_from = change.news_from
+        self.shelf.tidy()
         for topic, partition, first, following, missing in deltas.gaps_of(flush):
             fields = {
                 "topic": topic,
@@ -168,9 +179,9 @@ def open_state(folder: Path, *, wait_s: float = 2.0) -> State:
     connection = _connect(folder, wait_s)
     try:
         layout = _layout(connection)
-        if layout == statements.LAYOUT:
+        if layout in statements.READABLE:
             connection.execute(statements.tables())
-            return State(connection)
+            return State(connection, Shelf(folder, connection))
     except duckdb.Error as error:
         connection.close()
         raise unreadable(folder, error) from error

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from schemas.events import SubmitOutcome
+from smpp_bridge.adapters.seldom import tell_unexpected
 
 BUCKETS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 """Seconds, from a loopback answer to the response timeout."""
@@ -42,11 +43,18 @@ class Counts:
     """RTHROTTLED and RMSGQFUL from the SMSC."""
     receipts: int = 0
     inbound: int = 0
+    """Replies; one of several parts counts once."""
+    incomplete: int = 0
+    """Long replies of which a part did not come in time; its parts are published."""
     unreadable: int = 0
     """PDUs and requests that went to the dead letters."""
     unstored: int = 0
     """deliver_sm refused because Kafka did not take them; they come again."""
+    unexpected: int = 0
+    """PDUs whose handling failed in a way that nobody foresaw."""
     receipt_states: Counter[str] = field(default_factory=Counter)
+    spellings: Counter[str] = field(default_factory=Counter)
+    """Receipts of a sample, by how they spell the id of the submit_sm_resp."""
     statuses: Counter[int] = field(default_factory=Counter)
     """Answers to submit_sm by command_status."""
     submit_latency: Latency = field(default_factory=Latency)
@@ -55,6 +63,11 @@ class Counts:
     """deliver_sm to our answer."""
     publish_latency: Latency = field(default_factory=Latency)
     """A submit result to Kafka's confirmation."""
+
+    def failed(self, error: Exception) -> None:
+        """Count and tell what nobody foresaw."""
+        self.unexpected += 1
+        tell_unexpected(error)
 
     def settle(self, outcome: SubmitOutcome) -> None:
         """A part has a result."""

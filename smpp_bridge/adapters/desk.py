@@ -1,78 +1,31 @@
-"""The proxy's listener: admits ESMEs, keeps their limits, hands their messages to the relays."""
+"""The ESMEs of a proxy: binds them, keeps their limits, hands their messages to the relays."""
 
 from __future__ import annotations
 
 import asyncio
-import logging
-import ssl
-from collections import Counter, deque
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from typing import Final, Protocol
 
-from runtime.process import CannotRun, ExitCode
-from smpp_bridge.adapters.closing import CLOSE_WITHIN_S
-from smpp_bridge.adapters.front import Front
-from smpp_bridge.adapters.link import Link
-from smpp_bridge.adapters.tls import server_context
+from smpp_bridge.adapters.deliveries import Client, Deliveries, Delivery
+from smpp_bridge.adapters.front import TOO_MUCH, Front
+from smpp_bridge.adapters.listener import Listener, Reason
+from smpp_bridge.adapters.seldom import tell_unexpected
 from smpp_bridge.admission import Admission
-from smpp_bridge.configuration import Account, ProxyConfig
+from smpp_bridge.configuration import ProxyConfig
 from smpp_bridge.pacing import TokenBucket
 from smpp_bridge.protocol import session_events
 from smpp_bridge.protocol.constants import CommandStatus
-from smpp_bridge.protocol.pdu import Bind, DataSm, DeliverSm, Pdu, SubmitSm, Tlvs
+from smpp_bridge.protocol.pdu import Bind, DataSm, SubmitSm
 from smpp_bridge.protocol.session_events import SessionEvent
+from smpp_bridge.protocol.states import SessionState
 
-MAX_QUEUED: Final = 10_000
-"""deliver_sm in memory for an account with `when_unbound: queue`; beyond, they are refused."""
-MAX_WAITING: Final = 1000
-"""deliver_sm that wait for a slow ESME; beyond, they are refused, so that no account fills the
-connection it shares with others (4000 unanswered by default)."""
-_HANDSHAKE_S: Final = 10.0
-"""As long as a bind may take; asyncio's 60 s would be a cheap way to hold sockets."""
 _TICK_S: Final = 0.5
-
-log = logging.getLogger(__name__)
-
-
-@dataclass(slots=True, eq=False)
-class Delivery:
-    """A deliver_sm on its way to an ESME. The SMSC's answer is due unless `is_answered`."""
-
-    link: Link
-    request: DeliverSm | DataSm
-    is_answered: bool = False
-
-    def answer(self, status: int, tlvs: Tlvs = ()) -> None:
-        """Answer the SMSC, once."""
-        if not self.is_answered:
-            self.is_answered = True
-            self.link.respond(self.request, status, tlvs=tlvs)
-
-
-@dataclass(slots=True)
-class Client:
-    """An account at work."""
-
-    account: Account
-    bucket: TokenBucket
-    fronts: list[Front] = field(default_factory=list)
-    waiting: deque[Delivery] = field(default_factory=deque)
-    submits: int = 0
-    delivered: int = 0
-    refused: Counter[int] = field(default_factory=Counter)
-    dropped: int = 0
-    """deliver_sm that the ESME never got: unbound with `drop`, or refused from the queue."""
-
-    @property
-    def bound(self) -> int:
-        """Its sessions."""
-        return sum(front.session.is_bound for front in self.fronts)
-
-    @property
-    def has_receiver(self) -> bool:
-        """Whether one of them takes deliver_sm."""
-        return any(front.is_receiver for front in self.fronts)
+_STRANGE_ENDS: Final[tuple[tuple[str, Reason], ...]] = (
+    ("not bound in time", "timeout"),
+    ("framing lost", "garbage"),
+    (TOO_MUCH, "flood"),
+)
+"""How the session of somebody ends who never bound, and what that is."""
 
 
 class Relayer(Protocol):
@@ -90,23 +43,19 @@ class Desk:
     ) -> None:
         self._config = config
         self._is_kafka_away = is_kafka_away
-        self._tls = None if config.tls is None else server_context(config.tls, f"{path}.tls")
+        self.deliveries = Deliveries(config.accounts)
+        self._fronts: set[Front] = set()
+        self.listener = Listener(
+            config, lambda: Front(self, config), lambda: len(self._fronts), path=path
+        )
         self._admission = Admission(config.accounts)
         now = asyncio.get_running_loop().time()
         self.clients = {
             account.system_id: Client(account, TokenBucket(account.rate_per_s, now=now))
             for account in config.accounts
         }
-        self._fronts: set[Front] = set()
         self._relayers: Mapping[str, Relayer] = {}
-        self._server: asyncio.Server | None = None
         self._is_draining = False
-        self.port = 0
-
-    @property
-    def connections(self) -> int:
-        """Sockets in use, bound or not."""
-        return len(self._fronts)
 
     def connect(self, relayers: Mapping[str, Relayer]) -> None:
         """Tell where connections lead."""
@@ -118,25 +67,7 @@ class Desk:
         Raises:
             CannotRun: If the port is in use.
         """
-        host, port = self._config.host, self._config.port
-        loop = asyncio.get_running_loop()
-        try:
-            self._server = await loop.create_server(
-                lambda: Front(self, self._config),
-                host,
-                port,
-                ssl=self._tls,
-                ssl_handshake_timeout=_HANDSHAKE_S if self._tls else None,
-                ssl_shutdown_timeout=CLOSE_WITHIN_S if self._tls else None,
-            )
-        except (OSError, ssl.SSLError) as error:
-            raise CannotRun(
-                f"listen.port == {port}: cannot listen on {host}: {error.strerror}. "
-                "Stop the other program or set another port.",
-                ExitCode.DEPENDENCY_UNREACHABLE,
-            ) from error
-        self.port = self._server.sockets[0].getsockname()[1]
-        log.info("listening for ESMEs", extra={"fields": {"port": self.port}})
+        await self.listener.start()
 
     async def tick_regularly(self) -> None:
         """Let time pass in every session, until cancelled."""
@@ -148,8 +79,7 @@ class Desk:
     async def drain(self, within_s: float) -> None:
         """No new connection and no new message; answers that are due, then goodbye."""
         self._is_draining = True
-        if self._server is not None:
-            self._server.close()
+        self.listener.close()
         loop = asyncio.get_running_loop()
         deadline = loop.time() + within_s
         # many sessions end the wait, once in a life
@@ -159,6 +89,8 @@ class Desk:
             if front.session.is_bound:
                 front.session.unbind()
                 front.flush()
+            elif front.session.state is SessionState.OPEN:
+                front.abort()  # a stranger
         while loop.time() < deadline and self._fronts:  # noqa: ASYNC110 - as above
             await asyncio.sleep(0.02)
         for front in list(self._fronts):
@@ -166,56 +98,16 @@ class Desk:
 
     def deliver(self, delivery: Delivery, owner: str) -> None:
         """Bring a deliver_sm to its ESME, or do what the account wants while there is none."""
-        client = self.clients[owner]
-        if not client.has_receiver:
-            self._without_front(client, delivery)
-        elif len(client.waiting) >= MAX_WAITING:
-            delivery.answer(CommandStatus.RX_T_APPN)
-        else:
-            client.waiting.append(delivery)
-            self._pump(client)
+        self.deliveries.deliver(delivery, self.clients[owner])
 
-    def _without_front(self, client: Client, delivery: Delivery) -> None:
-        policy = client.account.when_unbound
-        if policy == "queue" and len(client.waiting) < MAX_QUEUED:
-            client.waiting.append(delivery)
-            delivery.answer(CommandStatus.ROK)
-        elif policy == "drop":
-            client.dropped += 1
-            delivery.answer(CommandStatus.ROK)
-        else:
-            delivery.answer(CommandStatus.RX_T_APPN)
-
-    def _pump(self, client: Client) -> None:
-        """Send waiting deliver_sm while a session of the account can take one."""
-        while client.waiting:
-            ready = [front for front in client.fronts if front.can_receive]
-            if not ready:
-                return
-            for front in ready:
-                if not client.waiting:
-                    break
-                self._send(front, client.waiting.popleft())
-
-    def _send(self, front: Front, delivery: Delivery) -> None:
-        try:
-            front.session.send(delivery.request, delivery, front.now(), is_strict=False)
-        except ValueError:  # a peer of 3.3 cannot read it: no second try would help
-            delivery.answer(CommandStatus.RX_P_APPN)
-            return
-        front.flush_soon()
-
-    def on_front_open(self, front: Front) -> bool:
-        """Bounded, also by those who never bind."""
-        if self._is_draining or len(self._fronts) >= self._config.max_connections:
-            return False
+    def on_front_open(self, front: Front) -> None:
+        """Bound or not, it takes a place."""
         self._fronts.add(front)
-        return True
 
     def on_front_ready(self, front: Front) -> None:
         """It may take more."""
         if front.account is not None:
-            self._pump(self.clients[front.account.system_id])
+            self.deliveries.pump(self.clients[front.account.system_id])
 
     def on_front_closed(self, front: Front) -> None:
         """What it was about to get goes to another session, or back."""
@@ -226,14 +118,35 @@ class Desk:
         if front in client.fronts:
             client.fronts.remove(front)
         if client.has_receiver:
-            self._pump(client)
-            return
-        waiting, client.waiting = client.waiting, deque()
-        for delivery in waiting:
-            self._without_front(client, delivery)
+            self.deliveries.pump(client)
+        else:
+            self.deliveries.no_receiver(client)
 
     def on_front_event(self, front: Front, event: SessionEvent) -> None:
-        """Route what an ESME does."""
+        """Route what an ESME does. What fails unforeseen ends one PDU, and not the session."""
+        try:
+            self._on_event(front, event)
+        except Exception as error:  # noqa: BLE001 - whatever a PDU has set off
+            self._failed(front, event, error)
+
+    def _failed(self, front: Front, event: SessionEvent, error: Exception) -> None:
+        """Whoever waits for an answer shall try again."""
+        if front.account is not None:
+            self.clients[front.account.system_id].failed(error)
+        else:
+            tell_unexpected(error)
+            self._strange(front, "unexpected")
+        match event:
+            case session_events.BindRequested(request):
+                self._turn_away(front, request, CommandStatus.RSYSERR)
+            case session_events.Received(request):
+                front.respond(request, CommandStatus.RSYSERR)
+            case session_events.Answered(delivery) | session_events.Expired(delivery):
+                delivery.answer(CommandStatus.RSYSERR)
+            case _:
+                pass
+
+    def _on_event(self, front: Front, event: SessionEvent) -> None:
         match event:
             case session_events.BindRequested(request):
                 self._bind(front, request)
@@ -243,36 +156,63 @@ class Desk:
                 front.unanswered -= 1
                 front.session.refuse(request)
             case session_events.Answered(delivery, response, _, is_late):
-                self._delivered(front, delivery, response, is_late=is_late)
+                self.deliveries.answered(self._client(front), delivery, response, is_late=is_late)
             case session_events.Expired(delivery):
-                self._given_back(front, delivery)
-            case session_events.Closed(_, unanswered):
+                self.deliveries.given_back(self._client(front), delivery)
+            case session_events.Closed(reason, unanswered):
                 for delivery in reversed(unanswered):
-                    self._given_back(front, delivery)
+                    self.deliveries.given_back(self._client(front), delivery)
+                self._strange(front, next((k for w, k in _STRANGE_ENDS if w in reason), None))
+            case session_events.Unparsed(_, _, status):
+                self._unreadable(front, status)
+            case session_events.Unexpected():
+                self._strange(front, "not_bind")
             case _:
-                pass  # Unparsed, Unexpected: the session has answered them
+                pass
 
     def _bind(self, front: Front, request: Bind) -> None:
         bound = {name: client.bound for name, client in self.clients.items()}
-        verdict = self._admission.judge(request, address=front.address, bound=bound)
+        verdict = self._admission.judge(
+            request, address=front.address, bound=bound, now=front.now()
+        )
+        if verdict.reason is not None:
+            self._strange(front, verdict.reason)
+            loop = asyncio.get_running_loop()
+            loop.call_later(verdict.wait_s, self._turn_away, front, request, verdict.status)
+            return
+        assert verdict.account is not None
         front.account = verdict.account
         front.session.answer_bind(request, verdict.status, self._config.system_id.encode())
-        if verdict.account is None:
-            fields = {"status": verdict.status.name, "address": front.address}
-            log.warning("bind refused", extra={"fields": fields})
-            front.hang_up("bind refused")  # the next guess costs a connection
-            return
         client = self.clients[verdict.account.system_id]
         client.fronts.append(front)
-        self._pump(client)
+        self.deliveries.pump(client)
+
+    def _turn_away(self, front: Front, request: Bind, status: CommandStatus) -> None:
+        """Closes as well: the next guess costs a connection. Nothing happens if it has left."""
+        front.session.answer_bind(request, status)
+        front.flush()
+
+    def _client(self, front: Front) -> Client:
+        assert front.account is not None
+        return self.clients[front.account.system_id]
+
+    def _unreadable(self, front: Front, status: int) -> None:
+        """The session has answered it."""
+        if front.account is not None:
+            self.clients[front.account.system_id].refused[status] += 1
+        self._strange(front, "not_bind")
+
+    def _strange(self, front: Front, reason: Reason | None) -> None:
+        """Counts each connection that is not bound once, by what it did first."""
+        if reason is not None and front.account is None and front.refused_for is None:
+            front.refused_for = reason
+            self.listener.refuse(reason, front.address)
 
     def _submit(self, front: Front, request: SubmitSm | DataSm) -> None:
-        assert front.account is not None
-        client = self.clients[front.account.system_id]
+        client = self._client(front)
         status = self._refusal(front, client)
         if status is not None:
-            client.refused[status] += 1
-            front.respond(request, status)
+            client.refuse(front, request, status)
             return
         client.submits += 1
         self._relayers[client.account.connection].submit(front, client, request)
@@ -286,23 +226,3 @@ class Desk:
         if not client.bucket.take(front.now()):
             return CommandStatus.RTHROTTLED
         return None
-
-    def _delivered(self, front: Front, delivery: Delivery, response: Pdu, *, is_late: bool) -> None:
-        assert front.account is not None
-        status = response.command_status
-        client = self.clients[front.account.system_id]
-        if status == CommandStatus.ROK:
-            client.delivered += 1
-        elif delivery.is_answered and not is_late:
-            client.dropped += 1
-        delivery.answer(status, response.tlvs)
-        self._pump(client)
-
-    def _given_back(self, front: Front, delivery: Delivery) -> None:
-        """The ESME did not answer: the SMSC sends it again, or it waits in our queue again."""
-        assert front.account is not None
-        client = self.clients[front.account.system_id]
-        if delivery.is_answered:
-            client.waiting.appendleft(delivery)
-        else:
-            delivery.answer(CommandStatus.RX_T_APPN)

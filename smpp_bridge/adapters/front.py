@@ -7,6 +7,7 @@ from typing import Any, Final, Protocol
 
 from smpp_bridge.adapters.closing import end_connection
 from smpp_bridge.adapters.link import MAX_UNWRITTEN
+from smpp_bridge.adapters.listener import Reason, address_of
 from smpp_bridge.configuration import Account, ProxyConfig
 from smpp_bridge.protocol import pdu
 from smpp_bridge.protocol.session import Session
@@ -32,8 +33,8 @@ class FrontOwner(Protocol):
     def on_front_ready(self, front: Front) -> None:
         """It may take more deliver_sm."""
 
-    def on_front_open(self, front: Front) -> bool:
-        """Somebody connected; whether he may stay."""
+    def on_front_open(self, front: Front) -> None:
+        """Somebody connected."""
 
     def on_front_closed(self, front: Front) -> None:
         """The socket is gone."""
@@ -51,6 +52,8 @@ class Front(asyncio.Protocol):
         self.session = Session("smsc", now=self.now(), window=DELIVER_WINDOW, timeouts=timeouts)
         self.account: Account | None = None
         self.address = ""
+        self.refused_for: Reason | None = None
+        """Why it is not served, the first reason."""
         self.unanswered = 0
         """submit_sm of this ESME that have no answer yet."""
         self._octets_before_bind = 0
@@ -119,10 +122,8 @@ class Front(asyncio.Protocol):
         """An ESME connected."""
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
-        peer = transport.get_extra_info("peername")
-        self.address = str(peer[0]) if peer else ""
-        if not self._owner.on_front_open(self):
-            transport.abort()
+        self.address = address_of(transport)
+        self._owner.on_front_open(self)
 
     def data_received(self, data: bytes) -> None:
         """Octets from the ESME."""

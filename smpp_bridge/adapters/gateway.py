@@ -90,6 +90,7 @@ class Gateway:
     def tick(self) -> None:
         """Once a second."""
         self._submitter.tick()
+        self._receiver.tick()
 
     async def drain(self, within_s: float) -> None:
         """Stop new work, wait for the answers that are due, say goodbye."""
@@ -108,10 +109,11 @@ class Gateway:
             case session_events.Received(request):
                 self._receiver.received(link, request)
             case session_events.Answered(work, response, latency_s, is_late):
+                self._receiver.answered(response, work.part.request.subject)
                 self._submitter.answered(work, response, latency_s, is_late=is_late)
             case session_events.Expired(work):
                 self._submitter.unanswered(work)
-            case session_events.Unparsed(frame, reason):
+            case session_events.Unparsed(frame, reason, _):
                 self._receiver.unparsed(frame, reason)
             case session_events.Closed(_, unanswered):
                 for work in unanswered:

@@ -96,6 +96,11 @@ class Link(asyncio.Protocol):
         """Whether the socket is read."""
         return self._is_reading
 
+    @property
+    def is_transmitter(self) -> bool:
+        """Whether it is bound for submit_sm."""
+        return self.session.state in _TRANSMITS
+
     def can_submit(self) -> bool:
         """Whether a submit_sm may go out now."""
         session = self.session

@@ -93,6 +93,11 @@ class Links:
         return sum(link.session.is_bound for link in self.connected())
 
     @property
+    def can_transmit(self) -> bool:
+        """Whether one of them is bound for submit_sm; a receiver alone is of no use for that."""
+        return any(link.is_transmitter for link in self.connected())
+
+    @property
     def window_in_use(self) -> int:
         """Unanswered requests of ours."""
         return sum(len(link.session.window) for link in self.connected())

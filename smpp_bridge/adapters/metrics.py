@@ -20,15 +20,22 @@ Every metric has the label `connection`.
 | `smslab_bridge_statuses_total` | counter | answers of the SMSC by `command_status` (hexadecimal) |
 | `smslab_bridge_throttled_total` | counter | RTHROTTLED and RMSGQFUL of the SMSC |
 | `smslab_bridge_receipts_total` | counter | receipts by `state` |
-| `smslab_bridge_inbound_total` | counter | replies (MO) |
+| `smslab_bridge_receipt_id_spelling_total` | counter | receipts of a sample, by `spelling` |
+| `smslab_bridge_inbound_total` | counter | replies (MO); one of several parts counts once |
+| `smslab_bridge_incomplete_total` | counter | long replies of which a part did not come |
 | `smslab_bridge_dead_lettered_total` | counter | PDUs and requests that could not be used |
 | `smslab_bridge_unstored_total` | counter | deliver_sm refused because Kafka did not take them |
+| `smslab_bridge_unexpected_total` | counter | PDUs on which we failed unforeseen |
 | `smslab_bridge_dropped_total` | counter | what came and did not get through, by `reason` |
 | `smslab_bridge_reconnects_total` | counter | binds after the first of each session |
 | `smslab_bridge_submit_latency_seconds` | histogram | submit_sm to its answer |
 | `smslab_bridge_ack_latency_seconds` | histogram | deliver_sm to our answer, Kafka in between |
 | `smslab_bridge_publish_latency_seconds` | histogram | result of a submit_sm to Kafka's answer |
 | `smslab_bridge_publishing` | gauge | records that Kafka has not confirmed (no label) |
+
+Spellings, beside the id of the submit_sm_resp: `exact`; other `case`; `zeros` added or stripped;
+a `suffix` behind `@`; `decimal` where it was hexadecimal, and `hexadecimal` where it was decimal;
+`other_id`: the TLV has an id of its own, the text the known one. One id a second is watched.
 
 Reasons of `dropped`: `full` (refused, since too many wait) and `unstored` (Kafka did not take
 it), which come again; `unusable`, which is on the dead letters.
@@ -82,8 +89,10 @@ _COUNTERS: Final[dict[str, tuple[str, Callable[[Route], float]]]] = {
     "submits": ("submit_sm sent.", lambda route: route.counts.submits),
     "throttled": ("RTHROTTLED and RMSGQFUL.", lambda route: route.counts.throttled),
     "inbound": ("Replies (MO).", lambda route: route.counts.inbound),
+    "incomplete": ("Long replies that lack a part.", lambda route: route.counts.incomplete),
     "dead_lettered": ("What could not be used.", lambda route: route.counts.unreadable),
     "unstored": ("deliver_sm that Kafka did not take.", lambda route: route.counts.unstored),
+    "unexpected": ("PDUs that failed unforeseen.", lambda route: route.counts.unexpected),
     "reconnects": ("Binds after the first.", lambda route: route.links.reconnects),
 }
 _LATENCIES: Final[dict[str, tuple[str, Callable[[Counts], Latency]]]] = {
@@ -158,6 +167,12 @@ class RouteCollector(Collector):
         )
         yield self._labelled(
             "receipts", "Receipts.", "state", lambda route: route.counts.receipt_states.items()
+        )
+        yield self._labelled(
+            "receipt_id_spelling",
+            "Receipts of a sample.",
+            "spelling",
+            lambda route: route.counts.spellings.items(),
         )
         yield self._labelled(
             "statuses",

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 
 from runtime.kafka import Done
-from schemas.events import ReceiptReceived
+from schemas.events import InboundReceived
 from schemas.subject import Tokenizer
 from schemas.topics import INBOUND_RECEIVED
 from smpp_bridge import mapping
@@ -15,8 +16,17 @@ from smpp_bridge.adapters.link import Link
 from smpp_bridge.adapters.recorder import EventPublisher
 from smpp_bridge.configuration import ConnectionConfig
 from smpp_bridge.protocol.codec import encode
-from smpp_bridge.protocol.constants import CommandStatus
-from smpp_bridge.protocol.pdu import DataSm, DeliverSm, Request
+from smpp_bridge.protocol.constants import (
+    ESM_INTERMEDIATE,
+    ESM_RECEIPT,
+    ESM_TYPE_MASK,
+    CommandStatus,
+)
+from smpp_bridge.protocol.pdu import DataSm, DeliverSm, MessageResp, Pdu, Request
+from smpp_bridge.protocol.receipts import anonymised_receipt
+from smpp_bridge.replies import Replies
+from smpp_bridge.spellings import Spellings
+from smpp_bridge.unreadable import place_of_error, written_down
 
 
 class Receiver:
@@ -39,13 +49,23 @@ class Receiver:
         self._tokenizer = tokenizer
         self._counts = counts
         self._stored = stored or _accept
+        self._replies = Replies(config.default_encoding)
+        self._spellings = Spellings(counts.spellings)
 
     def received(self, link: Link, request: Request) -> None:
         """Publish; the answer follows when Kafka has it."""
         if not isinstance(request, (DeliverSm, DataSm)):
             link.refuse(request)
             return
-        answer = self._answer(link, request)
+        try:
+            self._publish(request, self._answer(link, request))
+        except Exception as error:  # noqa: BLE001 - one PDU must not end the session
+            self._counts.failed(error)
+            link.respond(request, CommandStatus.RSYSERR)  # the SMSC keeps it
+            with suppress(Exception):  # told already
+                self._bury(request, place_of_error(error), lambda _error: None)
+
+    def _publish(self, request: DeliverSm | DataSm, answer: Done) -> None:
         try:
             event = mapping.received(
                 request,
@@ -53,26 +73,53 @@ class Receiver:
                 tokenizer=self._tokenizer,
                 rules=self._config.receipts,
                 default_region=self._config.default_region,
+                default_encoding=self._config.default_encoding,
                 now_ms=now_ms(),
             )
-        except ValueError as error:
-            self._dead_letter(encode(request, is_strict=False), str(error), answer)
+        except mapping.UnreadableAddress as error:
+            self._bury(request, str(error), answer)
             return
-        if isinstance(event, ReceiptReceived):
-            self._counts.receipt(event.state)
-        else:
-            self._counts.inbound += 1
-        self._publisher.put_event(event, answer)
+        if isinstance(event, InboundReceived):
+            self._put_reply(request, event, answer)
+            return
+        self._counts.receipt(event.state)
+        self._spellings.reported(event)
+        self._publisher.put_event(event, answer)  # last: what is published answers for itself
+
+    def answered(self, response: Pdu, subject: str) -> None:
+        """A submit_sm has its answer; receipts will name its id, in some spelling."""
+        if self._spellings.is_due and isinstance(response, MessageResp):
+            self._spellings.answered(response.message_id, subject)
+
+    def tick(self) -> None:
+        """Once a second: no part waits for the others for ever; one more id is watched."""
+        self._spellings.tick()
+        self._replies.expire(now_ms())
+        self._counts.incomplete = self._replies.incomplete
+
+    def _put_reply(self, request: DeliverSm | DataSm, event: InboundReceived, answer: Done) -> None:
+        taken = self._replies.take(request, event)
+        self._counts.inbound += taken.is_new
+        stored = answer if len(taken.events) == 1 else _when_all(len(taken.events), answer)
+        for each in taken.events:
+            self._publisher.put_event(each, stored)
 
     def unparsed(self, frame: bytes, reason: str) -> None:
         """A PDU that could not be read; the session has refused it already."""
-        self._dead_letter(frame, reason, lambda _error: None)
+        letter = written_down(frame, self._tokenizer)
+        self._dead_letter(letter, reason, lambda _error: None)
 
-    def _dead_letter(self, frame: bytes, reason: str, done: Done) -> None:
-        self._counts.unreadable += 1
+    def _bury(self, request: DeliverSm | DataSm, reason: str, done: Done) -> None:
+        frame = encode(request, is_strict=False)
+        is_receipt = request.esm_class & ESM_TYPE_MASK in (ESM_RECEIPT, ESM_INTERMEDIATE)
+        words = anonymised_receipt(request) if is_receipt else ""
+        self._dead_letter(written_down(frame, self._tokenizer, words), reason, done)
+
+    def _dead_letter(self, letter: bytes, reason: str, done: Done) -> None:
         self._publisher.dead_letter(
-            INBOUND_RECEIVED.name, frame, reason, done, connection=self._config.name
+            INBOUND_RECEIVED.name, letter, reason, done, connection=self._config.name
         )
+        self._counts.unreadable += 1
 
     def _answer(self, link: Link, request: DeliverSm | DataSm) -> Done:
         came_at = link.now()
@@ -86,6 +133,18 @@ class Receiver:
             link.respond(request, self._config.failed_publish_status)  # so that it comes again
 
         return answer
+
+
+def _when_all(number: int, answer: Done) -> Done:
+    """Called once for each of several records; answers after the last, with an error if any."""
+    errors: list[BaseException | None] = []
+
+    def done(error: BaseException | None) -> None:
+        errors.append(error)
+        if len(errors) == number:
+            answer(next(filter(None, errors), None))
+
+    return done
 
 
 def _accept(link: Link, request: DeliverSm | DataSm) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from itertools import count
 from typing import Final, Protocol
 
@@ -45,15 +46,18 @@ class Recorder:
 
     def put_event(self, event: Event, done: Done) -> None:
         """Queue an event."""
-        self._publisher.put_event(event, self._watched(done))
+        self._watch(done, lambda watched: self._publisher.put_event(event, watched))
 
     def dead_letter(
         self, topic: str, data: bytes, reason: str, done: Done, **origin: str | int
     ) -> None:
         """Queue the original bytes for the dead letters."""
-        self._publisher.dead_letter(topic, data, reason, self._watched(done), **origin)
+        self._watch(
+            done,
+            lambda watched: self._publisher.dead_letter(topic, data, reason, watched, **origin),
+        )
 
-    def _watched(self, done: Done) -> Done:
+    def _watch(self, done: Done, put: Callable[[Done], None]) -> None:
         number = next(self._numbers)
         self._waiting[number] = self._loop.time()
 
@@ -61,4 +65,8 @@ class Recorder:
             del self._waiting[number]
             done(error)
 
-        return confirmed
+        try:
+            put(confirmed)
+        except BaseException:  # it was never queued
+            del self._waiting[number]
+            raise

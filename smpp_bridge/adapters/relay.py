@@ -2,13 +2,14 @@
 
 The promise: an ESME gets the answer to a submit_sm only when Kafka has its result; the SMSC
 gets the answer to a deliver_sm only when Kafka has the event and then the ESME's own answer
-(or, by the account's policy while it is unbound, a refusal, or ROK). Before a submit_sm goes
-out it is in the transit log: after a crash each entry becomes an `unknown` result.
+(or, by policy, a refusal or ROK while its account is unbound, or when it has none). Before a
+submit_sm goes out it is in the transit log: after a crash each entry becomes an `unknown` result.
 """
 
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections import deque
 from collections.abc import Callable, Coroutine
 from typing import Any, Final
@@ -21,31 +22,43 @@ from schemas.subject import Tokenizer
 from smpp_bridge import mapping
 from smpp_bridge.adapters.clock import now_ms
 from smpp_bridge.adapters.counts import Counts
-from smpp_bridge.adapters.desk import Client, Delivery, Desk
+from smpp_bridge.adapters.deliveries import Client, Delivery
+from smpp_bridge.adapters.desk import Desk
 from smpp_bridge.adapters.front import Front
 from smpp_bridge.adapters.link import Link
 from smpp_bridge.adapters.links import Links
+from smpp_bridge.adapters.owner_log import OwnerLog
 from smpp_bridge.adapters.receiver import Receiver
 from smpp_bridge.adapters.recorder import Recorder
+from smpp_bridge.adapters.seldom import SeldomLog
 from smpp_bridge.adapters.transit_log import TransitLog
-from smpp_bridge.configuration import ConnectionConfig
+from smpp_bridge.configuration import ConnectionConfig, Unrouted
 from smpp_bridge.order import AnswersFirst
+from smpp_bridge.owners import Owners
 from smpp_bridge.pacing import TokenBucket
 from smpp_bridge.protocol import session_events
 from smpp_bridge.protocol.constants import THROTTLED, CommandStatus
 from smpp_bridge.protocol.pdu import DataSm, DeliverSm, MessageResp, Pdu, SubmitSm, Tlvs
+from smpp_bridge.protocol.session import octets_of
 from smpp_bridge.protocol.session_events import SessionEvent
-from smpp_bridge.proxied import Clerk, Owners
+from smpp_bridge.proxied import Clerk
+from smpp_bridge.shares import Shares
 
-MAX_WAITING: Final = 10_000
-"""submit_sm that wait for a slot of the SMSC; beyond, RMSGQFUL."""
 _MAX_ID: Final = 100
+_GONE: Final = SubmitSm()
+"""In the place of an answered request: sessions keep 4096 for late answers, 64 KiB each."""
+_UNROUTED: Final[dict[Unrouted, CommandStatus]] = {
+    "refuse": CommandStatus.RX_T_APPN,
+    "drop": CommandStatus.ROK,
+}
+
+log = SeldomLog(logging.getLogger(__name__))
 
 
 class Transit:
     """One message of an ESME on its way."""
 
-    __slots__ = ("client", "event", "front", "is_settled", "request")
+    __slots__ = ("client", "event", "front", "is_settled", "octets", "request", "waits_until")
 
     def __init__(
         self, front: Front, client: Client, request: SubmitSm | DataSm, event: MessageSubmitted
@@ -54,6 +67,8 @@ class Transit:
         self.client = client
         self.request = request
         self.event = event
+        self.octets = octets_of(request)
+        self.waits_until = 0.0
         self.is_settled = False
 
 
@@ -71,6 +86,8 @@ class Relay:
         recorder: Recorder,
         clerk: Clerk,
         owners: Owners,
+        owner_log: OwnerLog,
+        unrouted: Unrouted,
         transit_log: TransitLog,
         tokenizer: Tokenizer,
         fail: Callable[[BaseException], None],
@@ -83,6 +100,8 @@ class Relay:
         self._recorder = recorder
         self._clerk = clerk
         self._owners = owners
+        self._owner_log = owner_log
+        self._unrouted = unrouted
         self._log = transit_log
         self._fail = fail
         self._receiver = Receiver(
@@ -94,13 +113,16 @@ class Relay:
         )
         self._order = AnswersFirst()
         self._waiting: deque[Transit] = deque()
+        self._held = Shares(
+            owners.accounts, messages=config.max_pending, octets=config.max_pending_bytes
+        )
         self._loop = asyncio.get_running_loop()
         self._bucket = TokenBucket(config.rate_per_s, now=self._loop.time())
         self._pump_is_due = False
         self._wakes_at: asyncio.TimerHandle | None = None
         self._undurable = 0
         self.unrouted = 0
-        """deliver_sm that belong to no account: recorded and acknowledged, not forwarded."""
+        """deliver_sm that belong to no account: recorded, then what the policy says."""
 
     @property
     def in_flight(self) -> int:
@@ -120,10 +142,9 @@ class Relay:
         return self.links.runners()
 
     def tick(self) -> None:
-        """Once a second: without the SMSC nothing waits, its ESMEs shall try again."""
-        while self._waiting and not self.links.bound:
-            transit = self._waiting.popleft()
-            self._refuse(transit.front, transit.client, transit.request, CommandStatus.RMSGQFUL)
+        """Once a second: nothing waits too long, its ESMEs shall try again."""
+        self._give_back_waiting()
+        self._receiver.tick()
         self._wake()
 
     async def drain(self, within_s: float) -> None:
@@ -131,26 +152,48 @@ class Relay:
         await self.links.drain(within_s)
 
     async def stop(self) -> None:
-        """Nothing after the links."""
+        """Close the log of owners."""
+        self._owner_log.close()
 
     def submit(self, front: Front, client: Client, request: SubmitSm | DataSm) -> None:
         """Pass a message on, or refuse it for now."""
-        if not self.links.bound or len(self._waiting) >= MAX_WAITING:
-            self._refuse(front, client, request, CommandStatus.RMSGQFUL)
+        account, octets = client.account.system_id, octets_of(request)
+        if not self.links.can_transmit or not self._held.take(account, octets):
+            client.refuse(front, request, CommandStatus.RMSGQFUL)
             return
         try:
-            event = self._clerk.write_down(request, client.account.system_id, now_ms())
+            event = self._clerk.write_down(request, account, now_ms())
         except mapping.UnreadableAddress:  # it could not be recorded
-            self._refuse(front, client, request, CommandStatus.RINVDSTADR)
+            self._held.give(account, octets)
+            client.refuse(front, request, CommandStatus.RINVDSTADR)
             return
-        self._waiting.append(Transit(front, client, request, event))
+        except Exception as error:  # noqa: BLE001 - one message must not end the session
+            self._held.give(account, octets)
+            self.counts.failed(error)
+            client.refuse(front, request, CommandStatus.RSYSERR)
+            return
+        transit = Transit(front, client, request, event)
+        transit.waits_until = self._loop.time() + self.config.max_wait_s
+        self._waiting.append(transit)
         self._wake()
 
-    def _refuse(
-        self, front: Front, client: Client, request: SubmitSm | DataSm, status: CommandStatus
-    ) -> None:
-        client.refused[status] += 1
-        front.respond(request, status)
+    def _give_back_waiting(self) -> None:
+        """Refuse what waits too long, and everything while nobody transmits: nothing was sent."""
+        now = self._loop.time()
+        while self._waiting:
+            transit = self._waiting[0]
+            if self.links.can_transmit and transit.waits_until > now:
+                return
+            self._refuse(self._waiting.popleft(), CommandStatus.RMSGQFUL)
+
+    def _refuse(self, transit: Transit, status: CommandStatus) -> None:
+        """Give it back to its ESME: it was not sent."""
+        self._let_go(transit)
+        transit.client.refuse(transit.front, transit.request, status)
+
+    def _let_go(self, transit: Transit) -> None:
+        """It is held no longer: refused, or its result is durable."""
+        self._held.give(transit.client.account.system_id, transit.octets)
 
     def _wake(self) -> None:
         if not self._pump_is_due:
@@ -167,7 +210,7 @@ class Relay:
         used: set[Link] = set()
         while self._waiting:
             if self._waiting[0].front.session.is_closed:
-                self._waiting.popleft()  # nobody waits for the answer, and nothing was sent
+                self._let_go(self._waiting.popleft())  # nobody waits, and nothing was sent
                 continue
             link = min(
                 (link for link in self.links.connected() if link.can_submit()),
@@ -183,6 +226,7 @@ class Relay:
             used.add(link)
         try:
             self._log.write()
+            self._owner_log.write()
         except OSError as error:
             for link in used:
                 link.abort()  # what is not in the log must not go out
@@ -193,32 +237,46 @@ class Relay:
 
     def _send(self, link: Link, transit: Transit) -> None:
         try:
+            self._log.begin(transit.event)
+            self._owners.sent(transit.request, transit.client.account.system_id)
             link.session.send(transit.request, transit, link.now(), is_strict=False)
         except ValueError:  # an SMSC of 3.3 cannot read it
-            self._refuse(transit.front, transit.client, transit.request, CommandStatus.RINVMSGLEN)
+            self._unsent(transit, CommandStatus.RINVMSGLEN)
             return
-        self._log.begin(transit.event)
-        self._owners.sent(transit.request, transit.client.account.system_id)
+        except Exception as error:  # noqa: BLE001 - nor the others that wait
+            self.counts.failed(error)
+            self._unsent(transit, CommandStatus.RSYSERR)
+            return
         self.counts.submits += 1
         self._undurable += 1
+
+    def _unsent(self, transit: Transit, status: CommandStatus) -> None:
+        self._log.done(transit.event.event_id)
+        self._refuse(transit, status)
 
     def _on_event(self, link: Link, event: SessionEvent) -> None:
         match event:
             case session_events.Received(request):
                 self._receiver.received(link, request)
             case session_events.Answered(transit, response, latency_s):
-                self._answered(transit, response, latency_s)
+                try:
+                    self._answered(transit, response, latency_s)
+                except Exception as error:  # noqa: BLE001 - the SMSC may have it
+                    self.counts.failed(error)
+                    self._unanswered(transit)
             case session_events.Expired(transit):
                 self._unanswered(transit)
-            case session_events.Unparsed(frame, reason):
+            case session_events.Unparsed(frame, reason, _):
                 self._receiver.unparsed(frame, reason)
             case session_events.Closed(_, unanswered):
                 for transit in unanswered:
                     self._unanswered(transit)
+                self._give_back_waiting()
             case _:
                 pass  # Bound, BindRefused: the keeper has noted them; Unexpected has no effect
 
     def _answered(self, transit: Transit, response: Pdu, latency_s: float) -> None:
+        self._receiver.answered(response, transit.event.subject)
         status = response.command_status
         self.counts.statuses[status] += 1
         self.counts.throttled += status in THROTTLED
@@ -240,9 +298,7 @@ class Relay:
     def _came_back(self, transit: Transit, status: int, tlvs: Tlvs) -> None:
         """The SMSC takes it later, says its answer: no result, the ESME's next try has one."""
         transit.is_settled = True
-        self._undurable -= 1
-        self._log.done(transit.event.event_id)
-        transit.front.respond(transit.request, status, tlvs=tlvs)
+        self._settle(transit, status, tlvs=tlvs)
 
     def _unanswered(self, transit: Transit) -> None:
         """Nobody knows whether the SMSC has it: recorded as `unknown`, told as RUNKNOWNERR."""
@@ -253,11 +309,9 @@ class Relay:
     ) -> None:
         """Publish a result; when Kafka has it, the ESME gets its answer."""
         is_first = not transit.is_settled
-        transit.is_settled = True
         if not is_first:  # a late answer, after `unknown`
             event = msgspec.structs.replace(event, event_id=f"{event.event_id}/late")
         event = msgspec.structs.replace(event, occurred_at_ms=now_ms())
-        self.counts.settle(event.outcome)
         put_at = self._loop.time()
         ticket = self._order.expect()
 
@@ -266,13 +320,28 @@ class Relay:
             if error is not None:
                 self._fail(error)
                 return
-            if is_first:
-                self._undurable -= 1
-                self._log.done(transit.event.event_id)
-                transit.front.respond(transit.request, status, **fields)
+            try:
+                if is_first:
+                    self._settle(transit, status, **fields)
+            except Exception as failure:  # noqa: BLE001 - what came after it goes on
+                self.counts.failed(failure)
             self._order.passed(ticket)
 
-        self._recorder.put_event(event, durable)
+        try:
+            self._recorder.put_event(event, durable)
+        except Exception:
+            self._order.passed(ticket)  # what came after it must not wait for ever
+            raise
+        transit.is_settled = True
+        self.counts.settle(event.outcome)
+
+    def _settle(self, transit: Transit, status: int, **fields: Any) -> None:
+        """Its fate is known and, if it is a result, durable: tell the ESME."""
+        self._undurable -= 1
+        self._log.done(transit.event.event_id)
+        self._let_go(transit)
+        transit.front.respond(transit.request, status, **fields)
+        transit.request = _GONE
 
     def _stored(self, link: Link, request: DeliverSm | DataSm) -> None:
         """Kafka has it: on to the ESME after the answers that came before it."""
@@ -280,9 +349,19 @@ class Relay:
 
     def _forward(self, link: Link, request: DeliverSm | DataSm) -> None:
         """On to the ESME, whose answer the SMSC gets."""
-        owner = self._owners.owner_of(request)
+        delivery = Delivery(link, request)
+        try:
+            self._route(delivery)
+        except Exception as error:  # noqa: BLE001 - it comes again
+            self.counts.failed(error)
+            delivery.answer(CommandStatus.RSYSERR)
+
+    def _route(self, delivery: Delivery) -> None:
+        owner = self._owners.owner_of(delivery.request)
         if owner is None:
             self.unrouted += 1
-            link.respond(request, CommandStatus.ROK)
+            fields = {"connection": self.config.name, "then": self._unrouted}
+            log.warning("deliver_sm of no account", **fields)
+            delivery.answer(_UNROUTED[self._unrouted])
         else:
-            self._desk.deliver(Delivery(link, request), owner)
+            self._desk.deliver(delivery, owner)

@@ -14,14 +14,21 @@ from itertools import groupby
 from operator import attrgetter
 from typing import Any, Final
 
-from smpp_bridge.protocol.constants import RESPONSE_BIT, CommandId, CommandStatus
+from smpp_bridge.protocol.constants import RESPONSE_BIT, CommandId, CommandStatus, Tag
 from smpp_bridge.protocol.fields import FIELDS, Field
-from smpp_bridge.protocol.pdu import Message, Pdu, Tlvs
+from smpp_bridge.protocol.pdu import REQUESTS, Message, Pdu, Tlvs
 
 HEADER: Final = struct.Struct(">IIII")
 _TLV: Final = struct.Struct(">HH")
 MAX_SHORT_MESSAGE: Final = 254
 """§5.2.21; 255 fits the length octet, and some peers send it."""
+
+_LENGTHS: Final[dict[int, int]] = {
+    Tag.SAR_MSG_REF_NUM: 2,
+    Tag.SAR_TOTAL_SEGMENTS: 1,
+    Tag.SAR_SEGMENT_SEQNUM: 1,
+}
+"""§5.3.2.22-24; what we do not act on ourselves is the SMSC's to judge."""
 
 
 class PduError(ValueError):
@@ -40,8 +47,11 @@ class PduError(ValueError):
         return bool(self.command_id & RESPONSE_BIT)
 
 
-def decode(frame: bytes) -> Pdu:
+def decode(frame: bytes, *, is_strict: bool = False) -> Pdu:
     """Decode one whole frame (header included).
+
+    Strict: a message of an ESME whose optional parameters do not add up is an error, since
+    nobody can tell what it should have said; a receipt of an SMSC is read as far as it goes.
 
     Raises:
         PduError: If the command is unknown or the mandatory fields do not fit.
@@ -51,7 +61,7 @@ def decode(frame: bytes) -> Pdu:
     if decoder is None:
         reason = f"unknown command_id 0x{command_id:08x}"
         raise PduError(reason, frame, CommandStatus.RINVCMDID)
-    return decoder(frame, status, sequence)
+    return decoder(frame, status, sequence, is_strict)
 
 
 def encode(pdu: Pdu, sequence_number: int | None = None, *, is_strict: bool = True) -> bytes:
@@ -85,16 +95,17 @@ def check(pdu: Pdu) -> None:
         _sm_length(pdu, is_strict=True)
 
 
-def _decoder(cls: type[Pdu], fields: tuple[Field, ...]) -> Callable[[bytes, int, int], Pdu]:
+def _decoder(cls: type[Pdu], fields: tuple[Field, ...]) -> Callable[[bytes, int, int, bool], Pdu]:
     match = re.compile(b"(?s)" + b"".join(_patterns(fields))).match
     names = tuple(field.name for field in fields)
     is_run = [is_octets for is_octets, _ in _runs(fields)]
     has_short_message = "short_message" in names
     is_response = bool(cls.command_id & RESPONSE_BIT)
+    is_request = issubclass(cls, REQUESTS)
     # values are passed by position, which takes half the time of keywords
     assert cls.__struct_fields__ == ("command_status", "sequence_number", "tlvs", *names)
 
-    def decode_body(frame: bytes, status: int, sequence: int) -> Pdu:
+    def decode_body(frame: bytes, status: int, sequence: int, is_strict: bool) -> Pdu:  # noqa: FBT001 - as below
         found = match(frame, HEADER.size)
         if found is None:
             if is_response:
@@ -109,7 +120,7 @@ def _decoder(cls: type[Pdu], fields: tuple[Field, ...]) -> Callable[[bytes, int,
             if end > len(frame):
                 raise _misfit(cls, frame)
             values[-1] = frame[start:end]
-        tlvs = _tlvs(frame, end) if end < len(frame) else ()
+        tlvs = _tlvs(frame, end, is_strict=is_strict and is_request) if end < len(frame) else ()
         return cls(status, sequence, tlvs, *values)
 
     return decode_body
@@ -139,14 +150,23 @@ def _patterns(fields: Iterable[Field]) -> list[bytes]:
     return [b"(.{%d})" % count if run else rb"([^\0]*)\0" for run, count in _runs(fields)]
 
 
-def _tlvs(frame: bytes, position: int) -> Tlvs:
-    """The optional parameters; a truncated one keeps what is there, since the rest is readable."""
+def _tlvs(frame: bytes, position: int, *, is_strict: bool) -> Tlvs:
+    """The optional parameters; a truncated one keeps what is there, since the rest is readable.
+
+    Strict: an error if they do not end with the frame, or a part's place is no number (§5.1.3).
+    """
     tlvs: list[tuple[int, bytes]] = []
     while position + _TLV.size <= len(frame):
         tag, length = _TLV.unpack_from(frame, position)
         position += _TLV.size
+        if is_strict and length != _LENGTHS.get(tag, length):
+            raise PduError(f"TLV 0x{tag:04x}: {length} octets", frame, CommandStatus.RINVPARLEN)
         tlvs.append((tag, frame[position : position + length]))
         position += length
+    if is_strict and position > len(frame):
+        raise PduError("a TLV is longer than the PDU", frame, CommandStatus.RINVPARLEN)
+    if is_strict and position < len(frame):
+        raise PduError("octets that are no TLV", frame, CommandStatus.RINVOPTPARSTREAM)
     return tuple(tlvs)
 
 

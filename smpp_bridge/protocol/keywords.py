@@ -123,6 +123,22 @@ def classify_reply(text: str) -> Reply:
     return next(_phrases(words), Reply())
 
 
+def classify_part(text: str, number: int) -> Reply:
+    """What one part of a long message says for sure, as long as the others are not known.
+
+    The first word is that of part 1, and it is whole if another follows; a phrase counts in
+    every part. One that was cut in two is found in the whole text only.
+
+    Examples:
+        >>> classify_part("Stop. I told you ", 1).wish, classify_part("stop it now", 2).wish
+        ('opt_out', None)
+    """
+    words = _words(text)
+    if number == 1 and len(words) > 1 and _counts_as_first(words):
+        return Reply(*_MEANING[words[0]], match="first_word")
+    return next(_phrases(words), Reply())
+
+
 def _counts_as_first(words: list[str]) -> bool:
     first = words[0]
     if first not in _MEANING or len(first) == 1 or " ".join(words[:2]) in _NO_KEYWORD:

@@ -17,6 +17,7 @@ from smpp_bridge.protocol.pdu import DataSm, Message
 from smpp_bridge.protocol.text import (
     CODINGS,
     MAX_PARTS,
+    AnyEncoding,
     Encoding,
     concatenation_of,
     data_of,
@@ -34,6 +35,10 @@ TTL_S: Final = 300.0
 MAX_MESSAGES: Final = 10_000
 MAX_OCTETS: Final = 16 * 1024 * 1024
 """Of unfinished messages: a peer that never sends its last parts costs this much, not more."""
+PART_OCTETS: Final = 512
+"""What a part costs beside its body and TLVs (a DeliverSm takes 400): empty parts count, too."""
+_REMEMBERED_PARTS: Final = 100_000
+"""Of finished messages, 10 MB."""
 _M = TypeVar("_M", bound=Message)
 
 
@@ -111,7 +116,7 @@ def _udh_place(request: Message | DataSm) -> Place | None:
 def _sar_place(request: Message | DataSm) -> Place | None:
     tags = (Tag.SAR_MSG_REF_NUM, Tag.SAR_TOTAL_SEGMENTS, Tag.SAR_SEGMENT_SEQNUM)
     values = [request.tlv(tag) for tag in tags]
-    if not all(values):
+    if not all(value and len(value) <= 2 for value in values):  # 2, 1, 1; some pad, none needs more
         return None
     reference, total, number = (int.from_bytes(value or b"", "big") for value in values)
     return Place("sar", reference, total, number)
@@ -138,6 +143,13 @@ class _Unfinished:
     octets: int = 0
 
 
+class _Finished(NamedTuple):
+    at: float
+    since: float
+    hashes: dict[int, int]
+    """Part number → hash of its body."""
+
+
 _Key = tuple[Any, bytes, bytes, str, int, int]
 
 
@@ -150,15 +162,18 @@ class Joiner:
         ttl_s: float = TTL_S,
         max_messages: int = MAX_MESSAGES,
         max_octets: int = MAX_OCTETS,
+        default_encoding: AnyEncoding = "gsm7",
     ) -> None:
         self._ttl_s = ttl_s
+        self._default = default_encoding
         self._max_messages = max_messages
         self._max_octets = max_octets
         self._unfinished: OrderedDict[_Key, _Unfinished] = OrderedDict()
-        self._finished: OrderedDict[_Key, tuple[float, dict[int, int]]] = OrderedDict()
+        self._finished: OrderedDict[_Key, _Finished] = OrderedDict()
+        self._remembered = 0
         self._given_up: list[Joined] = []
         self.octets = 0
-        """Of the unfinished messages."""
+        """Of the unfinished messages, with `PART_OCTETS` for each part."""
 
     def __len__(self) -> int:
         return len(self._unfinished)
@@ -171,8 +186,8 @@ class Joiner:
         """
         place = place_of(request)
         if place is None:
-            return _joined([request], 1)
-        key: _Key = (connection, request.source_addr, request.destination_addr, *place[:3])
+            return self._joined([request], 1)
+        key = _key_of(request, place, connection)
         data = data_of(request)[1]
         if self._is_repeated(key, place.number, data):
             return None
@@ -183,6 +198,15 @@ class Joiner:
             self._give_up(key)
         return self._take(key, place, request, now)
 
+    def since(self, request: Message | DataSm, connection: Any = None) -> float | None:
+        """When the first part of a part's message came; `None` if no part is remembered."""
+        place = place_of(request)
+        if place is None:
+            return None
+        key = _key_of(request, place, connection)
+        known = self._unfinished.get(key) or self._finished.get(key)
+        return None if known is None else known.since
+
     def expire(self, now: float) -> list[Joined]:
         """Messages that stay incomplete: too old, or pushed out by the limits."""
         while self._unfinished:
@@ -190,11 +214,8 @@ class Joiner:
             if now - oldest.since < self._ttl_s:
                 break
             self._give_up(key)
-        while self._finished:
-            key, (since, _) = next(iter(self._finished.items()))
-            if now - since < self._ttl_s:
-                break
-            del self._finished[key]
+        while self._finished and now - next(iter(self._finished.values())).at >= self._ttl_s:
+            self._forget_oldest()
         given_up, self._given_up = self._given_up, []
         return given_up
 
@@ -202,7 +223,7 @@ class Joiner:
         self, key: _Key, place: Place, request: Message | DataSm, now: float
     ) -> Joined | None:
         waiting = self._unfinished.setdefault(key, _Unfinished(now))
-        size = len(data_of(request)[1])
+        size = _size_of(request)
         waiting.parts[place.number] = request
         waiting.octets += size
         self.octets += size
@@ -212,19 +233,24 @@ class Joiner:
         del self._unfinished[key]
         self.octets -= waiting.octets
         self._remember(key, waiting, now)
-        return _joined([waiting.parts[number] for number in sorted(waiting.parts)], place.total)
+        return self._joined([waiting.parts[n] for n in sorted(waiting.parts)], place.total)
 
     def _is_repeated(self, key: _Key, number: int, data: bytes) -> bool:
         finished = self._finished.get(key)
-        return finished is not None and finished[1].get(number) == hash(data)
+        return finished is not None and finished.hashes.get(number) == hash(data)
 
     def _remember(self, key: _Key, waiting: _Unfinished, now: float) -> None:
         """An operator that missed our answer sends a part again, of a message that is done."""
-        self._finished.pop(key, None)
+        old = self._finished.pop(key, None)
+        self._remembered += key[-1] * (old is None)
         hashes = {number: hash(data_of(part)[1]) for number, part in waiting.parts.items()}
-        self._finished[key] = (now, hashes)
-        while len(self._finished) > self._max_messages:
-            self._finished.popitem(last=False)
+        self._finished[key] = _Finished(now, waiting.since, hashes)
+        while len(self._finished) > self._max_messages or self._remembered > _REMEMBERED_PARTS:
+            self._forget_oldest()
+
+    def _forget_oldest(self) -> None:
+        key, _ = self._finished.popitem(last=False)
+        self._remembered -= key[-1]
 
     def _keep_limits(self) -> None:
         while len(self._unfinished) > self._max_messages or self.octets > self._max_octets:
@@ -234,20 +260,28 @@ class Joiner:
         waiting = self._unfinished.pop(key)
         self.octets -= waiting.octets
         requests = [waiting.parts[number] for number in sorted(waiting.parts)]
-        self._given_up.append(_joined(requests, key[-1]))
+        self._given_up.append(self._joined(requests, key[-1]))
+
+    def _joined(self, requests: list[Message | DataSm], total: int) -> Joined:
+        return Joined(tuple(requests), total, _text_of(requests, self._default))
 
 
-def _joined(requests: list[Message | DataSm], total: int) -> Joined:
-    return Joined(tuple(requests), total, _text_of(requests))
+def _key_of(request: Message | DataSm, place: Place, connection: Any) -> _Key:
+    return (connection, request.source_addr, request.destination_addr, *place[:3])
 
 
-def _text_of(requests: list[Message | DataSm]) -> str:
+def _size_of(request: Message | DataSm) -> int:
+    body = len(request.short_message) if isinstance(request, Message) else 0
+    return PART_OCTETS + body + sum(len(value) for _, value in request.tlvs)
+
+
+def _text_of(requests: list[Message | DataSm], default: AnyEncoding) -> str:
     """Octets are joined before they are decoded: some senders tear pairs between parts."""
     coding = requests[0].data_coding
     bodies = [data_of(request)[1] for request in requests]
     if any(request.data_coding != coding for request in requests):
         codings = [request.data_coding for request in requests]
-        return "".join(decode_text(b, c) for b, c in zip(bodies, codings, strict=True))
-    if encoding_of_coding(coding) == "ucs2":
+        return "".join(decode_text(b, c, default) for b, c in zip(bodies, codings, strict=True))
+    if encoding_of_coding(coding, default) == "ucs2":
         bodies = [body[: len(body) & ~1] for body in bodies]
-    return decode_text(b"".join(bodies), coding)
+    return decode_text(b"".join(bodies), coding, default)

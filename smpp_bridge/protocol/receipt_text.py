@@ -10,13 +10,16 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
+from smpp_bridge.protocol.message_states import state_of_token
+from smpp_bridge.protocol.receipt_dates import date_ms
+
 _KEYS: Final = r"id|sub|dlvrd|submit[ _]?date|done[ _]?date|stat(?:us)?|err(?:or)?|text"
 _FIELD: Final = re.compile(
     rf"(?:^|(?<=[\s,;]))({_KEYS}):(.*?)(?=[\s,;]+(?:{_KEYS}):|\Z)", re.IGNORECASE | re.DOTALL
 )
 _CANONICAL: Final = re.compile(
     r"id:([^\s,;]+) sub:[^\s,;]+ dlvrd:[^\s,;]+ submit date:([^\s,;]+) done date:([^\s,;]+) "
-    r"stat:([^\s,;]+) err:([^\s,;]+)(?: text:|\Z)",
+    r"stat:([A-Z_]{1,32}) err:([0-9A-Z]{1,8})(?: text:|\Z)",
     re.IGNORECASE,
 )
 _CANONICAL_NAMES: Final = ("id", "submit date", "done date", "stat", "err")
@@ -28,6 +31,10 @@ _NAMES: Final = {
     "status": "stat",
     "error": "err",
 }
+_NUMBER: Final = re.compile(r"[0-9][0-9().-]{5,}[0-9]")
+"""Seven digits or more: no state and no error is that long, phone numbers are."""
+_DIGIT: Final = re.compile("[0-9]")
+_SHORT: Final = re.compile(r"[\w-]{0,10}").fullmatch
 _OTHER_KEY: Final = re.compile(r"(?<=\s)([A-Za-z_]{1,16}:)")
 _MAX_VALUE: Final = 128
 """Characters of a value that are kept: twice what §5.2.23 allows for an id."""
@@ -52,20 +59,33 @@ def fields_of(body: str) -> dict[str, str]:
 def anonymised(body: str) -> str:
     """The receipt without what is personal: the content of `text:` and of unknown fields.
 
-    Empty when nothing is recognised, since then it may be anybody's words.
+    Of the known ones only what looks like a count, a date, a state, an error or an id. Empty
+    when nothing is recognised, since then it may be anybody's words.
 
     Examples:
         >>> anonymised("id:7 sub:001 stat:DELIVRD IMSI:460001234 err:0 Text:Dear Wang")
         'id:7 sub:001 stat:DELIVRD IMSI:… err:0 Text:…'
     """
     pieces: list[str] = []
+    is_in_text = False
     for key, name, value, rest in _found(body):
         if name == "text":
+            is_in_text = bool(rest)
             pieces.append(f"{key}:{'…' if rest else ''}")
             continue
-        pieces.append(f"{key}:{value}")
+        is_shown = _is_impersonal(name, value, is_in_text=is_in_text)
+        pieces.append(f"{key}:{value if is_shown else '…'}")
         pieces += [f"{other}…" for other in _OTHER_KEY.findall(rest)]
     return " ".join(pieces) if any(not piece.lower().startswith("text") for piece in pieces) else ""
+
+
+def _is_impersonal(name: str, value: str, *, is_in_text: bool) -> bool:
+    """Behind a text with content even an id may be a part of that text."""
+    if name == "id":
+        return not is_in_text
+    if name == "stat":
+        return not is_in_text or state_of_token(value) != "UNKNOWN"
+    return date_ms(value) is not None if name.endswith("date") else _SHORT(value) is not None
 
 
 def _found(body: str) -> Iterator[tuple[str, str, str, str]]:
@@ -86,6 +106,9 @@ def _found(body: str) -> Iterator[tuple[str, str, str, str]]:
             yield key, name, "", raw.strip()
             continue
         first = next(iter(raw.split()), "")
-        if raw[:1].isspace() and ":" in first:
-            first = ""  # no value, and then a field that we do not know
-        yield key, name, first.rstrip(",;")[:_MAX_VALUE], raw.replace(first, "", 1)
+        if raw[:1].isspace() and (":" in first or (name == "err" and not _DIGIT.search(first))):
+            first = ""  # no value, and then a field that we do not know, or words
+        value = first.rstrip(",;")[:_MAX_VALUE]
+        if name in {"stat", "err"} and _NUMBER.search(value):
+            value = "…"
+        yield key, name, value, raw.replace(first, "", 1)

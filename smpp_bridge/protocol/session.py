@@ -204,7 +204,7 @@ class Session:
         if message_id and isinstance(request, _WITHOUT_ID[self.role]):
             raise ValueError(f"message_id has {len(message_id)} octets, must be empty.")
         self.inbound_pending -= 1
-        self.inbound_octets -= _octets_of(request)
+        self.inbound_octets -= octets_of(request)
         if message_id:
             fields["message_id"] = message_id
         self._answer(request, status, **fields)
@@ -261,7 +261,7 @@ class Session:
         if self.is_closed:
             return
         try:
-            received = decode(frame)
+            received = decode(frame, is_strict=self.role == "smsc")
         except PduError as error:
             self._refuse_unparsed(error)
             return
@@ -273,7 +273,9 @@ class Session:
             self._refuse(received, wrong_state_status(received.command_id, self.state))
 
     def _refuse_unparsed(self, error: PduError) -> None:
-        self._events.append(session_events.Unparsed(error.frame, error.reason))
+        self._events.append(
+            session_events.Unparsed(error.frame, error.reason, error.command_status)
+        )
         if error.is_response:
             return
         cls = next((c for c in RESPONSES if c.command_id == error.command_id), None)
@@ -301,7 +303,7 @@ class Session:
             return
         self._timers.worked(now)
         self.inbound_pending += 1
-        self.inbound_octets += _octets_of(request)
+        self.inbound_octets += octets_of(request)
         self._events.append(session_events.Received(request))
 
     def _receive_bind(self, request: pdu.Bind) -> None:
@@ -443,7 +445,8 @@ def _version_of(response: pdu.BindResp) -> int:
     return int.from_bytes(response.tlv(Tag.SC_INTERFACE_VERSION) or b"", "big") or INTERFACE_VERSION
 
 
-def _octets_of(request: pdu.Pdu) -> int:
+def octets_of(request: pdu.Pdu) -> int:
+    """About how many octets a request holds in memory, whatever its addresses."""
     octets = _PDU_OVERHEAD
     if isinstance(request, pdu.Message):
         octets += len(request.short_message)

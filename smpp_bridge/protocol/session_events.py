@@ -53,6 +53,8 @@ class Unparsed(msgspec.Struct, frozen=True):
 
     frame: bytes
     reason: str
+    command_status: int
+    """That it was answered with, unless it was an answer itself."""
 
 
 class Unexpected(msgspec.Struct, frozen=True):

@@ -135,7 +135,7 @@ async def test_gateway_works_with_jsmpp(kafka: str, tmp_path: Path) -> None:
         TopicReader(kafka, INBOUND_RECEIVED.dead_letters) as dead,
     ):
         await run.found.wait_for(PARTS, PARTS, 0)
-        await wait_until(lambda: any(b"Hello World" in value for value in dead.values))
+        await wait_until(lambda: any(b'"source_addr":3' in value for value in dead.values))
         await run.stop()
         await check_octets(run.captured, PARTS + 1)
         check_results(run.found)

@@ -111,6 +111,7 @@ async def test_killed_again_and_again_the_totals_are_exact(
     stream = [e for event in events for e in [event] * (2 if rng.random() < 0.05 else 1)]
     data = tmp_path / "data"
     settings = {"FLUSH_RECORDS": 300, "FLUSH_MS": 20, "SNAPSHOT_MS": 200, "FACTS_S": 1}
+    settings["PEOPLE_AT_HAND"] = 500  # of 4,000: most are on the shelf
     async with KafkaPublisher(own_kafka.bootstrap) as publisher:
         first = [definition(), connection_report()]
         publishing = asyncio.create_task(

@@ -22,6 +22,7 @@ from schemas.topics import (
 )
 from smpp_bridge.protocol import pdu
 from smpp_bridge.protocol.constants import ESM_RECEIPT, CommandStatus
+from smpp_bridge.protocol.long_messages import messages_of
 from tests.support.bridge import (
     TOKENIZER,
     WINDOW,
@@ -140,6 +141,30 @@ async def test_receipts_and_replies_reach_kafka_without_number_or_text(
         assert [(e.subject, e.is_opt_out, e.keyword) for e in replies] == [(subject, True, "stop")]
         assert not any(b"13812345678" in value for value in (*receipts.values, *inbound.values))
     assert sorted(smsc.acknowledged) == [("dlr", 0), ("mo", 0)]
+
+
+async def test_a_long_reply_is_acknowledged_by_part_and_becomes_one_reply(
+    kafka: str, connection: str, tmp_path: Path
+) -> None:
+    """Whatever order its parts come in; the keyword is found, the text stays in the bridge."""
+    template = pdu.DeliverSm(source_addr=b"8613812345678", destination_addr=b"10690001")
+    parts = messages_of(template, f"STOP this, {'I have had enough. ' * 20}", method="udh16")
+    async with (
+        run_smsc(Smsc()) as smsc,
+        process("smpp_bridge", environment(kafka, smsc.port, tmp_path, connection)),
+        TopicReader(kafka, INBOUND_RECEIVED.name) as inbound,
+    ):
+        await wait_until(lambda: smsc.is_bound)
+        for number, part in reversed(list(enumerate(parts))):
+            smsc.deliver(part, number)
+        await wait_until(lambda: len(smsc.acknowledged) == len(parts))
+        await wait_until(lambda: sum(connection.encode() in v for v in inbound.values) == 4)
+        mine = [e for e in inbound.events(InboundReceived) if e.connection == connection]
+        assert not any(b"enough" in value for value in inbound.values)
+    assert sorted(smsc.acknowledged) == [(number, 0) for number in range(len(parts))]
+    assert sorted(event.part for event in mine) == [0, 1, 2, 3]
+    assert len({event.reply_id for event in mine}) == 1
+    assert [(e.keyword, e.segments) for e in mine if e.part == 0] == [("stop", 3)]
 
 
 async def test_throttled_messages_are_sent_again_not_failed(

@@ -284,4 +284,7 @@ async def test_parts_in_reverse_order_are_each_answered_at_once(tmp_path: Path) 
             part = pdu.DeliverSm(source_addr=PERSON, esm_class=0x40, short_message=header + b"part")
             chaos.deliver(part, number)
             await wait_until(lambda number=number: (number, 0) in chaos.acknowledged)
-    assert len({event.event_id for event in desk.recorder.received}) == 3
+    received = desk.recorder.received
+    assert [event.part for event in received] == [3, 2, 1, 0]  # and then the whole
+    assert len({event.event_id for event in received}) == 4
+    assert len({event.reply_id for event in received}) == 1

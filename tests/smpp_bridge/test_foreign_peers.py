@@ -134,7 +134,7 @@ async def test_foreign_esmes_send_and_receive_through_the_proxy(tmp_path: Path, 
         run_proxy({"c": smsc.port}, tmp_path, account()) as proxy,
     ):
         running = asyncio.ensure_future(
-            peer(proxy.desk.port, seen, lambda: bool(smsc.acknowledged))
+            peer(proxy.desk.listener.port, seen, lambda: bool(smsc.acknowledged))
         )
         await wait_until(lambda: seen.get("id") is not None or running.done())
         receipt = pdu.DeliverSm(

@@ -15,8 +15,14 @@ from schemas.subject import SubjectKey, Tokenizer
 from smpp_bridge.configuration import Addressing
 from smpp_bridge.mapping import UnreadableAddress, msisdn_of, parts_of, received, submitted
 from smpp_bridge.protocol.codec import encode
-from smpp_bridge.protocol.constants import ESM_RECEIPT, ESM_UDHI, TON_INTERNATIONAL, TON_NATIONAL
-from smpp_bridge.protocol.pdu import DeliverSm
+from smpp_bridge.protocol.constants import (
+    ESM_RECEIPT,
+    ESM_UDHI,
+    TON_INTERNATIONAL,
+    TON_NATIONAL,
+    Tag,
+)
+from smpp_bridge.protocol.pdu import DataSm, DeliverSm
 from smpp_bridge.protocol.receipts import ReceiptRules
 
 TOKENIZER = Tokenizer(SubjectKey("k1", bytes(32)))
@@ -39,7 +45,7 @@ def request(text: str = "hi", **fields: object) -> MessageRequested:
 
 
 def event_of(
-    pdu: DeliverSm, now_ms: int = 0, region: str = "", **rules: bool
+    pdu: DeliverSm | DataSm, now_ms: int = 0, region: str = "", **rules: bool
 ) -> ReceiptReceived | InboundReceived:
     """The event of a deliver_sm."""
     return received(
@@ -132,10 +138,31 @@ def test_the_type_of_number_and_then_the_region_decide(
     assert msisdn_of(address, region, ton) == digits
 
 
-def test_receipts_and_replies_are_read_by_their_type_of_number() -> None:
-    """source_addr_ton reaches the mapping."""
-    reply = DeliverSm(source_addr_ton=1, source_addr=b"13012345678", short_message=b"stop")
-    assert event_of(reply, region="CN").subject == TOKENIZER.token("13012345678")
+@pytest.mark.parametrize("body", [b"stop", b"id:1 sub:001 dlvrd:001 stat:DELIVRD err:000 text:"])
+@pytest.mark.parametrize(("ton", "number"), [(1, "13012345678"), (2, "8613012345678")])
+def test_receipts_and_replies_are_read_by_their_type_of_number(
+    body: bytes, ton: int, number: str
+) -> None:
+    """An international number is nobody's national one; a person's facts have one subject."""
+    for request in (
+        DeliverSm(source_addr_ton=ton, source_addr=b"13012345678", short_message=body),
+        DataSm(
+            source_addr_ton=ton,
+            source_addr=b"13012345678",
+            tlvs=((Tag.MESSAGE_PAYLOAD, body),),
+        ),
+    ):
+        assert event_of(request, region="CN").subject == TOKENIZER.token(number)
+
+
+@given(st.text("0123456789", max_size=20), st.sampled_from(["CN", "DE", "US"]), st.integers(0, 7))
+def test_every_address_is_a_number_or_unreadable(digits: str, region: str, ton: int) -> None:
+    """Whatever stands there, a token can be made of it, or it is a dead letter."""
+    try:
+        found = msisdn_of(digits.encode(), region, ton)
+    except UnreadableAddress:
+        return
+    assert TOKENIZER.token(found)
 
 
 @pytest.mark.parametrize("address", [b"", b"SHOP", b"12345", b"0138000000", b"1" * 16, b"\xb2" * 9])

@@ -22,12 +22,14 @@ from tests.support.topics import TopicReader, wait_until
 
 @pytest.mark.kafka
 async def test_the_metrics_say_what_happened(kafka: str, tmp_path: Path) -> None:
-    """Two accepted, one rejected, one receipt: counted per connection and by label."""
+    """Two accepted, one rejected, two receipts: counted per connection and by label."""
     rejected = b"8613800000002"
 
     def answer(request: pdu.SubmitSm) -> tuple[int, bytes]:
         is_rejected = request.destination_addr == rejected
-        return (CommandStatus.RINVDSTADR, b"") if is_rejected else (CommandStatus.ROK, b"7")
+        if is_rejected:
+            return CommandStatus.RINVDSTADR, b""
+        return CommandStatus.ROK, b"id-" + request.destination_addr[-1:]
 
     port = free_port()
     async with run_smsc(Smsc(answer=answer)) as smsc:
@@ -40,12 +42,14 @@ async def test_the_metrics_say_what_happened(kafka: str, tmp_path: Path) -> None
             for number in range(1, 4):
                 await publisher.publish(requested("metered", number))
             await wait_until(lambda: len(of_connection(results, "metered")) == 3)
-            body = b"id:7 stat:DELIVRD err:000"
-            receipt = pdu.DeliverSm(
-                source_addr=b"8613800000001", esm_class=ESM_RECEIPT, short_message=body
-            )
-            smsc.deliver(receipt, "dlr")
-            await wait_until(lambda: len(smsc.acknowledged) == 1)
+            for digit in (b"1", b"3"):
+                receipt = pdu.DeliverSm(
+                    source_addr=b"861380000000" + digit,
+                    esm_class=ESM_RECEIPT,
+                    short_message=b"id:ID-" + digit + b" stat:DELIVRD err:000",
+                )
+                smsc.deliver(receipt, "dlr")
+            await wait_until(lambda: len(smsc.acknowledged) == 2)
             found = await samples_at(port)
 
     def value(name: str, **labels: str) -> float:
@@ -61,11 +65,12 @@ async def test_the_metrics_say_what_happened(kafka: str, tmp_path: Path) -> None
     assert value("results_total", outcome="accepted") == 2
     assert value("results_total", outcome="rejected") == 1
     assert value("statuses_total", command_status="0x0000000b") == 1
-    assert value("receipts_total", state="DELIVERED") == 1
+    assert value("receipts_total", state="DELIVERED") == 2
+    assert value("receipt_id_spelling_total", spelling="case") >= 1, "one id a second is watched"
     for reason in ("full", "unstored", "unusable"):
         assert value("dropped_total", reason=reason) == 0
     assert value("submit_latency_seconds_count") == value("publish_latency_seconds_count") == 3
-    assert value("ack_latency_seconds_count") == 1
+    assert value("ack_latency_seconds_count") == 2
     documented = set(re.findall(r"`(smslab_bridge_\w+)`", str(metrics.__doc__)))
     families = {re.sub("_(bucket|sum|count|created)$", "", name) for name, _ in found}
     assert {name for name in families if name.startswith("smslab_bridge_")} == documented

@@ -1,4 +1,4 @@
-"""Names, tags and owners of passing messages, without sockets."""
+"""Names and tags of passing messages, without sockets."""
 
 from __future__ import annotations
 
@@ -9,11 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from smpp_bridge.configuration import Account, ContentTag
+from smpp_bridge.configuration import ContentTag
 from smpp_bridge.protocol.constants import Tag
-from smpp_bridge.protocol.pdu import DeliverSm, SubmitSm
-from smpp_bridge.protocol.receipts import ReceiptRules
-from smpp_bridge.proxied import LONG_MS, Clerk, Owners, Recent, Tagger
+from smpp_bridge.protocol.pdu import SubmitSm
+from smpp_bridge.proxied import LONG_MS, Clerk, Recent, Tagger
 from tests.support.bridge import TOKENIZER
 
 
@@ -97,35 +96,3 @@ def test_segments_are_counted_as_the_operator_will_bill_them(
     fields = {name: getattr(request_, name) for name in request_.__struct_fields__}
     event = clerk().write_down(SubmitSm(**fields | {"destination_addr": b"8613800000001"}), "a", 0)
     assert (event.segments, event.encoding) == (segments, encoding)
-
-
-@pytest.mark.parametrize(
-    ("submitted", "received"),
-    [
-        (b"281605133", b"281605133"),
-        (b"10C8F40D", b"281605133"),
-        (b"281605133", b"10C8F40D"),
-        (b"0012ab", b"12AB"),
-        (b"77", b"77@smsc1"),
-    ],
-)
-def test_an_id_is_recognised_in_every_spelling(submitted: bytes, received: bytes) -> None:
-    """Hexadecimal, decimal, zeros, case, suffix: the receipt finds its account."""
-    owners = Owners([], ReceiptRules())
-    owners.named(submitted, "a")
-    body = b"id:%b stat:DELIVRD err:000" % received
-    assert owners.owner_of(DeliverSm(esm_class=4, short_message=body)) == "a"
-
-
-def test_without_an_id_the_addresses_decide_and_at_last_the_configuration() -> None:
-    """Person and sender, then sender, then a configured pattern (after a restart), then nobody."""
-    account = Account(system_id="configured", password="", connection="c", senders=("1069*",))
-    owners = Owners([account], ReceiptRules())
-    reply = DeliverSm(source_addr=b"86138", destination_addr=b"10690001")
-    assert owners.owner_of(reply) == "configured"
-    owners.sent(SubmitSm(source_addr=b"10690001", destination_addr=b"86138"), "person")
-    owners.sent(SubmitSm(source_addr=b"10690001", destination_addr=b"86139"), "sender")
-    assert owners.owner_of(reply) == "person"
-    stranger = DeliverSm(source_addr=b"86137", destination_addr=b"10690001")
-    assert owners.owner_of(stranger) == "sender"
-    assert owners.owner_of(DeliverSm(destination_addr=b"95555")) is None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import shutil
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
@@ -207,8 +208,8 @@ async def test_the_esmes_own_refusal_reaches_the_smsc(tmp_path: Path) -> None:
     [
         ("shop", "wrong", pdu.BindTransceiver, {}, CommandStatus.RINVPASWD),
         ("shop", "", pdu.BindTransceiver, {}, CommandStatus.RINVPASWD),
-        ("nobody", "secret", pdu.BindTransceiver, {}, CommandStatus.RINVSYSID),
-        ("", "", pdu.BindTransceiver, {}, CommandStatus.RINVSYSID),
+        ("nobody", "secret", pdu.BindTransceiver, {}, CommandStatus.RINVPASWD),
+        ("", "", pdu.BindTransceiver, {}, CommandStatus.RINVPASWD),
         ("shop", "secret", pdu.BindTransceiver, {"max_binds": 1}, CommandStatus.RALYBND),
         (
             "shop",
@@ -321,15 +322,68 @@ async def test_receipts_go_to_the_account_that_sent_and_replies_to_the_last(
     assert (len(one.submitted), len(two.submitted)) == (2, 1)
 
 
-async def test_a_deliver_sm_of_nobody_is_recorded_and_acknowledged(tmp_path: Path) -> None:
-    """Without an account to forward to, Kafka has it, and that is what was promised."""
+@pytest.mark.parametrize(
+    ("keys", "status"),
+    [
+        ({}, CommandStatus.RX_T_APPN),
+        ({"unrouted": "refuse"}, CommandStatus.RX_T_APPN),
+        ({"unrouted": "drop"}, CommandStatus.ROK),
+    ],
+)
+async def test_a_deliver_sm_of_nobody_is_recorded_counted_and_answered_by_the_policy(
+    tmp_path: Path, keys: dict[str, Any], status: CommandStatus, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Refused, so that it comes again, or dropped; the log line names no number."""
+    async with (
+        run_smsc(Smsc()) as smsc,
+        run_proxy({"c": smsc.port}, tmp_path, account("a"), account("b"), **keys) as proxy,
+    ):
+        esmes = [await proxy.esme(name) for name in "ab"]
+        smsc.deliver(reply(destination_addr=b"12345"), "mo")
+        smsc.deliver(receipt(b"unheard-of"), "dlr")
+        await wait_until(lambda: len(smsc.acknowledged) == 2)
+        assert proxy.relays["c"].unrouted == 2
+        assert len(proxy.recorder.received) == 2
+    assert smsc.acknowledged == [("mo", status), ("dlr", status)]
+    assert [esme.delivered for esme in esmes] == [[], []]
+    assert "12345" not in caplog.text
+    assert PERSON.decode() not in caplog.text
+
+
+async def test_the_only_account_of_a_connection_gets_what_is_of_nobody_else(tmp_path: Path) -> None:
+    """Without `senders`, right after a start, whatever it is."""
     async with run_smsc(Smsc()) as smsc, run_proxy({"c": smsc.port}, tmp_path) as proxy:
         esme = await proxy.esme()
         smsc.deliver(reply(destination_addr=b"12345"), "mo")
-        await wait_until(lambda: len(smsc.acknowledged) == 1)
-        assert proxy.relays["c"].unrouted == 1
-        assert len(proxy.recorder.received) == 1
-    assert (smsc.acknowledged, esme.delivered) == ([("mo", CommandStatus.ROK)], [])
+        smsc.deliver(receipt(b"of-yesterday"), "dlr")
+        await wait_until(lambda: len(smsc.acknowledged) == 2)
+        assert proxy.relays["c"].unrouted == 0
+    assert smsc.acknowledged == [("mo", CommandStatus.ROK), ("dlr", CommandStatus.ROK)]
+    assert len(esme.delivered) == 2
+
+
+async def test_a_killed_proxy_still_knows_whose_receipts_and_replies_come(tmp_path: Path) -> None:
+    """Two accounts without `senders` share a connection; what was on disk at SIGKILL decides."""
+    accounts = (account("a"), account("b"))
+    async with run_smsc(Smsc(answer=lambda _: (0, b"10C8F40D"))) as smsc:
+        async with run_proxy({"c": smsc.port}, tmp_path / "one", *accounts) as proxy:
+            esmes = {name: await proxy.esme(name) for name in "ab"}
+            esmes["a"].send(submit(), None)
+            await wait_until(lambda: len(esmes["a"].answers) == 1)
+            smsc.answer = lambda _: (0, b"8")
+            esmes["b"].send(submit(), None)
+            await wait_until(lambda: len(esmes["b"].answers) == 1)
+            shutil.copytree(tmp_path / "one", tmp_path / "two")
+        async with run_proxy({"c": smsc.port}, tmp_path / "two", *accounts) as proxy:
+            esmes = {name: await proxy.esme(name) for name in "ab"}
+            smsc.deliver(receipt(b"281605133"), "dlr of a, decimal")
+            smsc.deliver(receipt(b"8"), "dlr of b")
+            smsc.deliver(receipt(b""), "dlr of b, without id")
+            smsc.deliver(reply(b"hello"), "mo to b")
+            await wait_until(lambda: len(smsc.acknowledged) == 4)
+    assert {status for _, status in smsc.acknowledged} == {CommandStatus.ROK}
+    assert [each.short_message[:6] for each in esmes["a"].delivered] == [b"id:281"]  # type: ignore[union-attr]
+    assert len(esmes["b"].delivered) == 3
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,8 @@ import trustme
 from schemas.events import MessageSubmitted
 from schemas.topics import MESSAGE_SUBMITTED
 from smpp_bridge.adapters import account_metrics
+from smpp_bridge.protocol import pdu
+from smpp_bridge.protocol.constants import ESM_RECEIPT
 from tests.support.bridge import TOKENIZER, connection_config, file_environment, of_connection
 from tests.support.esme import Esme, connect
 from tests.support.metrics import samples_at
@@ -80,6 +82,40 @@ async def test_through_tls_to_kafka_and_goodbye(kafka: str, tmp_path: Path) -> N
     assert found["smslab_bridge_account_refused_total", refused] == 1
     documented = set(re.findall(r"`(smslab_bridge_\w+)`", str(account_metrics.__doc__)))
     assert documented <= {sample for sample, _ in found}
+
+
+async def test_after_sigkill_a_receipt_still_finds_its_account(kafka: str, tmp_path: Path) -> None:
+    """Two accounts without `senders` on one connection; the new process has only the disk."""
+    port = free_port()
+    async with run_smsc(Smsc(answer=lambda _: (0, b"10C8F40D"))) as smsc:
+        name = f"p-{uuid.uuid4().hex[:8]}"
+        config = proxy_config(name, smsc.port, {"port": port})
+        config["accounts"]["other"] = config["accounts"]["shop"]
+        settings = file_environment(kafka, tmp_path, config)
+        async with process("smpp_bridge", settings) as bridge:
+            await wait_until(lambda: smsc.is_bound)
+            esme = await connect(port)
+            await wait_until(lambda: esme.is_bound)
+            esme.submit("8613800000001", "hi")
+            await wait_until(lambda: len(esme.answers) == 1)
+            bridge.kill()
+            await bridge.wait()
+        smsc.peers.clear()
+        async with process("smpp_bridge", settings):
+            await wait_until(lambda: smsc.is_bound)
+            bind = pdu.BindTransceiver(system_id=b"other", password=b"secret")
+            other, esme = await connect(port, bind=bind), await connect(port)
+            await wait_until(lambda: esme.is_bound and other.is_bound)
+            body = b"id:281605133 stat:DELIVRD err:000"
+            smsc.deliver(
+                pdu.DeliverSm(
+                    source_addr=b"8613800000009", esm_class=ESM_RECEIPT, short_message=body
+                ),
+                "dlr",
+            )
+            await wait_until(lambda: len(smsc.acknowledged) == 1)
+    assert smsc.acknowledged == [("dlr", 0)]
+    assert (len(esme.delivered), other.delivered) == (1, [])
 
 
 async def test_a_taken_port_gives_one_sentence(kafka: str, tmp_path: Path) -> None:

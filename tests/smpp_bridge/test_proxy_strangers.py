@@ -45,7 +45,7 @@ async def esme(
 ) -> Esme:
     """Somebody who was answered, or cut off."""
     bind = pdu.BindTransceiver(system_id=system_id.encode(), password=password.encode())
-    found = await connect(desk.port, bind=bind, **keys)
+    found = await connect(desk.listener.port, bind=bind, **keys)
     await wait_until(lambda: found.is_bound or found.refused_with is not None or found.is_closed)
     return found
 
@@ -72,14 +72,14 @@ async def test_silent_strangers_do_not_fill_the_listener() -> None:
 async def test_who_floods_instead_of_binding_is_cut_off() -> None:
     """A few link checks are answered before a bind, a flood of them is not."""
     async with listening() as desk:
-        reader, writer = await asyncio.open_connection("127.0.0.1", desk.port)
+        reader, writer = await asyncio.open_connection("127.0.0.1", desk.listener.port)
         writer.write(LINK_CHECK * 3)
         assert len(await reader.readexactly(48)) == 48
         writer.write(LINK_CHECK * 10_000)
         with pytest.raises((asyncio.IncompleteReadError, ConnectionError)):
             await reader.readexactly(16 * 10_000)
         writer.close()
-        await wait_until(lambda: not desk.connections)
+        await wait_until(lambda: not desk.listener.connections)
 
 
 async def test_octets_behind_a_bind_are_the_sessions(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -88,7 +88,7 @@ async def test_octets_behind_a_bind_are_the_sessions(monkeypatch: pytest.MonkeyP
     bind = encode(pdu.BindTransceiver(system_id=b"shop", password=b"secret"), 1)
     assert len(bind) < 60
     async with listening() as desk:
-        reader, writer = await asyncio.open_connection("127.0.0.1", desk.port)
+        reader, writer = await asyncio.open_connection("127.0.0.1", desk.listener.port)
         writer.write(bind + LINK_CHECK * 1000)
         length = int.from_bytes(await reader.readexactly(4), "big")
         await reader.readexactly(length - 4 + 16 * 1000)
@@ -100,14 +100,14 @@ async def test_strangers_who_never_read_leave_the_listener(monkeypatch: pytest.M
     monkeypatch.setattr(front, "MAX_BEFORE_BIND", 2**22)
     monkeypatch.setattr(front, "Timeouts", lambda **_: Timeouts(session_init_s=0.5))
     async with listening() as desk:
-        strangers = [socket_that_never_reads(desk.port) for _ in range(2)]
+        strangers = [socket_that_never_reads(desk.listener.port) for _ in range(2)]
         flood = LINK_CHECK * 100_000
-        await wait_until(lambda: desk.connections == 2)
+        await wait_until(lambda: desk.listener.connections == 2)
         sending = [
             asyncio.ensure_future(asyncio.get_running_loop().sock_sendall(each, flood))
             for each in strangers
         ]
-        await wait_until(lambda: not desk.connections)
+        await wait_until(lambda: not desk.listener.connections)
         assert (await esme(desk)).is_bound
         for task, each in zip(sending, strangers, strict=True):
             task.cancel()
@@ -118,11 +118,11 @@ async def test_an_esme_that_stops_reading_leaves_the_listener() -> None:
     """Bound, then dead: its link check expires and its socket goes at once."""
     bind = encode(pdu.BindTransceiver(system_id=b"shop", password=b"secret"), 1)
     async with listening(enquire_link_s=0.2, response_timeout_s=0.5) as desk:
-        zombie = socket_that_never_reads(desk.port)
+        zombie = socket_that_never_reads(desk.listener.port)
         sending = asyncio.ensure_future(
             asyncio.get_running_loop().sock_sendall(zombie, bind + LINK_CHECK * 500_000)
         )
         await wait_until(lambda: desk.clients["shop"].bound == 1)
-        await wait_until(lambda: not desk.connections)
+        await wait_until(lambda: not desk.listener.connections)
         sending.cancel()
         zombie.close()

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import msgspec
 import pytest
 
 from runtime.kafka import PublishError
 from schemas.events import Event
 from schemas.subject import SubjectKey, Tokenizer
+from smpp_bridge import mapping
 from smpp_bridge.adapters.counts import Counts
 from smpp_bridge.adapters.receiver import Receiver
 from smpp_bridge.configuration import ConnectionConfig
-from smpp_bridge.protocol.constants import CommandStatus
+from smpp_bridge.protocol.codec import encode
+from smpp_bridge.protocol.constants import ESM_RECEIPT, CommandStatus
+from smpp_bridge.protocol.long_messages import messages_of
 from smpp_bridge.protocol.pdu import DeliverSm, Pdu
 
 
@@ -21,6 +25,7 @@ class HeldPublisher:
 
     def __init__(self) -> None:
         self.taken: list[tuple[object, Callable[[BaseException | None], None]]] = []
+        self.dead: list[bytes] = []
 
     def put_event(self, event: Event, done: Callable[[BaseException | None], None]) -> None:
         """Hold an event."""
@@ -35,6 +40,7 @@ class HeldPublisher:
         **_: object,
     ) -> None:
         """Hold a dead letter."""
+        self.dead.append(data)
         self.taken.append((reason, done))
 
 
@@ -95,3 +101,78 @@ def test_the_answer_waits_for_kafka_and_tells_its_outcome(
     ((_, done),) = publisher.taken
     done(error)
     assert link.answers == [status]
+
+
+@pytest.mark.parametrize("refused", [None, 0, 1])
+def test_the_last_part_is_answered_when_kafka_has_the_whole_too(
+    receiver: Receiver, publisher: HeldPublisher, refused: int | None
+) -> None:
+    """Other parts are answered on their own; a refusal of either event brings the part again."""
+    link = RecordingLink()
+    template = DeliverSm(source_addr=b"8613800000001", destination_addr=b"1069")
+    first, last = messages_of(template, f"STOP {'x' * 180}")
+    receiver.received(link, first)  # type: ignore[arg-type]
+    publisher.taken.pop()[1](None)
+    assert link.answers == [CommandStatus.ROK]
+    receiver.received(link, last)  # type: ignore[arg-type]
+    part, whole = publisher.taken
+    for number, (_, done) in enumerate((part, whole)):
+        assert len(link.answers) == 1
+        done(PublishError("down") if number == refused else None)
+    expected = CommandStatus.ROK if refused is None else CommandStatus.RSYSERR
+    assert link.answers[1:] == [expected]
+    receiver.received(link, last)  # type: ignore[arg-type]
+    assert [event for event, _ in publisher.taken[3:]] == [whole[0]]
+
+
+@pytest.mark.parametrize("is_kafka_failing", [True, False])
+def test_a_fault_of_ours_costs_no_message_and_no_session(
+    receiver: Receiver,
+    publisher: HeldPublisher,
+    monkeypatch: pytest.MonkeyPatch,
+    is_kafka_failing: bool,  # noqa: FBT001 - pytest passes it
+) -> None:
+    """RSYSERR, the SMSC keeps it; what the exception quotes goes nowhere, its place is kept."""
+
+    def fail(*_: object, **__: object) -> None:
+        raise ValueError("invalid literal: '+8613800000001 call me'")
+
+    link = RecordingLink()
+    request = DeliverSm(source_addr=b"8613800000001", short_message=b"call me")
+    with monkeypatch.context() as patch:
+        patch.setattr(mapping, "received", fail)
+        if is_kafka_failing:
+            patch.setattr(publisher, "dead_letter", fail)
+        receiver.received(link, request)  # type: ignore[arg-type]
+    assert link.answers == [CommandStatus.RSYSERR]
+    for reason, done in publisher.taken:
+        assert str(reason).startswith("unexpected ValueError at test_receiver.py:")
+        done(None)
+    assert len(publisher.taken) == (not is_kafka_failing)
+    assert not any(b"13800000001" in letter for letter in publisher.dead)
+    receiver.received(link, request)  # type: ignore[arg-type]
+    publisher.taken[-1][1](None)
+    assert link.answers == [CommandStatus.RSYSERR, CommandStatus.ROK]
+
+
+def test_an_unparsed_pdu_is_a_dead_letter_without_its_octets(
+    receiver: Receiver, publisher: HeldPublisher
+) -> None:
+    """The session has refused it; here it is written down."""
+    frame = encode(DeliverSm(source_addr=b"8613800000001", short_message=b"call me"))
+    receiver.unparsed(frame[:-3], "DeliverSm: mandatory fields do not fit")
+    (letter,) = publisher.dead
+    assert b"13800000001" not in letter
+    assert msgspec.json.decode(letter)["stopped"] == "short_message does not fit: 5 octets are left"
+
+
+def test_a_receipt_without_a_number_keeps_what_the_operator_said(
+    receiver: Receiver, publisher: HeldPublisher
+) -> None:
+    """Nobody to attribute it to, but id and state can be looked up by hand."""
+    body = b"id:77 sub:001 dlvrd:001 stat:DELIVRD err:000 text:call me"
+    request = DeliverSm(source_addr=b"SHOP", esm_class=ESM_RECEIPT, short_message=body)
+    receiver.received(RecordingLink(), request)  # type: ignore[arg-type]
+    (letter,) = publisher.dead
+    words = "id:77 sub:001 dlvrd:001 stat:DELIVRD err:000 text:…"
+    assert msgspec.json.decode(letter)["receipt"] == words

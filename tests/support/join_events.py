@@ -204,6 +204,8 @@ _FIELDS: dict[type[SubjectEvent], dict[str, st.SearchStrategy[Any]]] = {
         "connection": _CONNECTION,
         "destination_addr": st.just("1"),
         "is_opt_out": st.booleans(),
+        "reply_id": st.sampled_from((None, "r1", "r2")),
+        "part": st.sampled_from((0, 0, 1, 2)),
     },
     LinkClicked: {
         "token": st.just("t"),

@@ -6,6 +6,8 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+import msgspec
+
 from schemas.events import (
     HOLDOUT,
     CampaignDefined,
@@ -74,8 +76,7 @@ class Expected:
         self.latencies.update(filter(None, map(latency, parts)))
         replies = [
             (whose_reply(each, assigned, parts), each)
-            for each in events
-            if isinstance(each, InboundReceived)
+            for each in replies_of([e for e in events if isinstance(e, InboundReceived)])
         ]
         sales = whose_money(events, assigned, self.definitions)
         for campaign_id, definition in self.definitions.items():
@@ -280,6 +281,18 @@ def count_parts(
     }[definition.costs.billed_on]
     row["segments"] = sum(part["submit"].segments for part in billed)
     row["cost_micro"] = row["segments"] * definition.costs.price_per_segment_micro
+
+
+def replies_of(events: Sequence[InboundReceived]) -> list[InboundReceived]:
+    """One event per reply: a long one's first, with what its wholes say, else its parts."""
+    found = []
+    for name in {each.reply_id or each.event_id for each in events}:
+        pieces = [e for e in events if (e.reply_id or e.event_id) == name]
+        wholes = [e for e in pieces if e.part == 0]
+        first = min(pieces, key=lambda e: e.occurred_at_ms)
+        is_opt_out = any(e.is_opt_out for e in wholes or pieces)
+        found.append(msgspec.structs.replace(first, is_opt_out=is_opt_out))
+    return found
 
 
 def whose_reply(

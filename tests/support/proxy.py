@@ -14,12 +14,15 @@ import pytest
 from runtime.kafka import Done
 from schemas.events import Event, InboundReceived, MessageSubmitted, ReceiptReceived
 from smpp_bridge.adapters.desk import Desk
+from smpp_bridge.adapters.owner_log import OwnerLog
 from smpp_bridge.adapters.proxy import Proxy
 from smpp_bridge.adapters.relay import Relay
 from smpp_bridge.adapters.transit_log import TransitLog
 from smpp_bridge.configuration import Account, ConnectionConfig, ProxyConfig
+from smpp_bridge.owners import Owners
 from smpp_bridge.protocol import pdu
-from smpp_bridge.proxied import Clerk, Owners, Tagger
+from smpp_bridge.protocol.constants import INTERFACE_VERSION
+from smpp_bridge.proxied import Clerk, Tagger
 from tests.support.bridge import TOKENIZER
 from tests.support.esme import Esme, connect
 from tests.support.topics import wait_until
@@ -83,11 +86,16 @@ class RunningProxy:
         password: str = "secret",  # noqa: S107 - of a simulated account
         *,
         cls: type[pdu.Bind] = pdu.BindTransceiver,
+        interface_version: int = INTERFACE_VERSION,
         **keys: Any,
     ) -> Esme:
         """An ESME that was answered: bound, or refused."""
-        bind = cls(system_id=system_id.encode(), password=password.encode())
-        esme = await connect(self.desk.port, bind=bind, **keys)
+        bind = cls(
+            system_id=system_id.encode(),
+            password=password.encode(),
+            interface_version=interface_version,
+        )
+        esme = await connect(self.desk.listener.port, bind=bind, **keys)
         await wait_until(lambda: esme.is_bound or esme.refused_with is not None or esme.is_closed)
         return esme
 
@@ -110,6 +118,7 @@ async def run_proxy(
     recorder = recorder or HeldRecorder()
     config = ProxyConfig(host="127.0.0.1", port=0, accounts=accounts or (account(),), **keys)
     desk = Desk(config, is_kafka_away=lambda: recorder.is_away)
+    folder.mkdir(exist_ok=True)  # noqa: ASYNC240 - a test's own folder
     log = TransitLog(folder / "transit.log")
     relays = {
         name: _relay(
@@ -120,6 +129,7 @@ async def run_proxy(
             desk,
             recorder,
             log,
+            OwnerLog(folder / f"owners-{name}.log"),
         )
         for name, port in ports.items()
     }
@@ -139,7 +149,7 @@ async def run_proxy(
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        await proxy.stop()
+        await asyncio.gather(*(part.stop() for part in runners))
 
 
 def _relay(
@@ -148,6 +158,7 @@ def _relay(
     desk: Desk,
     recorder: HeldRecorder,
     log: TransitLog,
+    owner_log: OwnerLog,
 ) -> Relay:
     return Relay(
         config,
@@ -161,8 +172,13 @@ def _relay(
             instance=f"{config.name}-i",
         ),
         owners=Owners(
-            [each for each in proxy.accounts if each.connection == config.name], config.receipts
+            [each for each in proxy.accounts if each.connection == config.name],
+            config.receipts,
+            owner_log,
+            b"k" * 16,
         ),
+        owner_log=owner_log,
+        unrouted=proxy.unrouted,
         transit_log=log,
         tokenizer=TOKENIZER,
         fail=pytest.fail,

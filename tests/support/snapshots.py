@@ -139,6 +139,22 @@ CASES: Mapping[str, Callable[[], Case]] = {
         arms(EVEN, BETTER),
         JoinHealth(campaign_id="", receipts=9_000, unmatched_receipts=2_000),
     ),
+    "late_covariate": lambda: Case(
+        msgspec.structs.replace(
+            definition(audience_size=20_000), plan=Plan(covariate="past_revenue")
+        ),
+        [
+            msgspec.structs.replace(
+                row,
+                moments=msgspec.structs.replace(
+                    row.moments,
+                    sum_v=row.counters.converted * 90,
+                    sum_vv=row.counters.converted * 90 * 90,
+                ),
+            )
+            for row in arms(EVEN, {"A": 360, "B": 4_800})
+        ],
+    ),
     "unusable": lambda: Case(
         msgspec.structs.replace(definition(), control="<b>nobody</b>"), arms(EVEN, BETTER)
     ),
@@ -160,6 +176,9 @@ CASES: Mapping[str, Callable[[], Case]] = {
     ),
     "undefined": lambda: Case(
         definition(audience_size=3), arms({"A": 1, "B": 1, HOLDOUT: 1}, {"A": 1})
+    ),
+    "few": lambda: Case(
+        definition(audience_size=20_000), arms(EVEN, {"A": 9, "B": 16, HOLDOUT: 1})
     ),
     "single": lambda: Case(
         msgspec.structs.replace(

@@ -57,6 +57,15 @@ DELETE FROM history WHERE subject IN (SELECT subject FROM delta_history);
 -- name: history
 INSERT INTO history BY NAME SELECT * FROM delta_history;
 
+-- name: shelf
+INSERT INTO shelf BY NAME SELECT * FROM delta_shelf;
+
+-- name: shelf_emptied
+INSERT INTO shelf_emptied BY NAME SELECT * FROM delta_shelf_emptied;
+
+-- name: state_log_old
+DELETE FROM state_log WHERE "sequence" < ?;
+
 -- name: definitions_gone
 DELETE FROM definitions WHERE event_id IN (SELECT event_id FROM delta_definitions);
 

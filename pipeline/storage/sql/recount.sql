@@ -103,16 +103,28 @@ sent AS (
         bool_or(conflict)::BIGINT AS conflicts, coalesce(sum(segments), 0) AS segments
     FROM messages GROUP BY ALL
 ),
+-- A long message is one reply; its parts speak for it as long as nothing tells of the whole.
+inbound AS (
+    SELECT subject, occurred_at_ms, is_opt_out, coalesce(part, 0) > 0 AS is_part,
+        CASE WHEN is_part THEN coalesce(reply_id, event_id) ELSE reply_id END AS long_id,
+        coalesce(long_id, ' ' || event_id) AS reply_id
+    FROM inbound_received
+    QUALIFY row_number() OVER (PARTITION BY subject, event_id ORDER BY occurred_at_ms) = 1
+),
+messages_in AS (
+    SELECT subject, reply_id, min(occurred_at_ms) AS at_ms, coalesce(
+        bool_or(is_opt_out) FILTER (NOT is_part), bool_or(is_opt_out)) AS is_opt_out
+    FROM inbound GROUP BY subject, reply_id
+),
 -- A reply belongs to the latest assignment before it that sent something, for a week.
 replies AS (
     SELECT a.subject, a.campaign_id, i.is_opt_out
-    FROM (FROM inbound_received
-        QUALIFY row_number() OVER (PARTITION BY subject, event_id ORDER BY occurred_at_ms) = 1) AS i
+    FROM messages_in AS i
     JOIN assignments AS a ON a.subject = i.subject AND a.variant_id <> 'holdout'
-        AND i.occurred_at_ms - a.at_ms BETWEEN 0 AND 604799999
+        AND i.at_ms - a.at_ms BETWEEN 0 AND 604799999
     SEMI JOIN sent ON sent.subject = a.subject AND sent.campaign_id = a.campaign_id
     QUALIFY row_number() OVER (
-        PARTITION BY i.subject, i.event_id ORDER BY a.at_ms DESC, a.event_id DESC) = 1
+        PARTITION BY i.subject, i.reply_id ORDER BY a.at_ms DESC, a.event_id DESC) = 1
 ),
 replied AS (
     SELECT subject, campaign_id, 1 AS replied, bool_or(is_opt_out)::BIGINT AS opted_out

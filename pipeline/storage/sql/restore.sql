@@ -1,5 +1,5 @@
 -- name: log
-SELECT size, body FROM state_log ORDER BY "sequence";
+SELECT "sequence", size, body FROM state_log ORDER BY "sequence";
 
 -- name: definitions
 SELECT event FROM definitions

@@ -19,10 +19,14 @@ CREATE TABLE IF NOT EXISTS unmatched_receipts (
     event_id VARCHAR, connection VARCHAR, smsc_message_id VARCHAR, subject VARCHAR,
     state VARCHAR, received_at_ms BIGINT, reason VARCHAR
 );
--- What each flush learned about people, compressed from `size`; together their state.
+-- What each flush learned about people, compressed from `size`; together the state of those at
+-- hand. `sequence` is the engine's round.
 CREATE TABLE IF NOT EXISTS state_log ("sequence" BIGINT, facts BIGINT, size BIGINT, body BLOB);
 -- People whose horizon has passed, one row each; a late event fetches them back.
 CREATE TABLE IF NOT EXISTS history (subject VARCHAR, campaigns VARCHAR[], facts BLOB);
+-- Quiet people by place: `size` octets of facts each, in the folder `shelf`.
+CREATE TABLE IF NOT EXISTS shelf (place BIGINT, subject VARCHAR, size BIGINT, campaigns VARCHAR[]);
+CREATE TABLE IF NOT EXISTS shelf_emptied (place BIGINT);
 CREATE TABLE IF NOT EXISTS definitions (
     campaign_id VARCHAR, plan_version BIGINT, occurred_at_ms BIGINT, event_id VARCHAR, event BLOB
 );
@@ -57,3 +61,4 @@ CREATE TABLE IF NOT EXISTS progress (
 );
 INSERT INTO progress SELECT {layout}, '', 0, 0, 0, 0, 0
     WHERE NOT EXISTS (SELECT 1 FROM progress);
+UPDATE progress SET layout = {layout} WHERE layout <> {layout};

@@ -23,7 +23,7 @@ from pipeline.dispatch.audience import (
 from pipeline.dispatch.plan import Planned, Planner, link_token
 from pipeline.dispatch.publish import Survey, dispatch, survey, write_rejected
 from runtime.kafka import KafkaPublisher
-from schemas.events import HOLDOUT, LinkIssued, MessageRequested, RecipientAssigned
+from schemas.events import HOLDOUT, LinkIssued, MessageRequested, Plan, RecipientAssigned
 from schemas.subject import SubjectKey, Tokenizer
 from schemas.topics import LINK_ISSUED, OUTBOUND_REQUESTED, RECIPIENT_ASSIGNED
 from tests.campaigns.test_campaign_file import EXAMPLE
@@ -134,6 +134,33 @@ def test_a_plan_is_the_same_every_time(campaign: Campaign, tmp_path: Path) -> No
     (recipient,) = read_recipients(campaign, audience(tmp_path, person(1)), TOKENIZER)
     assert isinstance(recipient, Recipient)
     assert planner.plan(recipient, now_ms=5) == planner.plan(recipient, now_ms=5)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("120", 120),
+        ("-3.6", -4),
+        ("", None),
+        ("gold", None),
+        ("nan", None),
+        ("inf", None),
+        ("1e400", None),
+        ("1e12", 10**12),
+        ("1000000000001", None),
+    ],
+)
+def test_a_covariate_that_is_no_number_is_counted(
+    campaign: Campaign, text: str, expected: int | None
+) -> None:
+    """Nobody is lost for it: the worker would refuse a larger one, and with it the assignment."""
+    planner = Planner(replace(campaign, plan=Plan(covariate="past")), SECRET, "http://t")
+    fields = dict(zip(HEADER, person(1), strict=True)) | {"past": text}
+    found = survey(planner, [Recipient(1, "s1", "8613800000001", fields)])
+    assert found.recipients == 1
+    assert found.without_covariate == (expected is None)
+    planned = planner.plan(Recipient(1, "s1", "8613800000001", fields), now_ms=0)
+    assert planned.assigned.covariate == expected
 
 
 def test_link_tokens_differ_by_key_and_message() -> None:

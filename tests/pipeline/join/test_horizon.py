@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
+from functools import partial
 
+import msgspec
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pipeline.join.deltas import Deltas, Retired
+from pipeline.join.deltas import Deltas, Retired, Shelved
 from pipeline.join.engine import JoinEngine
-from pipeline.join.facts import fact_of
+from pipeline.join.facts import News, fact_of
 from pipeline.join.horizon import HORIZON_MS, Schedule, Sketch, kept_until_ms
+from pipeline.join.places import Found
 from schemas.events import (
     CampaignDefined,
+    Costs,
     MessageSubmitted,
     ReceiptReceived,
     RecipientAssigned,
@@ -30,30 +35,69 @@ MANY = settings(
 class Keeper:
     """An engine with its history, as the worker and its database keep it."""
 
-    def __init__(self, horizon_ms: int = HORIZON_MS) -> None:
-        self.engine = JoinEngine(horizon_ms)
+    def __init__(self, horizon_ms: int = HORIZON_MS, at_hand: int = 10**9) -> None:
+        self._make = partial(JoinEngine, horizon_ms, at_hand)
+        self.engine = self._make()
         self.history: dict[str, Retired] = {}
+        self.shelf: dict[int, tuple[str, Shelved]] = {}
+        self.log: list[tuple[int, list[News]]] = []
+        self.definitions: list[CampaignDefined] = []
+        """Those that are stored."""
+        self.defining: list[CampaignDefined] = []
         self.sums = Sums()
 
     def define(self, definition: CampaignDefined) -> None:
         """Fetch whom it concerns, then put it in force."""
         if self.engine.changes(definition):
             self._load(s for s, r in self.history.items() if definition.campaign_id in r.campaigns)
-            self.engine.define(definition)
+            before = self.engine.define(definition)
+            on_shelf = [(s, place, each.facts) for place, (s, each) in self.shelf.items()]
+            if self.engine.shelved_of(definition.campaign_id):
+                self.engine.revise(before, on_shelf)
+            self.defining.append(definition)
+
+    def sweep(self) -> None:
+        """Far into the future."""
+        self._recall(self.engine.sweep(FAR_MS))
+
+    def restart(self) -> None:
+        """What was not taken was not stored, and comes again; the caller gives it."""
+        self.engine, self.defining = self._make(), []
+        for each in self.definitions:
+            self.engine.define(each)
+        for round_, news in self.log:
+            self.engine.replay(news, round_)
+        self.engine.remember_retired(self.history)
+        for place, (subject, shelved) in sorted(self.shelf.items()):
+            self.engine.remember_shelved([subject], [place])
+            self.engine.remember_assigned(Counter(shelved.campaigns))
 
     def apply(self, events: Sequence[SubjectEvent]) -> None:
         """Fetch whom they concern, then apply."""
-        self._load(self.history.keys() & self.engine.forgotten(events))
+        retired, shelved = self.engine.forgotten(events)
+        self._load(self.history.keys() & retired)
+        self._recall(shelved)
         self.engine.apply(events)
 
     def take(self) -> Deltas:
         """Keep what is handed over."""
         deltas = self.engine.take()
         gone = {subject for subject, _, fact in deltas.news if fact is None}
-        assert gone == deltas.retired.keys()
+        assert gone == deltas.retired.keys() | deltas.shelved.keys()
         self.history |= deltas.retired
+        self.shelf |= {each.place: (s, each) for s, each in deltas.shelved.items()}
+        for place in deltas.emptied:
+            del self.shelf[place]
+        self.log = [row for row in self.log if row[0] >= deltas.news_from]
+        self.log.append((deltas.round, deltas.news))
+        self.definitions, self.defining = [*self.definitions, *self.defining], []
         self.sums.add(deltas)
         return deltas
+
+    def _recall(self, found: Found) -> None:
+        for subject, place in found.items():
+            assert self.shelf[place][0] == subject
+            self.engine.fetch(subject, self.shelf[place][1].facts)
 
     def _load(self, subjects: Iterable[str]) -> None:
         for subject in subjects:
@@ -62,15 +106,22 @@ class Keeper:
 
 
 @MANY
-@given(worlds(), definitions(), st.sampled_from([0, 2_000, HORIZON_MS]), st.data())
-def test_sweeping_at_any_moment_changes_nothing(
+@given(
+    worlds(),
+    definitions(),
+    st.sampled_from([0, 2_000, HORIZON_MS]),
+    st.sampled_from([0, 1, 2, 10**9]),
+    st.data(),
+)
+def test_sweeping_shelving_and_restarting_at_any_moment_changes_nothing(
     events: list[SubjectEvent],
     defined: list[CampaignDefined],
     horizon_ms: int,
+    at_hand: int,
     data: st.DataObject,
 ) -> None:
     """Whoever is put aside, whenever: late events and definitions find everybody again."""
-    keeper = Keeper(horizon_ms)
+    keeper = Keeper(horizon_ms, at_hand)
     rest = data.draw(st.permutations(events))
     for each in data.draw(st.permutations([*defined, *[None] * 4])):
         size = data.draw(st.integers(0, len(rest)))
@@ -79,9 +130,12 @@ def test_sweeping_at_any_moment_changes_nothing(
         if each is not None:
             keeper.define(each)
         if data.draw(st.booleans()):
-            keeper.engine.sweep(FAR_MS)
+            keeper.sweep()
         if data.draw(st.booleans()):
             keeper.take()
+            assert len(keeper.engine) <= at_hand
+            if data.draw(st.booleans()):
+                keeper.restart()
     keeper.apply(rest)
     keeper.take()
     plain = Keeper()
@@ -150,10 +204,10 @@ def test_only_who_is_due_goes_and_the_memory_is_free() -> None:
     keeper = Keeper()
     keeper.define(definition("c1"))
     keeper.apply([assigned("old", 0), assigned("new", 9 * DAY_MS)])
-    keeper.engine.sweep(FAR_MS)
+    keeper.sweep()
     assert keeper.take().retired.keys() == {"old"}
     assert ("old" in keeper.engine, "new" in keeper.engine, len(keeper.engine)) == (False, True, 1)
-    keeper.engine.sweep(FAR_MS)
+    keeper.sweep()
     assert not keeper.take().retired
 
 
@@ -161,7 +215,7 @@ def test_time_claimed_by_the_clock_alone_puts_nobody_aside() -> None:
     """The sweep goes as far as event time has come: a backlog of old events keeps its people."""
     keeper = Keeper()
     keeper.apply([assigned("s", 0), assigned("t", DAY_MS)])
-    keeper.engine.sweep(FAR_MS)
+    keeper.sweep()
     assert not keeper.take().retired
 
 
@@ -170,7 +224,7 @@ def test_a_receipt_weeks_late_corrects_its_old_cohort() -> None:
     keeper = Keeper()
     keeper.define(definition("c1"))
     keeper.apply([assigned("s", 0), submitted("s", 10), assigned("other", 30 * DAY_MS)])
-    keeper.engine.sweep(FAR_MS)
+    keeper.sweep()
     assert "s" in keeper.take().retired
     keeper.apply([receipt("s", 30 * DAY_MS)])
     keeper.take()
@@ -178,11 +232,37 @@ def test_a_receipt_weeks_late_corrects_its_old_cohort() -> None:
     assert not keeper.sums.unmatched
 
 
+def test_an_assignment_that_moves_to_another_campaign_leaves_no_trace() -> None:
+    """The same event_id with another campaign, then put aside: the first one may be defined."""
+    keeper = Keeper(at_hand=0)
+    moved = msgspec.structs.replace(assigned("s", 5), campaign_id="c2")
+    keeper.apply([assigned("s", 10), moved])
+    keeper.take()
+    keeper.define(definition("c1"))
+    keeper.define(definition("c2"))
+    keeper.take()
+    assert keeper.sums.cohorts["c2", "a", 0, 1_000, "", "", "assigned"] == 1
+    assert ("c1", "a", 0, 1_000, "", "", "assigned") not in keeper.sums.cohorts
+
+
+def test_the_log_is_as_long_as_the_people_at_hand_need() -> None:
+    """News of people who went to the shelf are dropped, whatever came about them since."""
+    keeper = Keeper(at_hand=3)
+    for number in range(50):
+        keeper.apply([assigned(f"s{number}", number), submitted(f"s{number // 2}", number)])
+        keeper.take()
+    assert len(keeper.engine) == 3
+    assert keeper.engine.shelved == 47
+    assert len(keeper.log) <= 6
+    keeper.restart()
+    assert len(keeper.engine) == 3
+
+
 def test_an_orphan_is_matched_when_its_submit_turns_up_weeks_later() -> None:
     """It stays listed while it is put aside, and leaves the list with its submit."""
     keeper = Keeper()
     keeper.apply([receipt("s", 0), assigned("other", 30 * DAY_MS)])
-    keeper.engine.sweep(FAR_MS)
+    keeper.sweep()
     assert "s" in keeper.take().retired
     assert keeper.sums.unmatched["r-s"].reason == "no_submit"
     keeper.apply([submitted("s", 30 * DAY_MS)])
@@ -217,3 +297,20 @@ def test_the_sketch_never_denies_a_member() -> None:
     sketch.update(f"k1.{n}" for n in range(3_000))
     assert all(f"k1.{n}" in sketch for n in range(3_000))
     assert sum(f"k2.{n}" in sketch for n in range(10_000)) < 1_000
+
+
+def test_a_new_definition_corrects_people_on_the_shelf_where_they_are() -> None:
+    """Their costs change, and nobody comes back into memory for it."""
+    keeper, plain = Keeper(at_hand=0), Keeper()
+    later = msgspec.structs.replace(
+        definition("c1", costs=Costs(currency="EUR", price_per_segment_micro=9)), plan_version=2
+    )
+    for each in (keeper, plain):
+        each.apply([assigned("s", 10), submitted("s", 20), assigned("t", 30)])
+        each.take()
+        for version in (definition("c1"), later):
+            each.define(version)
+            each.take()
+    assert keeper.sums.aggregates() == plain.sums.aggregates()
+    assert keeper.sums.cohorts["c1", "a", 0, 1_000, "", "", "cost_micro"] == 9
+    assert (len(keeper.engine), keeper.engine.shelved) == (0, 2)

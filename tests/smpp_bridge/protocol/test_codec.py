@@ -276,3 +276,35 @@ def test_255_octets_of_text_are_read_and_passed_on() -> None:
     assert isinstance(received, pdu.DeliverSm)
     assert received.short_message == b"x" * 255
     assert encode(received, is_strict=False) == frame
+
+
+@pytest.mark.parametrize("cls", [pdu.SubmitSm, pdu.DataSm, pdu.QuerySm])
+@pytest.mark.parametrize(
+    ("tail", "status"),
+    [
+        (b"\x14\x03\0\2\1", CommandStatus.RINVPARLEN),
+        (b"\x02\x0e\0\2\0\1", CommandStatus.RINVPARLEN),
+        (b"\x14\x03\0", CommandStatus.RINVOPTPARSTREAM),
+        (b"\x14\x03\0\1\1", None),
+    ],
+)
+def test_a_strict_reader_takes_no_request_whose_tlvs_do_not_add_up(
+    cls: type[pdu.Request], tail: bytes, status: CommandStatus | None
+) -> None:
+    """§5.1.3: cut, of a length that a sar TLV cannot have, no TLV at all; the last one is well."""
+    frame = encode(cls(), 1) + tail
+    frame = struct.pack(">I", len(frame)) + frame[4:]
+    assert isinstance(decode(frame), cls)
+    if status is None:
+        assert decode(frame, is_strict=True) == decode(frame)
+        return
+    with pytest.raises(PduError) as error:
+        decode(frame, is_strict=True)
+    assert error.value.command_status is status
+
+
+def test_a_strict_reader_still_reads_answers_and_binds() -> None:
+    """An answer with an odd tail says what it says; refusing it would lose it."""
+    for message in (pdu.DeliverSmResp(command_status=8), pdu.BindTransceiver(system_id=b"a")):
+        frame = encode(message, 1) + b"\0\0"
+        assert type(decode(frame, is_strict=True)) is type(message)

@@ -10,7 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from smpp_bridge.protocol.constants import ESM_UDHI, Tag
-from smpp_bridge.protocol.long_messages import Joined, Joiner, Method, messages_of, place_of
+from smpp_bridge.protocol.long_messages import (
+    PART_OCTETS,
+    Joined,
+    Joiner,
+    Method,
+    messages_of,
+    place_of,
+)
 from smpp_bridge.protocol.pdu import DataSm, DeliverSm
 
 ANY_TEXT = st.builds(
@@ -134,7 +141,8 @@ def test_what_stays_incomplete_is_given_up_in_time() -> None:
 
 def test_unfinished_messages_are_bounded_by_count_and_octets() -> None:
     """The oldest make room; they are reported, not forgotten."""
-    for joiner in (Joiner(max_messages=2), Joiner(max_octets=2 * 153)):
+    part = PART_OCTETS + len(parts_of("a" * 200)[0].short_message)
+    for joiner in (Joiner(max_messages=2), Joiner(max_octets=2 * part)):
         for reference in range(5):
             joiner.add(parts_of("a" * 200, reference=reference)[0], reference)
         assert len(joiner) == 2
@@ -180,3 +188,27 @@ def test_more_than_255_parts_are_refused_in_every_way() -> None:
     for method in ("udh8", "udh16", "sar"):
         with pytest.raises(ValueError, match="at most 255"):
             parts_of("a" * 153 * 256, method)  # type: ignore[arg-type]
+
+
+def test_parts_without_a_body_cost_memory_too() -> None:
+    """A peer cannot keep millions of empty parts, nor hide octets in TLVs."""
+    for tlvs in ((), ((0x1400, bytes(10_000)),)):
+        joiner = Joiner(max_octets=100_000)
+        for reference in range(256):
+            body = bytes((5, 0, 3, reference, 255, 1))
+            joiner.add(DeliverSm(esm_class=ESM_UDHI, short_message=body, tlvs=tlvs), 0)
+        assert len(joiner) < 100_000 / (PART_OCTETS + sum(len(value) for _, value in tlvs))
+        assert joiner.octets <= 100_000
+
+
+def test_a_part_knows_when_its_message_began() -> None:
+    """While it is unfinished, and when a part comes again behind the last one."""
+    joiner = Joiner()
+    first, second = parts_of("a" * 200)
+    assert joiner.since(first) is None
+    joiner.add(second, 10)
+    assert joiner.since(first) == 10
+    joiner.add(first, 20)
+    assert joiner.since(second) == 10
+    joiner.expire(1e9)
+    assert joiner.since(second) is None

@@ -354,6 +354,58 @@ def test_anonymised_samples_still_say_what_happened(number: int) -> None:
     assert parse_receipt(again) == parse_receipt(request_)
 
 
+PERSONAL = ("Xiaoming", "lunch", "13812345678")
+WRITTEN = st.lists(
+    st.sampled_from(
+        [
+            *PERSONAL,
+            "at noon,",
+            *(
+                f"{key}:{word}"
+                for key in ("id", "stat", "err", "text", "IMSI")
+                for word in PERSONAL
+            ),
+            "done date:13812345678",
+            "err: lunch",
+        ]
+    ),
+    max_size=6,
+).map(" ".join)
+
+
+@given(st.sampled_from(sorted(SAMPLES)), WRITTEN, st.sampled_from(PERSONAL), st.booleans())
+def test_no_number_and_no_text_of_any_dialect_is_kept(
+    number: int,
+    text: str,
+    word: str,
+    has_text_first: bool,  # noqa: FBT001 - hypothesis passes it
+) -> None:
+    """Neither in the anonymised receipt nor in what events take from it besides the id."""
+    fields, _, own = SAMPLES[number].partition("ext:")
+    fields = fields.removesuffix("t").removesuffix("T").strip()
+    stat = own.partition("stat:")[2]
+    parts = [f"text:{text}", f"{fields} IMSI:{word}"]
+    body = " ".join(parts if has_text_first else parts[::-1]) + (f" stat:{stat}" if stat else "")
+    request = DeliverSm(esm_class=ESM_RECEIPT, short_message=body.encode())
+    receipt = parse_receipt(request)
+    assert receipt is not None
+    kept = anonymised_receipt(request)
+    if not has_text_first:
+        assert receipt.message_id == EXPECTED[number][0]
+        kept += f" {receipt.raw_state} {receipt.err} {receipt.other_id}"
+    assert not [each for each in PERSONAL if each in kept]
+
+
+@pytest.mark.parametrize("field", ["stat:+8613812345678", "err:138-1234-5678", "err: Xiaoming,"])
+def test_a_number_or_a_word_in_the_place_of_a_state_or_an_error_is_not_kept(field: str) -> None:
+    """Fields may hold anything; the event has neither."""
+    body = f"id:7 sub:001 dlvrd:001 submit date:2601010000 done date:2601010001 {field} text:hi"
+    receipt = parse_receipt(DeliverSm(esm_class=ESM_RECEIPT, short_message=body.encode()))
+    assert receipt is not None
+    assert receipt.message_id == "7"
+    assert not set(f"{receipt.raw_state}{receipt.err}") & set("12345678X")
+
+
 @given(st.binary(max_size=254), st.integers(0, 255), st.integers(0, 255))
 def test_no_octets_make_the_parser_raise(body: bytes, esm_class: int, coding: int) -> None:
     """Any deliver_sm gives a receipt or none, never an exception."""

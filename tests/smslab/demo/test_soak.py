@@ -41,8 +41,8 @@ class Soak:
 
 
 SHORT = Soak(12_000, 200, Counter(worker=3, bridge=1, broker=1), slot_s=8)
-LONG = Soak(80_000, 150, Counter(worker=26, bridge=5, broker=5), slot_s=13)
-"""The stack gives a process up at its sixth death within a minute."""
+LONG = Soak(110_000, 150, Counter(worker=26, bridge=5, broker=5), slot_s=17)
+"""The stack gives a process up at its sixth death within a minute, whatever it died of."""
 
 
 async def kill(name: str, demo: Demo, kafka: ApacheKafka) -> None:
