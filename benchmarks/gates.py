@@ -17,6 +17,7 @@ import numpy as np
 from benchmarks import simulated_decisions as decisions
 from benchmarks import simulated_families as families
 from benchmarks import simulated_looks as looks
+from benchmarks import simulated_verdicts as verdicts
 from benchmarks.simulated_looks import Outcome
 from pipeline.stats import compare_means, compare_proportions
 
@@ -67,6 +68,8 @@ GATES: Final = (
     _gate(families.holm_always, compare_proportions, 60, 2_000),
     _gate(families.cuped_always, compare_means, 60, 2_000),
     _gate(families.equal_segments, families.largest_gap, 1_000, 40_000),
+    _gate(verdicts.harm_at_the_limit, verdicts.unguarded, 60, 2_000),
+    _gate(verdicts.planned_ships, verdicts.undecided, 400, 20_000),
 )
 
 

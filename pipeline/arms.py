@@ -56,17 +56,17 @@ class Arm:
         return MeanSummary(self.n, Fraction(self.moments.sum_v), Fraction(self.moments.sum_vv))
 
     def _money(self, revenue: int, squares: int, by_cost: int, by_opt_out: int) -> MoneySummary:
-        m, unit = self.moments, Fraction(1, self.micro_per_minor)
+        m, unit = self.moments, self.micro_per_minor
         return MoneySummary(
             self.n,
             r=Fraction(revenue),
             c=self.cost_minor,
             o=self.counters.opted_out,
             rr=Fraction(squares),
-            rc=by_cost * unit,
+            rc=Fraction(by_cost, unit),
             ro=Fraction(by_opt_out),
-            cc=m.sum_cc * unit * unit,
-            co=m.sum_co * unit,
+            cc=Fraction(m.sum_cc, unit * unit),
+            co=Fraction(m.sum_co, unit),
         )
 
     def with_past(self, outcome: MeanSummary, products: int | Fraction) -> PairSummary:

@@ -39,6 +39,11 @@ class Examined:
         return self.assigned > 0 and everybody and self.matured == self.assigned
 
     @property
+    def is_over(self) -> bool:
+        """Whether this is the one last look. Of an audience of unknown size nobody can say so."""
+        return self.is_complete and self.campaign.audience_size is not None
+
+    @property
     def at_any_time(self) -> bool:
         """Whether what is computed now must hold at every look, not only at the end."""
-        return is_sequential(self.campaign) or not self.is_complete
+        return is_sequential(self.campaign) or not self.is_over

@@ -158,8 +158,8 @@ class Member:
     def _note(self, flush: Flush, seconds: float) -> None:
         self._flushes += 1
         self._events_applied += flush.deltas.applied
-        if self._shards is not None:
-            self._gauges.people, self._gauges.shelved = self._shards.people, self._shards.shelved
+        self._gauges.people = self._shards.people if self._shards else 0
+        self._gauges.shelved = self._shards.shelved if self._shards else 0
         self._metrics.stored(flush, seconds)
 
     def _lags(self) -> list[Lag]:

@@ -43,7 +43,7 @@ def compare_by_segment(examined: Examined, cohorts: Iterable[Cohort]) -> BySegme
     Cochran's Q by Holm over attributes and treatments. Intervals are unadjusted. The plan's
     covariate is not used.
     """
-    if not examined.is_complete:
+    if not examined.is_over:
         return NO_SEGMENTS
     found = add_up_segments(cohorts, examined.campaign.currency)
     control = examined.campaign.control

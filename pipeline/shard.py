@@ -91,9 +91,8 @@ class Shard:
         identity: dict[str, Any] = {"cluster_id": log.cluster_id, "topic_ids": log.topic_ids}
         claim(state, shard_folder(tools.settings.data, partition), ends=log.ends, **identity)
         _check_beginning(partition, state, tools, log)
-        settings = tools.settings
-        at_hand = max(1, settings.people_at_hand // SUBJECT_PARTITIONS)
-        engine = JoinEngine(settings.horizon_days * DAY_MS, at_hand)
+        at_hand = max(1, tools.settings.people_at_hand // SUBJECT_PARTITIONS)
+        engine = JoinEngine(tools.settings.horizon_days * DAY_MS, at_hand)
         people = restore(state, engine)
         state.commit(Flush(list(_lost(partition, state, log)), engine.take()), now_ms())
         fields = {"partition": partition, "people": people}
@@ -107,7 +106,7 @@ class Shard:
 
     @property
     def shelved(self) -> int:
-        """In files, only the name in memory."""
+        """Of whom only the name is in memory."""
         return self._engine.shelved
 
     @property
@@ -133,8 +132,8 @@ class Shard:
             deliveries, max_records=settings.flush_records, max_wait_ms=settings.flush_ms
         )
         decoded = decode(groups, partial(publish_dead_letters, tools.publisher), now_ms)
-        flushes = join(decoded, self._engine, self._history, self._sweep_until)
-        async for _ in commit(flushes, self._store):
+        joined = join(decoded, self._engine, self._history, self._sweep_until)
+        async for _ in commit(joined, self._store):
             pass
 
     def end(self) -> None:

@@ -59,7 +59,7 @@ class Shards:
 
     @property
     def shelved(self) -> int:
-        """In files, only the name in memory."""
+        """Of whom only the name is in memory."""
         return sum(shard.shelved for shard in self._open.values())
 
     @property

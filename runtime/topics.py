@@ -50,12 +50,7 @@ async def check_topics(bootstrap: str, topics: Iterable[Topic] = TOPICS) -> None
 
 async def _create(admin: AIOKafkaAdminClient, topics: list[Topic]) -> None:
     new = [NewTopic(t.name, t.partitions, 1, topic_configs=t.config) for t in topics]
-    new += [
-        NewTopic(
-            t.dead_letters, 1, 1, topic_configs={"retention.ms": str(DEAD_LETTER_RETENTION_MS)}
-        )
-        for t in topics
-    ]
+    new += [NewTopic(t.dead_letters, 1, 1, topic_configs=_dead_letters_config(t)) for t in topics]
     response = await admin.create_topics(new)
     for name, code, *rest in response.topic_errors:
         if code not in (0, _TOPIC_EXISTS):
@@ -90,3 +85,9 @@ async def is_reachable(bootstrap: str, timeout_s: float = 5.0) -> bool:
         return False
     finally:
         await admin.close()
+
+
+def _dead_letters_config(topic: Topic) -> dict[str, str]:
+    """What may be kept two days only is kept no longer for being unreadable."""
+    kept_ms = topic.retention_ms if topic.is_restricted else DEAD_LETTER_RETENTION_MS
+    return {"retention.ms": str(kept_ms)}

@@ -27,7 +27,7 @@ from pipeline.stats import (
 from runtime.process import CannotRun
 from smslab.as_json import defined
 from smslab.dispatching import read_campaign
-from smslab.options import JSON
+from smslab.options import JSON, LANG
 from smslab.screen import Sentence, step, warn
 
 _DAY_MS: Final = 86_400_000
@@ -58,6 +58,7 @@ class Answer(NamedTuple):
 )
 @click.option("--recipients", type=click.IntRange(10), help="How many people the list has.")
 @click.option("--per-day", type=click.FloatRange(min=1), help="How many are sent to in a day.")
+@LANG
 @JSON
 def plan(
     file: Path,
@@ -66,6 +67,7 @@ def plan(
     deviation: float | None,
     recipients: int | None,
     per_day: float | None,
+    lang: str,
     as_json: bool,
 ) -> None:
     """Tell before sending: how many recipients, how long, or which effect this list can show.
@@ -75,7 +77,7 @@ def plan(
     \b
     examples:
       smslab plan campaign.yaml --deviation 450 --recipients 20000
-      smslab plan campaign.yaml --base 0.02 --per-day 50000
+      smslab plan campaign.yaml --base 0.02 --per-day 50000 --lang zh
     """
     try:
         campaign = read_campaign(file)
@@ -86,10 +88,11 @@ def plan(
     if as_json:
         click.echo(json.dumps(defined(answer._asdict())))
         return
-    for line in _lines(campaign, answer, recipients, per_day):
+    words = Words(lang)
+    for line in _lines(words, campaign, answer, recipients, per_day):
         step(line)
     if recipients is not None and answer.needed > recipients:
-        warn("This list cannot answer the question as it is put.")
+        warn(words("plan.cannot"))
 
 
 def answer_plan(
@@ -179,20 +182,28 @@ def _known(campaign: Campaign, base: float | None, deviation: float | None) -> f
 
 
 def _lines(
-    campaign: Campaign, answer: Answer, recipients: int | None, per_day: float | None
+    words: Words,
+    campaign: Campaign,
+    answer: Answer,
+    recipients: int | None,
+    per_day: float | None,
 ) -> Iterator[str]:
-    words, metric = Words("en"), campaign.goal.metric
-    currency = campaign.costs.currency
-    effect = metrics.size(words, metric, campaign.goal.minimum_effect, currency)
+    metric, currency = campaign.goal.metric, campaign.costs.currency
     name = metrics.name(words, metric)
-    yield (
-        f"{count(answer.needed)} recipients are needed to find {effect} of {name} with a chance of "
-        f"{campaign.plan.power:.0%} ({campaign.plan.method} plan, all arms and the holdout)."
+    yield words(
+        "plan.needed",
+        n=count(answer.needed),
+        effect=metrics.size(words, metric, campaign.goal.minimum_effect, currency),
+        metric=name,
+        power=f"{100 * campaign.plan.power:g}%",
+        method=words("plan.fixed" if campaign.plan.method == "fixed" else "plan.sequential"),
     )
     if recipients is not None:
         smallest = metrics.size(words, metric, answer.detectable_effect, currency)
-        yield f"{count(recipients)} recipients can show differences of {name} from {smallest} on."
+        is_any = math.isfinite(answer.detectable_effect)
+        key = "plan.detectable" if is_any else "plan.detectable.none"
+        yield words(key, n=count(recipients), metric=name, effect=smallest)
     if answer.guardrail_needed is not None:
-        yield f"{count(answer.guardrail_needed)} are needed to show that opt-outs stay in limit."
+        yield words("plan.guardrail", n=count(answer.guardrail_needed))
     if answer.days is not None and per_day is not None:
-        yield f"At {count(per_day)} a day it takes {answer.days:.1f} days, window included."
+        yield words("plan.days", n=count(per_day), days=f"{answer.days:.1f}")

@@ -7,8 +7,10 @@ from typing import Final
 
 from rich.table import Table
 
+from dashboards import metrics
 from dashboards.facts import Decision
 from dashboards.format import count, money
+from dashboards.texts import Words
 from pipeline.rows import VariantResult
 from smslab.reconcile import Reconciliation
 from smslab.screen import console, step, warn
@@ -16,17 +18,18 @@ from smslab.screen import console, step, warn
 _COUNTS: Final = ("assigned", "accepted", "delivered", "clicked", "converted", "opted_out")
 
 
-def show_arms(decision: Decision) -> None:
+def show_arms(words: Words, decision: Decision) -> None:
     """What each arm did: the mature people, or everybody while nobody is mature."""
     table = Table(box=None, padding=(0, 2, 0, 0))
-    table.add_column("arm", no_wrap=True)
+    table.add_column(words("arms.arm"), overflow="fold")
     for name in _COUNTS:
-        table.add_column(name.replace("_", " "), justify="right", no_wrap=True)
-    table.add_column(f"{decision.campaign.currency}/person", justify="right", no_wrap=True)
-    table.add_column("likely")
+        table.add_column(words(f"step.{name}"), justify="right", no_wrap=True)
+    table.add_column(words("arms.profit"), justify="right", no_wrap=True)
+    table.add_column(words("arms.likely"), no_wrap=True)
     for row in decision.shown:
         counts = (count(getattr(row.counters, name)) for name in _COUNTS)
-        table.add_row(row.variant_id, *counts, *_profit(row, decision.campaign.currency))
+        arm = metrics.arm(words, row.variant_id)
+        table.add_row(arm, *counts, *_profit(row, decision.campaign.currency))
     console.print()
     console.print(table)
     console.print()

@@ -17,13 +17,13 @@ from dashboards.facts import Decision, decision_of
 from dashboards.light_words import lights
 from dashboards.rule_words import rule_sentences
 from dashboards.segment_words import by_attribute, sentence
-from dashboards.texts import LANGUAGES, Words
+from dashboards.texts import Words
 from dashboards.verdict_words import banner
 from pipeline.snapshot import SERVE_FILE
 from pipeline.storage.reader import ResultsReader, SnapshotUnreadable
 from runtime.process import CannotRun, ExitCode
 from smslab.as_json import defined
-from smslab.options import DATA, JSON
+from smslab.options import DATA, JSON, LANG
 from smslab.results import show_arms
 from smslab.screen import Sentence, console, step
 
@@ -32,7 +32,7 @@ _MARKS: Mapping[str, str] = {"ok": "✓", "warn": "!", "bad": "✕", "pending": 
 
 @click.command()
 @click.argument("campaign_id", metavar="[CAMPAIGN]", required=False)
-@click.option("--lang", type=click.Choice(list(LANGUAGES)), default="en", show_default=True)
+@LANG
 @DATA
 @JSON
 def verdict(campaign_id: str | None, lang: str, data: Path, *, as_json: bool) -> None:
@@ -74,14 +74,20 @@ def tell_verdict(decision: Decision, words: Words) -> None:
     for line in (f"{said.big} {said.lead}".strip(), *said.details):
         if line:
             step(line)
-    show_arms(decision)
-    for check, _ in by_attribute(decision):
-        title = words("segments.title", attribute=check.attribute)
-        step(f"{title}: {sentence(words, decision, check)}")
+    if not decision.is_blocked:
+        _show_results(decision, words)
     for line in rule_sentences(words, decision, UTC):
         step(line)
     for light in lights(words, decision):
         step(f"{_MARKS[light.status]} {light.title}: {light.proof}")
+
+
+def _show_results(decision: Decision, words: Words) -> None:
+    """What must not be read while a check has failed; `--json` has it all the same."""
+    show_arms(words, decision)
+    for check, _ in by_attribute(decision):
+        title = words("segments.title", attribute=check.attribute)
+        step(f"{title}: {sentence(words, decision, check)}")
 
 
 def _decision(reader: ResultsReader, campaign_id: str | None, data: Path) -> Decision:

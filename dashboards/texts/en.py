@@ -315,4 +315,17 @@ TEXTS: Final[dict[str, str]] = {
     "table.worker": "worker",
     "table.partitions": "partitions",
     "table.behind": "behind",
+    # at the terminal
+    "arms.arm": "Group",
+    "arms.profit": "Profit each",
+    "arms.likely": "Likely",
+    "plan.needed": "{n} recipients are needed to find {effect} of {metric} with a chance of "
+    "{power} ({method}; all groups and the holdout together).",
+    "plan.fixed": "read once, at the end",
+    "plan.sequential": "may be read at any time",
+    "plan.detectable": "{n} recipients can show differences of {metric} from {effect} on.",
+    "plan.detectable.none": "{n} recipients can show no difference of {metric} at all.",
+    "plan.guardrail": "{n} are needed to show that opt-outs stay in limit.",
+    "plan.days": "At {n} a day it takes {days} days, until everybody has had their time.",
+    "plan.cannot": "This list cannot answer the question as it is put.",
 }

@@ -292,4 +292,16 @@ TEXTS: Final[dict[str, str]] = {
     "table.worker": "处理程序",
     "table.partitions": "分区",
     "table.behind": "积压",
+    "arms.arm": "组",
+    "arms.profit": "人均利润",
+    "arms.likely": "大概率范围",
+    "plan.needed": "需要 {n} 名收件人，才能以 {power} 的把握看出{metric}相差 {effect}"
+    "（{method}；含所有组与不发送组）。",
+    "plan.fixed": "结束时读一次",
+    "plan.sequential": "可随时查看",
+    "plan.detectable": "{n} 名收件人能看出的{metric}差别从 {effect} 起。",
+    "plan.detectable.none": "{n} 名收件人看不出{metric}的任何差别。",
+    "plan.guardrail": "要证明退订不超上限，需要 {n} 人。",
+    "plan.days": "每天发送 {n} 人，需要 {days} 天，直到所有人期满。",
+    "plan.cannot": "照目前的设定，此名单无法回答这个问题。",
 }

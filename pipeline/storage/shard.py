@@ -10,11 +10,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import duckdb
-
 from pipeline.flush import Flush
 from pipeline.storage.change import PRIVATE, Change, pack, travelling
-from pipeline.storage.shelf import Shelf
 from pipeline.storage.state import State, open_state
 from pipeline.storage.statements import more_tables
 from schemas.codec import encode
@@ -32,16 +29,13 @@ class ShardState(State):
     """The open database of one partition. Make it with `open_shard`.
 
     Args:
-        connection: The database.
-        shelf: The files beside it.
+        opened: The database.
         partition: Whose people it holds.
         worker: Our name, for the deltas.
     """
 
-    def __init__(
-        self, connection: duckdb.DuckDBPyConnection, shelf: Shelf, partition: int, worker: str
-    ) -> None:
-        super().__init__(connection, shelf)
+    def __init__(self, opened: State, partition: int, worker: str) -> None:
+        super().__init__(opened.connection, opened.shelf)
         self._partition = partition
         self._worker = worker
         self._published = 0
@@ -110,9 +104,9 @@ def open_shard(data: Path, partition: int, worker: str, *, wait_s: float = 0.0) 
         LockedError: If another worker has it.
         CannotRun: If the file is of another version or broken.
     """
-    state = open_state(shard_folder(data, partition), wait_s=wait_s)
-    state.connection.execute(more_tables("shard_tables"))
-    return ShardState(state.connection, state.shelf, partition, worker)
+    opened = open_state(shard_folder(data, partition), wait_s=wait_s)
+    opened.connection.execute(more_tables("shard_tables"))
+    return ShardState(opened, partition, worker)
 
 
 def ranges_of(flush: Flush) -> tuple[OffsetRange, ...]:

@@ -11,13 +11,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import duckdb
-
 from pipeline.delta_log import Applied, Decision, advance, judge
 from pipeline.flush import Flush
 from pipeline.rows import Lag, Partition
 from pipeline.storage.change import table_of, unpack
-from pipeline.storage.shelf import Shelf
 from pipeline.storage.state import State, open_state
 from pipeline.storage.statements import more_tables, named
 from schemas.events import CohortDelta
@@ -47,8 +44,8 @@ class Shard:
 class SinkState(State):
     """The open database of the sink. Make it with `open_sink`."""
 
-    def __init__(self, connection: duckdb.DuckDBPyConnection, shelf: Shelf) -> None:
-        super().__init__(connection, shelf)
+    def __init__(self, opened: State) -> None:
+        super().__init__(opened.connection, opened.shelf)
         self._strangers: set[str] = set()
         self.foreign = 0
         """Deltas of other chains, not counted, since the start."""
@@ -164,9 +161,9 @@ def open_sink(data: Path) -> SinkState:
     Raises:
         CannotRun: If another sink has it, or the file is of another version or broken.
     """
-    state = open_state(data / FOLDER)
-    state.connection.execute(more_tables("sink_tables"))
-    return SinkState(state.connection, state.shelf)
+    opened = open_state(data / FOLDER)
+    opened.connection.execute(more_tables("sink_tables"))
+    return SinkState(opened)
 
 
 def _positions(shards: dict[int, Shard], offsets: dict[tuple[str, int], int]) -> dict[int, Applied]:

@@ -62,8 +62,10 @@ def test_every_verdict_reason_and_light_has_words(language: str) -> None:
 
 
 def test_every_text_is_used() -> None:
-    """A sentence that no page says is a leftover."""
-    sources = [path for path in DASHBOARDS.rglob("*.py") if path.parent.name != "texts"]
+    """A sentence that neither a page nor a command says is a leftover."""
+    folders = DASHBOARDS, DASHBOARDS.parent / "smslab"
+    found = (path for folder in folders for path in folder.rglob("*.py"))
+    sources = [path for path in found if path.parent.name != "texts"]
     code = "\n".join(path.read_text() for path in [*sources, DASHBOARDS / "texts" / "__init__.py"])
     literals = set(re.findall(r"""["']([a-z_]+(?:\.[a-z_0-9]+)*)["']""", code))
     prefixes = re.findall(r"""f["']([a-z_]*\.?[a-z_]*)\.?\{""", code)

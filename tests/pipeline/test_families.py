@@ -8,7 +8,7 @@ from fractions import Fraction
 import msgspec
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.evaluate import Evaluation, campaign_rows, evaluate
@@ -62,6 +62,7 @@ def deciding(result: Evaluation) -> list[Comparison]:
 COUNTS = st.tuples(*[st.integers(0, 300)] * 4)
 
 
+@settings(deadline=None)
 @given(
     COUNTS,
     st.sampled_from(
@@ -93,6 +94,7 @@ def test_the_family_of_the_plan_adjusts_what_decides_and_nothing_else(
         assert winner or all(row.pvalue_adjusted <= 0.05 and row.effect_size < 0 for row in rows)
 
 
+@settings(deadline=None)
 @given(COUNTS, st.sampled_from(["fixed", "sequential"]), st.sampled_from(sorted(DIRECTIONS)))
 def test_interval_and_p_value_of_what_decides_agree(
     converted: tuple[int, ...], method: str, metric: str

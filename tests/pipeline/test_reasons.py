@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import msgspec
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.evaluate import campaign_rows, evaluate
@@ -31,6 +31,7 @@ def test_every_reason_can_be_reached() -> None:
 COUNTS = st.integers(0, 3000)
 
 
+@settings(deadline=None)
 @given(
     sizes=st.tuples(COUNTS, COUNTS, COUNTS),
     converted=st.tuples(COUNTS, COUNTS, COUNTS),

@@ -7,7 +7,7 @@ import math
 import msgspec
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.evaluate import campaign_rows, evaluate
@@ -53,6 +53,7 @@ def cities(**counts: tuple[int, int]) -> list[Cohort]:
 COUNT = st.integers(0, 200)
 
 
+@settings(deadline=None)
 @given(st.dictionaries(st.text("abc", max_size=2), st.tuples(COUNT, COUNT), min_size=1, max_size=5))
 def test_every_segment_is_tested_as_if_alone_then_adjusted_for_all(
     counts: dict[str, tuple[int, int]],

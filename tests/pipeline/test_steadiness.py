@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.evaluate import Evaluation, campaign_rows, evaluate
@@ -61,6 +61,7 @@ def cohorts_of(wave: tuple[Any, ...], number: int) -> list[Cohort]:
     ]
 
 
+@settings(deadline=None)
 @given(
     waves,
     st.sampled_from(["fixed", "sequential", "bandit"]),
@@ -86,6 +87,7 @@ def test_never_two_opposite_verdicts_without_new_data_in_between(
         last = here
 
 
+@settings(deadline=None)
 @given(waves, st.sampled_from(["fixed", "sequential"]))
 def test_what_was_said_before_touches_nothing_but_one_reason(
     made: list[tuple[Any, ...]], method: str

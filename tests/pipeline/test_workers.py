@@ -20,7 +20,7 @@ from smslab.kafka.apache import ApacheKafka
 from tests.pipeline.test_worker import expected_cohorts, publish_slowly, served_cohorts
 from tests.support.worker import WorkerProcess, campaign_events, definition
 
-SETTINGS = {"FLUSH_RECORDS": 300, "FLUSH_MS": 20, "SNAPSHOT_MS": 200, "PEOPLE_AT_HAND": 600}
+SETTINGS = {"FLUSH_RECORDS": 300, "FLUSH_MS": 20, "SNAPSHOT_MS": 200, "PEOPLE_AT_HAND": 1200}
 
 
 def member(kafka: ApacheKafka, data: Path) -> WorkerProcess:

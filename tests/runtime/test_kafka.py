@@ -7,13 +7,26 @@ import uuid
 
 import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
 from runtime.kafka import KafkaPublisher, PublishError, headers_of
-from runtime.topics import TopicError, ensure_topics, is_reachable
+from runtime.topics import (
+    DEAD_LETTER_RETENTION_MS,
+    TopicError,
+    ensure_topics,
+    is_reachable,
+)
 from schemas.codec import decode
 from schemas.events import ConversionRecorded
 from schemas.subject import SubjectKey, Tokenizer, partition_of
-from schemas.topics import CONVERSION_RECORDED, Topic
+from schemas.topics import (
+    CONVERSION_RECORDED,
+    MESSAGE_RECEIPT,
+    OUTBOUND_REQUESTED,
+    RESTRICTED_RETENTION_MS,
+    Topic,
+)
 from smslab.kafka.apache import ApacheKafka
 
 pytestmark = pytest.mark.kafka
@@ -160,3 +173,20 @@ async def test_is_reachable_tells_a_broker_from_a_closed_port(kafka: str) -> Non
     """True for the broker, False within the time-out for nobody."""
     assert await is_reachable(kafka)
     assert not await is_reachable("127.0.0.1:1", timeout_s=2)
+
+
+async def test_unreadable_requests_are_kept_no_longer_than_requests(kafka: str) -> None:
+    """They hold numbers and texts; other dead letters have a month."""
+    names = (OUTBOUND_REQUESTED.dead_letters, MESSAGE_RECEIPT.dead_letters)
+    admin = AIOKafkaAdminClient(bootstrap_servers=kafka)
+    await admin.start()
+    try:
+        resources = [ConfigResource(ConfigResourceType.TOPIC, name) for name in names]
+        (answer,) = await admin.describe_configs(resources)
+    finally:
+        await admin.close()
+    kept = {
+        name: int(next(value for key, value, *_ in entries if key == "retention.ms"))
+        for *_, name, entries in answer.resources
+    }
+    assert [kept[name] for name in names] == [RESTRICTED_RETENTION_MS, DEAD_LETTER_RETENTION_MS]

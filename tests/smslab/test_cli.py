@@ -192,12 +192,31 @@ def results(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize(("lang", "sentence"), [("en", "Ship B"), ("zh", "采用 B")])
 def test_the_verdict_is_told_in_words(results: Path, lang: str, sentence: str) -> None:
-    """The same sentence as on the page, the arms, and every trust light."""
+    """The same sentence as on the page, the arms, and every trust light; one language only."""
     result = run("verdict", "--lang", lang, "--data", str(results))
     assert result.exit_code == 0, result.output
     assert sentence in result.output
-    assert "holdout" in result.output
+    assert ("holdout" in result.output) == (lang == "en")
+    assert ("Delivered" in result.output) == (lang == "en")
     assert result.output.count("✓") >= 4
+
+
+@pytest.mark.parametrize("lang", ["en", "zh"])
+def test_results_that_must_not_be_believed_are_not_shown(tmp_path: Path, lang: str) -> None:
+    """The sentence says that they are folded away, and so they are; JSON has them."""
+    write_cases(tmp_path, "split")
+    told = run("verdict", "--lang", lang, "--data", str(tmp_path)).output
+    assert " – ¥" not in told
+    assert "9,600" not in told
+    assert "9600" in run("verdict", "--json", "--data", str(tmp_path)).stdout
+
+
+def test_no_number_is_hidden_by_a_long_name(tmp_path: Path) -> None:
+    """Four texts, one with a name of 32 letters: the likely range is still there."""
+    write_cases(tmp_path, "four")
+    told = run("verdict", "--data", str(tmp_path)).output
+    assert "Likely" in told
+    assert told.count(" – ¥") == 4
 
 
 def test_the_verdict_as_json_rests_on_numbers(results: Path) -> None:
@@ -247,6 +266,16 @@ def test_the_plan_tells_what_a_list_can_answer(campaign: Path) -> None:
     # (1.96 + 0.8416)^2 * 450^2 * 2 / 20^2 = 7948 controls, 45 % of everybody
     assert found["needed"] == pytest.approx(7948 / 0.45, rel=0.001)
     assert found["detectable_effect"] is None
+
+
+def test_the_plan_speaks_chinese(campaign: Path) -> None:
+    """The same numbers, no English sentence."""
+    told = run(
+        "plan", str(campaign), "--deviation", "450", "--recipients", "2000", "--lang", "zh"
+    ).output
+    for part in ("需要 17,660 名收件人", "¥0.200", "2,000 名收件人能看出", "无法回答"):
+        assert part in told
+    assert "recipients" not in told
 
 
 def test_a_plan_that_may_be_read_at_any_time_needs_more(campaign: Path) -> None:

@@ -27,12 +27,15 @@ def definition(
     *,
     metric: str = "profit_per_recipient",
     minimum_effect: float = 3.0,
-    audience_size: int | None = None,
+    audience_size: int | None = 1,
     opt_out_margin: float | None = 0.01,
     method: str = "fixed",
     expected_n: int | None = None,
 ) -> CampaignDefined:
-    """A campaign with two variants and a holdout."""
+    """A campaign with two variants and a holdout.
+
+    An audience of one is over as soon as everybody there is has had the window.
+    """
     return CampaignDefined(
         event_id="spring/1",
         occurred_at_ms=0,
@@ -112,7 +115,7 @@ def cohort(
 
 def evaluated(**arms: dict[str, int]) -> list[VariantResult]:
     """Results of arms with the given counters, one cohort each, as `evaluate` gives them."""
-    campaign, _ = campaign_rows(definition(audience_size=None))
+    campaign, _ = campaign_rows(definition())
     rows = []
     for variant_id, counters in arms.items():
         counted = Cohort(

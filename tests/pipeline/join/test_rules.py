@@ -6,10 +6,12 @@ from collections.abc import Sequence
 from itertools import permutations
 from typing import Any
 
+import msgspec
 import pytest
 
 from pipeline.join.cohorts import VECTOR
 from pipeline.join.engine import JoinEngine
+from pipeline.join.facts import Inbound, decode_news
 from schemas.events import (
     HOLDOUT,
     CampaignDefined,
@@ -598,3 +600,9 @@ def test_a_resent_receipt_counts_at_its_first_arrival() -> None:
         (0, "sms.message.submitted.v1"): 1,
         (0, "sms.message.receipt.v1"): 1,
     }
+
+
+def test_facts_of_replies_that_were_stored_before_they_had_parts_are_read() -> None:
+    """A worker of this version goes on with the state of the last one."""
+    old = msgspec.msgpack.encode([("s", "i1", ["i", 5, True])])
+    assert decode_news(old) == [("s", "i1", Inbound(5, is_opt_out=True))]

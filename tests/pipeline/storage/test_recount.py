@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import duckdb
@@ -11,14 +12,15 @@ import msgspec
 import pyarrow as pa
 import pytest
 from hypothesis import HealthCheck, given, settings
+from pyarrow import parquet
 
 from pipeline.evaluate import campaign_rows
 from pipeline.join.cohorts import VECTOR
 from pipeline.join.engine import JoinEngine
 from pipeline.storage.facts import columns_of, kind_of
-from pipeline.storage.recount import Cohorts, differences, recount_cohorts
+from pipeline.storage.recount import Cohorts, _view, differences, recount_cohorts
 from schemas.events import CampaignDefined, SubjectEvent
-from schemas.topics import JOINED_TOPICS, topic_of
+from schemas.topics import INBOUND_RECEIVED, JOINED_TOPICS, topic_of
 from tests.support.join_crowd import crowd, crowd_definitions
 from tests.support.join_events import definitions, worlds
 from tests.support.worker import campaign_events, definition
@@ -102,3 +104,21 @@ def test_a_difference_is_named() -> None:
     vector = (3, *[0] * (len(VECTOR) - 1))
     (found,) = differences({key: vector}, {})
     assert (found.cohort, found.column, found.streamed, found.recounted) == (key, "assigned", 3, 0)
+
+
+def test_files_from_before_a_field_was_added_are_read(tmp_path: Path) -> None:
+    """The field is NULL there, whether all files are old or some."""
+    columns = columns_of(INBOUND_RECEIVED.event)
+    new = dict.fromkeys(columns) | {"event_id": "2", "part": 3}
+    old = {name: value for name, value in new.items() if name != "part"} | {"event_id": "1"}
+    parquet.write_table(pa.Table.from_pylist([old]), tmp_path / "old.parquet")
+    parquet.write_table(pa.Table.from_pylist([new]), tmp_path / "new.parquet")
+    for files, expected in ((["old"], [("1", None)]), (["new", "old"], [("1", None), ("2", 3)])):
+        with duckdb.connect() as connection:
+            connection.execute("CREATE SCHEMA serve")
+            connection.execute("CREATE TABLE serve.fact_files (topic TEXT, file TEXT, events INT)")
+            rows = [(INBOUND_RECEIVED.name, f"{file}.parquet", 1) for file in files]
+            connection.executemany("INSERT INTO serve.fact_files VALUES (?, ?, ?)", rows)
+            assert _view(connection, tmp_path, INBOUND_RECEIVED) == len(files)
+            query = "SELECT event_id, part FROM inbound_received ORDER BY ALL"
+            assert connection.execute(query).fetchall() == expected
