@@ -100,6 +100,9 @@ def wait_until(condition: Callable[[], bool], seconds: float = 30) -> None:
         time.sleep(0.02)
 
 
+MOST_LOOKS, BETWEEN_LOOKS_MS = 30, 150
+
+
 @dataclass
 class Visitor:
     """One open page and everything that went wrong on it."""
@@ -130,9 +133,19 @@ class Visitor:
 
     def check(self) -> None:
         """No exception, no console error, nothing from elsewhere, nothing cut or covered."""
-        found = [*self.faults, *self.page.evaluate(OVERFLOW), *self.page.evaluate(OVERLAP)]
+        found = [*self.faults, *self._misplaced()]
         found += self.page.locator("[data-testid=stException]").all_inner_texts()
         assert found == [], found
+
+    def _misplaced(self) -> list[str]:
+        """What is cut or covered once nothing moves: a fold that slides covers what is below."""
+        looks: list[list[str]] = []
+        for _ in range(MOST_LOOKS):
+            looks.append([*self.page.evaluate(OVERFLOW), *self.page.evaluate(OVERLAP)])
+            if looks[-2:] == [[], []]:
+                break
+            self.page.wait_for_timeout(BETWEEN_LOOKS_MS)
+        return looks[-1]
 
     def say(self) -> str:
         """The verdict."""
