@@ -17,7 +17,7 @@ MESSAGES = 3_000
 
 @pytest.mark.kafka
 @pytest.mark.crash
-@pytest.mark.slow
+@pytest.mark.soak
 async def test_the_ledger_agrees_whatever_happens_to_the_workers(
     own_kafka: ApacheKafka, tmp_path: Path
 ) -> None:
