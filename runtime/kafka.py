@@ -166,7 +166,8 @@ class KafkaPublisher:
         """Queue the original bytes on `<topic>.dlq`, with headers that say why and from where."""
         headers = [("reason", reason.encode())]
         headers += [(name, str(value).encode()) for name, value in origin.items()]
-        self.put(f"{topic}.dlq", 0, None, data, done, headers)
+        cut = data[:MAX_RECORD_BYTES]  # a record that just fitted must not end us
+        self.put(f"{topic}.dlq", 0, None, cut, done, headers)
 
     async def flush(self) -> None:
         """Wait until everything queued so far is answered."""

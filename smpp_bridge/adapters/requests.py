@@ -39,6 +39,7 @@ _COMMIT_S: Final = 0.5
 _WAIT_MS: Final = 100
 _LOOK_AGAIN_S: Final = 0.1
 _SESSION_TIMEOUT_MS: Final = 6000
+_NEVER_MS: Final = 2**31 - 1
 
 _SECOND: Final = (
     "connection {0!r}: another bridge has it already. Stop that one, or take the connection out "
@@ -77,6 +78,7 @@ class Requests(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka has 
             auto_offset_reset="earliest",
             session_timeout_ms=_SESSION_TIMEOUT_MS,
             heartbeat_interval_ms=_SESSION_TIMEOUT_MS // 3,
+            max_poll_interval_ms=_NEVER_MS,  # a full bridge reads nothing, and is still the one
         )
 
     async def run(self, stop: asyncio.Event) -> None:
