@@ -104,7 +104,8 @@ def _turn(batch: DecodedBatch) -> int:
 async def _define(batch: DecodedBatch, engine: JoinEngine, history: History) -> None:
     for definition in batch.definitions:
         if engine.changes(definition):
-            _load(engine, await history.assigned_to(definition.campaign_id))
+            aside = await history.assigned_to(definition.campaign_id)
+            _load(engine, (each for each in aside if not engine.has_shelved(each[0])))
             before = engine.define(definition)
             if engine.shelved_of(definition.campaign_id):
                 async for portion in history.shelved_of(definition.campaign_id):

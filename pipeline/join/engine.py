@@ -30,7 +30,6 @@ from schemas.topics import JOINED_TOPICS
 
 HOUR_MS = 3_600_000
 ACTIVITY_MS = 10_000
-SHELVED_AT_ONCE = 50_000
 SWEPT_AT_ONCE = 50_000
 """People looked at per sweep, about 0.2 s of work; who is left is looked at in the next."""
 _TOPIC_NAMES = {topic.event: topic.name for topic in JOINED_TOPICS}
@@ -293,9 +292,18 @@ class JoinEngine:
         self._places.remember(subjects, places)
         self._schedule.add_all(subjects, 0)
 
-    def remember_assigned(self, counts: Mapping[str, int]) -> None:
-        """Say, after a restart, how many of the people on the shelf each campaign has assigned."""
-        self._places.count(counts)
+    def remember_places(self, counts: Mapping[str, int], following: int) -> None:
+        """Say, after a restart, how many people on the shelf each campaign has assigned.
+
+        Args:
+            counts: campaign_id → people.
+            following: The place after all that were ever given, those emptied since included.
+        """
+        self._places.count(counts, following)
+
+    def has_shelved(self, subject: str) -> bool:
+        """Whether a person is on the shelf, hence what was put aside of them is old."""
+        return subject in self._places
 
     def sweep(self, now_ms: int) -> Found:
         """Put people aside whose horizon has passed; the next `take` hands them over.
@@ -380,7 +388,7 @@ class JoinEngine:
     def _shelve(self) -> dict[str, Shelved]:
         """Who was met first is quiet by now; of a few who are not, the price is a look-up."""
         shelved = {}
-        excess = min(len(self._people) - self._at_hand, SHELVED_AT_ONCE)
+        excess = len(self._people) - self._at_hand
         for subject in list(islice(self._people, max(0, excess))):
             person, campaigns = self._drop(subject)
             place = self._places.put(subject, campaigns)

@@ -35,13 +35,13 @@ class Places:
         return place
 
     def remember(self, subjects: Sequence[str], places: Sequence[int]) -> None:
-        """These people are on the shelf, and later ones come after them."""
+        """These people are on the shelf."""
         self._of.update(zip(subjects, places, strict=True))
-        self._next = max(self._next, places[-1] + 1) if places else self._next
 
-    def count(self, assigned: Mapping[str, int]) -> None:
-        """campaign_id → people of those remembered."""
+    def count(self, assigned: Mapping[str, int], following: int) -> None:
+        """campaign_id → people of those remembered; the place after all that were ever given."""
         self._assigned.update(assigned)
+        self._next = following
 
     def leave(self, subject: str, campaigns: Iterable[str]) -> None:
         """A person is at hand again, if they were here."""

@@ -31,7 +31,7 @@ def restore(state: State, engine: JoinEngine) -> int:
     engine.remember_retired(history.subjects(state))
     for subjects, places in state.shelf.people():
         engine.remember_shelved(subjects, places)
-    engine.remember_assigned(state.shelf.assigned())
+    engine.remember_places(state.shelf.assigned(), state.shelf.end)
     compact(state, engine)
     return len(engine) + engine.shelved
 

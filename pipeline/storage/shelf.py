@@ -57,6 +57,12 @@ class Shelf:
         """campaign_id → how many of these people it has assigned."""
         return dict(self._connection.execute(_SQL["assigned"]).fetchall())
 
+    @property
+    def end(self) -> int:
+        """The place after the last that is listed, emptied ones included."""
+        last = max(self._ends, default=None)
+        return 0 if last is None else last * PER_FILE + len(self._ends[last]) - 1
+
     def append(self, shelved: Iterable[Shelved]) -> None:
         """Write facts at their places, and sync.
 
@@ -64,9 +70,9 @@ class Shelf:
             OSError: If the disk is full; what was written is not listed, and written over.
         """
         portions: dict[int, list[bytes]] = {}
-        for each in shelved:
-            number = each.place // PER_FILE
-            portions.setdefault(number, []).append(each.facts)
+        for place, each in enumerate(shelved, self.end):
+            assert each.place == place, f"place {each.place} given, {place} is the next"
+            portions.setdefault(place // PER_FILE, []).append(each.facts)
         for number, portion in portions.items():
             ends = self._ends.setdefault(number, array("Q", (0,)))
             file = self._file(number)

@@ -40,6 +40,8 @@ class Keeper:
         self.engine = self._make()
         self.history: dict[str, Retired] = {}
         self.shelf: dict[int, tuple[str, Shelved]] = {}
+        self.given = 0
+        """Places, those emptied included."""
         self.log: list[tuple[int, list[News]]] = []
         self.definitions: list[CampaignDefined] = []
         """Those that are stored."""
@@ -49,7 +51,11 @@ class Keeper:
     def define(self, definition: CampaignDefined) -> None:
         """Fetch whom it concerns, then put it in force."""
         if self.engine.changes(definition):
-            self._load(s for s, r in self.history.items() if definition.campaign_id in r.campaigns)
+            self._load(
+                s
+                for s, r in self.history.items()
+                if definition.campaign_id in r.campaigns and not self.engine.has_shelved(s)
+            )
             before = self.engine.define(definition)
             on_shelf = [(s, place, each.facts) for place, (s, each) in self.shelf.items()]
             if self.engine.shelved_of(definition.campaign_id):
@@ -68,9 +74,11 @@ class Keeper:
         for round_, news in self.log:
             self.engine.replay(news, round_)
         self.engine.remember_retired(self.history)
+        counts: Counter[str] = Counter()
         for place, (subject, shelved) in sorted(self.shelf.items()):
             self.engine.remember_shelved([subject], [place])
-            self.engine.remember_assigned(Counter(shelved.campaigns))
+            counts.update(shelved.campaigns)
+        self.engine.remember_places(counts, self.given)
 
     def apply(self, events: Sequence[SubjectEvent]) -> None:
         """Fetch whom they concern, then apply."""
@@ -85,6 +93,7 @@ class Keeper:
         gone = {subject for subject, _, fact in deltas.news if fact is None}
         assert gone == deltas.retired.keys() | deltas.shelved.keys()
         self.history |= deltas.retired
+        self.given += len(deltas.shelved)
         self.shelf |= {each.place: (s, each) for s, each in deltas.shelved.items()}
         for place in deltas.emptied:
             del self.shelf[place]
