@@ -1,6 +1,6 @@
 """Who is on the shelf: quiet people, not at hand but not put aside for good.
 
-Only their names stay in memory, some 170 bytes instead of a kilobyte and more; their facts are
+Only their names stay in memory, some 200 bytes instead of a kilobyte and more; their facts are
 with whoever takes `Deltas.shelved`, by place. Places are given in order and never again.
 """
 
