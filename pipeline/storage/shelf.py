@@ -112,7 +112,7 @@ class Shelf:
         """Inside a transaction: these are empty; drop the files of which everything is."""
         for number, count in Counter(place // PER_FILE for place in places).items():
             self._living[number] -= count
-            if not self._living[number] and len(self._ends[number]) > PER_FILE:
+            if not self._living[number] and number < max(self._ends):  # the last tells the end
                 for name in ("drop", "drop_emptied"):
                     self._connection.execute(_SQL[name], _places_of(number))
                 del self._ends[number]
