@@ -1,8 +1,9 @@
 """Which receipt belongs to which message part: ids first, then the only open `unknown` submit.
 
 Operators spell one id in several ways: other case, zeros added or stripped, hexadecimal in the
-submit_sm_resp and decimal in the receipt, a suffix behind `@` in one of the two. A person has few messages, so matching inside the
-person's facts may be generous where a global index could not.
+submit_sm_resp and decimal in the receipt, a suffix behind `@` in one of the two. A person has
+few messages, so matching inside the person's facts may be generous where a global index could
+not.
 """
 
 from __future__ import annotations
