@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.structs import OffsetAndMetadata
 
 from runtime.kafka import KafkaPublisher
 from schemas.topics import MESSAGE_SUBMITTED
@@ -153,11 +154,9 @@ async def committed(kafka: str, group: str) -> None:
     await admin.start()
     try:
         async with asyncio.timeout(10):
-            while not any(
-                place.offset > 0
-                for place in (await admin.list_consumer_group_offsets(group)).values()
-            ):
-                await asyncio.sleep(0.05)
+            places: dict[object, OffsetAndMetadata] = {}
+            while not any(place.offset > 0 for place in places.values()):
+                places = await admin.list_consumer_group_offsets(group)
     finally:
         await admin.close()
 
