@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from smpp_bridge.protocol.constants import ESM_INTERMEDIATE, ESM_RECEIPT, ESM_UDHI, Tag
@@ -266,6 +266,16 @@ def test_the_id_of_the_text_is_a_candidate_too() -> None:
         ("UNKNOWN", "UNKNOWN"),
         ("MK:0001", "UNKNOWN"),
         ("NOCRED", "UNKNOWN"),
+        ("DELIVERED_TO_HANDSET", "DELIVERED"),
+        ("MESSAGE-DELIVERED", "DELIVERED"),
+        ("DELIVER", "DELIVERED"),
+        *((token, "UNDELIVERABLE") for token in ("NOT_DELIVERED", "NON-DELIVERED", "NDELIVERED")),
+        *((token, "UNDELIVERABLE") for token in ("NOT_DELIV", "NoDelivery", "DELIVERY_FAILED")),
+        *((token, "ENROUTE") for token in ("TO_BE_DELIVERED", "NOT-YET-DELIVERED")),
+        *((token, "ENROUTE") for token in ("PENDING_DELIVERY", "RETRY_DELIVERY")),
+        ("DELIVERYEXPIRED", "EXPIRED"),
+        *((token, "UNKNOWN") for token in ("DELIVERY_ERROR", "DELIVERY_IMPOSSIBLE", "DELIVERING")),
+        *((token, "UNKNOWN") for token in ("NOTACCEPTED", "NACKED")),
     ],
 )
 def test_vendor_states_are_understood_or_kept(token: str, state: str) -> None:
@@ -373,6 +383,7 @@ WRITTEN = st.lists(
 ).map(" ".join)
 
 
+@example(5, "Xiaoming stat:Xiaoming", "Xiaoming", False)  # noqa: FBT003 - as hypothesis passes it
 @given(st.sampled_from(sorted(SAMPLES)), WRITTEN, st.sampled_from(PERSONAL), st.booleans())
 def test_no_number_and_no_text_of_any_dialect_is_kept(
     number: int,
