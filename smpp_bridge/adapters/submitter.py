@@ -145,7 +145,7 @@ class Submitter:
         self._taken()
         message_id = response.message_id if isinstance(response, MessageResp) else b""
         answer = Answer(
-            mapping.outcome_of(status), status, message_id[:_MAX_ID].decode("latin-1") or None
+            mapping.outcome_of(response), status, message_id[:_MAX_ID].decode("latin-1") or None
         )
         if not work.is_settled:
             self._journal.note(work.key, "answered", answer)

@@ -36,7 +36,7 @@ _NUMBER: Final = re.compile(r"[0-9][0-9().-]{5,}[0-9]")
 _DIGIT: Final = re.compile("[0-9]")
 _SHORT: Final = re.compile(r"[\w-]{0,10}").fullmatch
 _OTHER_KEY: Final = re.compile(r"(?<=\s)([A-Za-z_]{1,16}:)")
-_MAX_VALUE: Final = 128
+MAX_VALUE: Final = 128
 """Characters of a value that are kept: twice what §5.2.23 allows for an id."""
 
 
@@ -48,7 +48,7 @@ def fields_of(body: str) -> dict[str, str]:
         {'stat': 'EXPIRED', 'err': '255', 'id': '0000AB12'}
     """
     canonical = _CANONICAL.match(body)
-    if canonical is not None and canonical.end(1) - canonical.start(1) <= _MAX_VALUE:
+    if canonical is not None and canonical.end(1) - canonical.start(1) <= MAX_VALUE:
         return dict(zip(_CANONICAL_NAMES, canonical.groups(), strict=True))
     fields: dict[str, str] = {}
     for _, name, value, _ in _found(body):
@@ -114,7 +114,7 @@ def _found(body: str) -> Iterator[tuple[str, str, str, str]]:
         first = _first_word(raw)
         if raw[:1].isspace() and (":" in first or (name == "err" and not _DIGIT.search(first))):
             first = ""  # no value, and then a field that we do not know, or words
-        value = first.rstrip(",;")[:_MAX_VALUE]
+        value = first.rstrip(",;")[:MAX_VALUE]
         if name in {"stat", "err"} and _NUMBER.search(value):
             value = "…"
         yield key, name, value, raw.replace(first, "", 1)

@@ -444,3 +444,12 @@ def test_hexadecimal_and_decimal_spellings_find_each_other(number: int) -> None:
     """An id that the response wrote in one base and the receipt in another still matches."""
     assert str(number) in (*candidates_of(f"{number:X}"), f"{number:X}")
     assert f"{number:x}" in (*candidates_of(str(number)), str(number))
+
+
+@pytest.mark.parametrize("data_coding", [0, 8])
+def test_a_receipt_in_little_endian_is_read_whatever_it_says_it_is(data_coding: int) -> None:
+    """Against §5.2.19, and on the wire all the same."""
+    body = "id:7 sub:001 dlvrd:001 stat:DELIVRD err:000".encode("utf-16-le")
+    receipt = parse_receipt(DeliverSm(esm_class=4, data_coding=data_coding, short_message=body))
+    assert receipt is not None
+    assert (receipt.message_id, receipt.state) == ("7", "DELIVERED")
