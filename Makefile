@@ -30,7 +30,7 @@ demo: $(VENV)/.installed  ## run the whole system with the demo campaign, then o
 test: check $(if $(CI),interop)  ## set everything up and run everything that needs nothing but Python; CI=true: the foreign peers too
 
 check: lint types imports browser  ## lint, types, import contracts, all tests but interop
-	@$(BIN)/python -m pytest -m "not interop and not soak" $(ARGS)
+	@$(BIN)/python -m pytest -n 2 --dist loadfile -m "not interop and not soak" $(ARGS)
 
 interop: $(VENV)/.installed  ## foreign SMPP peers from Debian, npm and Maven Central, and tshark
 	@$(BIN)/python -m pytest tests/interop
