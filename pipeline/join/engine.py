@@ -45,10 +45,10 @@ class JoinEngine:
 
     People whose horizon has passed are put aside by `sweep` and handed over in
     `Deltas.retired`. Of more than `at_hand` people, who came first goes on the shelf and is
-    handed over in `Deltas.shelved`. Before an event about one of both (`forgotten`), or when
-    `sweep` asks for them, whoever keeps them must `fetch` them again; before a definition of a
-    campaign that assigned them (`changes`) those put aside, while those on the shelf can be
-    revised where they are (`revise`).
+    handed over in `Deltas.shelved`. Before an event about one of both (`forgotten`) whoever
+    keeps them must `fetch` them again; before a definition of a campaign that assigned them
+    (`changes`) those put aside, while those on the shelf can be revised where they are
+    (`revise`), and when `sweep` asks for them are judged there (`sweep_shelved`).
 
     Not thread-safe. Reads no clock.
 
@@ -308,7 +308,7 @@ class JoinEngine:
     def sweep(self, now_ms: int) -> Found:
         """Put people aside whose horizon has passed; the next `take` hands them over.
 
-        Returns: Whose horizon may have passed on the shelf; to be fetched, for the next sweep.
+        Returns: Whose horizon may have passed on the shelf; for `sweep_shelved`.
 
         Args:
             now_ms: Not later than the oldest event that still waits to be applied, or people
@@ -320,16 +320,32 @@ class JoinEngine:
             person = self._people.get(subject)
             if person is None:
                 absent.append(subject)
-                continue
-            until = kept_until_ms(person.facts, self._definitions, self._horizon_ms)
-            if until > now_ms:
-                self._schedule.add(subject, until)
-            else:
+            elif self._is_due(subject, person.facts, now_ms):
                 self._retiring.append(subject)
-        shelved = self._places.find(absent)
-        for subject in shelved:
-            self._schedule.add(subject, now_ms)
-        return shelved
+        return self._places.find(absent)
+
+    def sweep_shelved(self, now_ms: int, people: Iterable[tuple[str, bytes]]) -> None:
+        """Put aside who is due of those whom `sweep` found on the shelf; the others stay there.
+
+        Args:
+            now_ms: As given to `sweep`.
+            people: Subjects and facts, in portions of any size, before anything else happens.
+
+        Raises:
+            msgspec.MsgspecError: If the facts are not from `Deltas.shelved`.
+        """
+        now_ms = min(now_ms, self._watermark_ms)
+        for subject, data in people:
+            if self._is_due(subject, decode_facts(data), now_ms):
+                self.load(subject, data)
+                self._retiring.append(subject)
+
+    def _is_due(self, subject: str, facts: Facts, now_ms: int) -> bool:
+        """Whether a person's horizon has passed; who is not due is looked at again then."""
+        until = kept_until_ms(facts, self._definitions, self._horizon_ms)
+        if until > now_ms:
+            self._schedule.add(subject, until)
+        return until <= now_ms
 
     def take(self) -> Deltas:
         """The changes since the last call; they are counted as stored from now on."""

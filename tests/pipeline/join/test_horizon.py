@@ -63,8 +63,12 @@ class Keeper:
             self.defining.append(definition)
 
     def sweep(self) -> None:
-        """Far into the future."""
-        self._recall(self.engine.sweep(FAR_MS))
+        """Far into the future, as the agent `join` does."""
+        found = self.engine.sweep(FAR_MS)
+        for subject, place in found.items():
+            assert self.shelf[place][0] == subject
+        shelved = ((s, self.shelf[place][1].facts) for s, place in found.items())
+        self.engine.sweep_shelved(FAR_MS, shelved)
 
     def restart(self) -> None:
         """What was not taken was not stored, and comes again; the caller gives it."""
@@ -218,6 +222,25 @@ def test_only_who_is_due_goes_and_the_memory_is_free() -> None:
     assert ("old" in keeper.engine, "new" in keeper.engine, len(keeper.engine)) == (False, True, 1)
     keeper.sweep()
     assert not keeper.take().retired
+
+
+def test_after_a_restart_the_sweep_leaves_on_the_shelf_who_is_not_due() -> None:
+    """Everybody on the shelf is looked at once; only whose horizon has passed leaves it."""
+    keeper = Keeper(at_hand=2)
+    keeper.define(definition("c1"))
+    keeper.apply([assigned("old", 0), *(assigned(f"s{n}", 9 * DAY_MS) for n in range(20))])
+    keeper.take()
+    keeper.restart()
+    assert (len(keeper.engine), keeper.engine.shelved) == (2, 19)
+    keeper.sweep()
+    assert keeper.engine.shelved == 18
+    assert len(keeper.engine) <= 3
+    deltas = keeper.take()
+    assert deltas.retired.keys() == {"old"}
+    assert [each for each in deltas.news if each[2] is not None] == []
+    keeper.apply([assigned("late", 30 * DAY_MS)])
+    keeper.sweep()
+    assert len(keeper.take().retired) == 20, "who was left is looked at again when it is time"
 
 
 def test_time_claimed_by_the_clock_alone_puts_nobody_aside() -> None:
