@@ -27,7 +27,7 @@ from pipeline.publish_results import now_ms
 from pipeline.settings import WorkerSettings
 from pipeline.storage.identity import claim
 from pipeline.storage.restore import restore
-from pipeline.storage.shard import ShardState, open_shard, shard_folder
+from pipeline.storage.shard import ShardState, shard_folder
 from pipeline.storage.state import unreadable
 from runtime.kafka import KafkaPublisher
 from runtime.process import CannotRun
@@ -62,26 +62,31 @@ class Shard:
         self._state = state
         self._engine = engine
         self._tools = tools
+        self._flushes = 0
         self._database = asyncio.Lock()
         self._history = StoredHistory(state, self._database)
         self._queue: asyncio.Queue[Delivery | None] = asyncio.Queue()
         self._has_room = asyncio.Semaphore(_QUEUED_BATCHES)
 
     @classmethod
-    def open(cls, partition: int, tools: Tools, log: Log) -> Shard:
+    def open(cls, partition: int, state: ShardState, tools: Tools, log: Log) -> Shard:
         """Take a partition over: check, restore, say in a delta whose it is now.
 
+        Args:
+            partition: Which.
+            state: Its database, closed here if that fails.
+            tools: Of the process.
+            log: Asked after `state` was opened. What was asked before may be behind what the
+                last owner has stored since, and look like a log that was cut.
+
         Raises:
-            LockedError: If another process still has it.
             CannotRun: If its folder belongs to another Kafka, or cannot be read.
         """
-        data = tools.settings.data
-        state = open_shard(data, partition, tools.worker)
         try:
             return cls._opened(partition, state, tools, log)
         except duckdb.Error as error:
             state.close()
-            raise unreadable(shard_folder(data, partition), error) from error
+            raise unreadable(shard_folder(tools.settings.data, partition), error) from error
         except BaseException:
             state.close()
             raise
@@ -94,7 +99,7 @@ class Shard:
         at_hand = max(1, tools.settings.people_at_hand // SUBJECT_PARTITIONS)
         engine = JoinEngine(tools.settings.horizon_days * DAY_MS, at_hand)
         people = restore(state, engine)
-        state.commit(Flush(list(_lost(partition, state, log)), engine.take()), now_ms())
+        state.commit(Flush(list(_first(partition, state, log)), engine.take()), now_ms())
         fields = {"partition": partition, "people": people}
         _log.info("partition opened", extra={"fields": fields})
         return cls(partition, state, engine, tools)
@@ -110,9 +115,9 @@ class Shard:
         return self._engine.shelved
 
     @property
-    def portions(self) -> int:
-        """Of long work without a flush."""
-        return self._history.portions
+    def steps(self) -> int:
+        """Flushes stored, and portions of long work without a flush."""
+        return self._flushes + self._history.portions
 
     async def put(self, delivery: Delivery) -> None:
         """Hand over a batch of records; waits while many are queued."""
@@ -164,6 +169,7 @@ class Shard:
             await asyncio.to_thread(self._state.commit, flush, now_ms())
         self.offsets |= {(b.topic, b.partition): b.next_offset for b in flush.ranges}
         await self._tell()
+        self._flushes += 1
         self._tools.stored(flush, time.perf_counter() - started_s)
 
     async def _tell(self) -> None:
@@ -207,12 +213,16 @@ def _check_beginning(partition: int, state: ShardState, tools: Tools, log: Log) 
         )
 
 
-def _lost(partition: int, state: ShardState, log: Log) -> Iterable[DecodedBatch]:
-    """Ranges that Kafka has removed before they were read, as batches without records."""
+def _first(partition: int, state: ShardState, log: Log) -> Iterable[DecodedBatch]:
+    """Ranges without records: what Kafka has removed before it was read, and where reading begins.
+
+    With a stored position not even the very first record can be missed unnoticed.
+    """
     stored = state.offsets()
     for topic in JOINED_TOPICS:
         place = (topic.name, partition)
-        first, following = stored.get(place, 0), log.beginnings.get(place, 0)
-        if first < following:
+        first = stored.get(place, 0)
+        following = max(first, log.beginnings.get(place, 0))
+        if place not in stored or first < following:
             batch = RecordBatch(topic.name, partition, first, following, [])
             yield DecodedBatch(Delivery(batch, lambda: None))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Protocol
 
@@ -11,6 +12,7 @@ from pipeline.batch import Delivery
 from pipeline.definitions import DefinitionReader
 from pipeline.opening import Log
 from pipeline.shard import Shard, Tools
+from pipeline.storage.shard import ShardState, open_shard
 from pipeline.storage.state import LockedError
 
 LOOK_S = 0.1
@@ -63,9 +65,9 @@ class Shards:
         return sum(shard.shelved for shard in self._open.values())
 
     @property
-    def portions(self) -> int:
-        """Of long work without a flush."""
-        return sum(shard.portions for shard in self._open.values())
+    def steps(self) -> dict[int, int]:
+        """Open partition → flushes stored and portions of long work done."""
+        return {partition: shard.steps for partition, shard in self._open.items()}
 
     @property
     def partitions(self) -> list[int]:
@@ -122,25 +124,39 @@ class Shards:
             await asyncio.to_thread(self._open.pop(partition).close)
 
     async def _open_all(self, partitions: set[int]) -> None:
-        if not partitions:
-            return
-        log = await self._ask()
-        if log is None:  # no answer: ask again at the next look
-            return
-        for partition in sorted(partitions):
-            try:
-                shard = await asyncio.to_thread(Shard.open, partition, self._tools, log)
-            except LockedError:
-                self._say_locked(partition)
-                continue
-            self._locked_s.pop(partition, None)
-            for delivery in self._definitions.everything:
-                shard.define(delivery)
-            self._open[partition] = shard
-            self._runs[partition] = asyncio.create_task(shard.run(), name=f"shard {partition}")
+        """Open some: first the locks, then the question to Kafka (`Shard.open` says why)."""
+        states: dict[int, ShardState] = {}
+        try:
+            for partition in sorted(partitions):
+                state = await asyncio.to_thread(self._lock, partition)
+                if state is not None:
+                    states[partition] = state
+            log = await self._ask() if states else None
+            while log is not None and states:
+                partition, state = states.popitem()
+                await self._open_one(partition, state, log)
+        finally:  # without an answer, too: asked again at the next look
+            for state in states.values():
+                state.close()
+
+    def _lock(self, partition: int) -> ShardState | None:
+        """The database of a partition, unless its last owner still has it."""
+        try:
+            return open_shard(self._tools.settings.data, partition, self._tools.worker)
+        except LockedError:
+            self._say_locked(partition)
+            return None
+
+    async def _open_one(self, partition: int, state: ShardState, log: Log) -> None:
+        shard = await asyncio.to_thread(Shard.open, partition, state, self._tools, log)
+        self._locked_s.pop(partition, None)
+        for delivery in self._definitions.everything:
+            shard.define(delivery)
+        self._open[partition] = shard
+        self._runs[partition] = asyncio.create_task(shard.run(), name=f"shard {partition}")
 
     def _say_locked(self, partition: int) -> None:
-        now_s = asyncio.get_running_loop().time()
+        now_s = time.monotonic()
         since_s = self._locked_s.setdefault(partition, now_s)
         if now_s - since_s > WARN_S:
             self._locked_s[partition] = now_s
