@@ -100,15 +100,16 @@ class Shards:
             Exception: Whatever ended the counting of a partition.
         """
         while True:
+            has_opened = False
             assigned = source.assigned()
             if assigned is not None:
                 self._assigned = {partition for _, partition in assigned}
                 await self._close(self._open.keys() - self._assigned)
-                await self._open_all(self._assigned - self._open.keys())
+                has_opened = await self._open_next(self._assigned - self._open.keys())
             for run in self._runs.values():
                 if run.done():
                     run.result()
-            await asyncio.sleep(LOOK_S)
+            await asyncio.sleep(0 if has_opened else LOOK_S)
 
     async def close(self) -> None:
         """Finish what is being counted and let everything go."""
@@ -123,21 +124,26 @@ class Shards:
                 await run
             await asyncio.to_thread(self._open.pop(partition).close)
 
-    async def _open_all(self, partitions: set[int]) -> None:
-        """Open some: first the locks, then the question to Kafka (`Shard.open` says why)."""
-        states: dict[int, ShardState] = {}
-        try:
-            for partition in sorted(partitions):
-                state = await asyncio.to_thread(self._lock, partition)
-                if state is not None:
-                    states[partition] = state
-            log = await self._ask() if states else None
-            while log is not None and states:
-                partition, state = states.popitem()
-                await self._open_one(partition, state, log)
-        finally:  # without an answer, too: asked again at the next look
-            for state in states.values():
+    async def _open_next(self, partitions: set[int]) -> bool:
+        """Open one of them. Returns whether; then the group is asked again: it may be another's.
+
+        First the lock, then the question to Kafka (`Shard.open` says why).
+        """
+        for partition in sorted(partitions):
+            state = await asyncio.to_thread(self._lock, partition)
+            if state is None:
+                continue
+            try:
+                log = await self._ask()
+            except BaseException:
                 state.close()
+                raise
+            if log is not None:
+                await self._open_one(partition, state, log)
+                return True
+            state.close()  # no answer: asked again at the next look
+            return False
+        return False
 
     def _lock(self, partition: int) -> ShardState | None:
         """The database of a partition, unless its last owner still has it."""

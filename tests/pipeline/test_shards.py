@@ -83,7 +83,7 @@ async def opened(data: Path, log: Log) -> Shards:
         return log
 
     shards = Shards(tools(data), NoDefinitions(), ask)  # type: ignore[arg-type]
-    await shards._open_all({0})
+    await shards._open_next({0})
     return shards
 
 
@@ -107,9 +107,31 @@ async def test_what_the_last_owner_stored_while_kafka_was_asked_is_no_shortened_
 
     monkeypatch.setattr(shard, "open_state", open_late)
     shards = Shards(tools(tmp_path), NoDefinitions(), ask)  # type: ignore[arg-type]
-    await shards._open_all({0})
+    await shards._open_next({0})
     assert shards.offsets()[PLACE] == 5
     await shards.close()
+
+
+async def test_a_partition_that_the_group_takes_away_is_not_locked_for_nothing(
+    tmp_path: Path,
+) -> None:
+    """One is opened after the other, and the group is asked in between."""
+    given: list[set[tuple[str, int]]] = [{(MESSAGE_RECEIPT.name, n) for n in range(3)}, {PLACE}]
+    shards = Shards(tools(tmp_path), NoDefinitions(), answer)  # type: ignore[arg-type]
+    source = SimpleNamespace(assigned=lambda: given.pop(0) if len(given) > 1 else given[0])
+    following = asyncio.create_task(shards.follow(source))
+    async with asyncio.timeout(30):
+        while not shards.is_ready or given != [{PLACE}]:  # noqa: ASYNC110 - it tells nobody else
+            await asyncio.sleep(0.01)
+    following.cancel()
+    assert shards.partitions == [0]
+    assert not (tmp_path / "shards" / "01").exists()
+    await shards.close()
+
+
+async def answer() -> Log:
+    """Nothing in Kafka yet."""
+    return kafka({})
 
 
 async def test_without_an_answer_from_kafka_a_partition_is_free_for_others(tmp_path: Path) -> None:
@@ -119,7 +141,7 @@ async def test_without_an_answer_from_kafka_a_partition_is_free_for_others(tmp_p
         return None
 
     shards = Shards(tools(tmp_path), NoDefinitions(), ask)  # type: ignore[arg-type]
-    await shards._open_all({0})
+    await shards._open_next({0})
     assert not shards.is_open(0)
     with closing(open_shard(tmp_path, 0, "other")) as other:
         assert other.deltas == 0

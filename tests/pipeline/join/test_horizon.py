@@ -35,8 +35,10 @@ MANY = settings(
 class Keeper:
     """An engine with its history, as the worker and its database keep it."""
 
-    def __init__(self, horizon_ms: int = HORIZON_MS, at_hand: int = 10**9) -> None:
-        self._make = partial(JoinEngine, horizon_ms, at_hand)
+    def __init__(
+        self, horizon_ms: int = HORIZON_MS, at_hand: int = 10**9, log_slack: int = 10**9
+    ) -> None:
+        self._make = partial(JoinEngine, horizon_ms, at_hand, log_slack)
         self.engine = self._make()
         self.history: dict[str, Retired] = {}
         self.shelf: dict[int, tuple[str, Shelved]] = {}
@@ -124,6 +126,7 @@ class Keeper:
     definitions(),
     st.sampled_from([0, 2_000, HORIZON_MS]),
     st.sampled_from([0, 1, 2, 10**9]),
+    st.sampled_from([0, 10**9]),
     st.data(),
 )
 def test_sweeping_shelving_and_restarting_at_any_moment_changes_nothing(
@@ -131,10 +134,11 @@ def test_sweeping_shelving_and_restarting_at_any_moment_changes_nothing(
     defined: list[CampaignDefined],
     horizon_ms: int,
     at_hand: int,
+    log_slack: int,
     data: st.DataObject,
 ) -> None:
     """Whoever is put aside, whenever: late events and definitions find everybody again."""
-    keeper = Keeper(horizon_ms, at_hand)
+    keeper = Keeper(horizon_ms, at_hand, log_slack)
     rest = data.draw(st.permutations(events))
     for each in data.draw(st.permutations([*defined, *[None] * 4])):
         size = data.draw(st.integers(0, len(rest)))
@@ -288,6 +292,26 @@ def test_the_log_is_as_long_as_the_people_at_hand_need() -> None:
     assert len(keeper.log) <= 6
     keeper.restart()
     assert len(keeper.engine) == 3
+
+
+def test_the_log_does_not_grow_with_time_because_of_one_who_stays() -> None:
+    """Somebody gets a message every day for years, others come and go: the log stays short."""
+    keeper = Keeper(log_slack=100)
+    for day in range(400):
+        if day == 200:
+            keeper.restart()
+        again = msgspec.structs.replace(
+            submitted("regular", day * DAY_MS), event_id=f"s{day}", message_id=f"m{day}"
+        )
+        others = [f"p{day}-{number}" for number in range(20)]
+        keeper.apply([again, *(assigned(name, day * DAY_MS) for name in others)])
+        keeper.apply([submitted(name, day * DAY_MS) for name in others])
+        keeper.sweep()
+        keeper.take()
+        logged = sum(len(news) for _, news in keeper.log)
+        assert logged <= 3 * keeper.engine.facts + 100 + 200
+    assert keeper.engine.facts > 400
+    assert keeper.engine.facts == sum(len(p.facts) for p in keeper.engine._people.values())
 
 
 def test_an_orphan_is_matched_when_its_submit_turns_up_weeks_later() -> None:
