@@ -18,7 +18,7 @@ from pipeline.broker import Broker, Offsets
 from pipeline.definitions import DefinitionReader
 from pipeline.flush import Flush
 from pipeline.metrics import Gauges, WorkerMetrics
-from pipeline.opening import Log, ask_log, check_folder, open_health
+from pipeline.opening import Log, ask_log, hold_folder, open_health
 from pipeline.publish_results import lags_of, now_ms
 from pipeline.roles import MEMBER
 from pipeline.rows import Lag
@@ -68,7 +68,7 @@ class Member:
         settings = self._settings
         async with AsyncExitStack() as stack:
             await stack.enter_async_context(open_health(settings, self.probe, self._metrics))
-            check_folder(settings)
+            stack.callback((await asyncio.to_thread(hold_folder, settings)).close)
             broker = await stack.enter_async_context(Broker(settings.kafka, MEMBER.watched))
             log = await ask_log(settings, broker)
             rest_garbage_collector(200_000, 20, 100)  # docs/performance.md

@@ -6,7 +6,7 @@ import asyncio
 import logging
 import time
 from collections.abc import AsyncIterator, Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
@@ -29,6 +29,7 @@ from pipeline.storage.identity import claim
 from pipeline.storage.restore import restore
 from pipeline.storage.shard import ShardState, shard_folder
 from pipeline.storage.state import unreadable
+from pipeline.write_facts import FactsWriter
 from runtime.kafka import KafkaPublisher
 from runtime.process import CannotRun
 from schemas.topics import CAMPAIGN_DEFINITION, COHORT_DELTA, JOINED_TOPICS, SUBJECT_PARTITIONS
@@ -50,6 +51,8 @@ class Tools:
     stored: Stored
     lag_of: Callable[[int], int | None]
     """Records of a partition that wait, as far as Kafka was asked."""
+    turn: asyncio.Lock = field(default_factory=asyncio.Lock)
+    """Of those who write row-level facts."""
 
 
 class Shard:
@@ -67,6 +70,16 @@ class Shard:
         self._history = StoredHistory(state, self._database)
         self._queue: asyncio.Queue[Delivery | None] = asyncio.Queue()
         self._has_room = asyncio.Semaphore(_QUEUED_BATCHES)
+        self._telling = asyncio.Lock()
+        self._facts = FactsWriter(
+            state,
+            tools.settings.data,
+            self._database,
+            now_ms,
+            partition=partition,
+            turn=tools.turn,
+            listed=self._tell,
+        )
 
     @classmethod
     def open(cls, partition: int, state: ShardState, tools: Tools, log: Log) -> Shard:
@@ -96,6 +109,7 @@ class Shard:
         identity: dict[str, Any] = {"cluster_id": log.cluster_id, "topic_ids": log.topic_ids}
         claim(state, shard_folder(tools.settings.data, partition), ends=log.ends, **identity)
         _check_beginning(partition, state, tools, log)
+        state.keeps_facts = tools.settings.keeps_facts
         at_hand = max(1, tools.settings.people_at_hand // SUBJECT_PARTITIONS)
         engine = JoinEngine(tools.settings.horizon_days * DAY_MS, at_hand)
         people = restore(state, engine)
@@ -129,9 +143,28 @@ class Shard:
         self._queue.put_nowait(delivery)
 
     async def run(self) -> None:
-        """Publish what is left from before, then count until `close`."""
-        settings, tools = self._tools.settings, self._tools
+        """Publish what is left from before, then count and write facts until `end`."""
         await self._tell()
+        interval_s, ended = float(self._tools.settings.facts_s), asyncio.Event()
+        first_s = interval_s * (self.partition + 1) / SUBJECT_PARTITIONS  # not all at once
+        writing = asyncio.create_task(self._facts.run(interval_s, ended, first_s=first_s))
+        counting = asyncio.create_task(self._count())
+        try:
+            await asyncio.wait((writing, counting), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            ended.set()
+            await asyncio.wait((writing,))
+            if not counting.done():  # the writer has failed
+                counting.cancel()
+        writing.result()
+        await counting
+
+    async def finish_facts(self) -> None:
+        """After `run`: write the rest, if it is little."""
+        await self._facts.finish()
+
+    async def _count(self) -> None:
+        settings, tools = self._tools.settings, self._tools
         deliveries = accept(self._deliveries(), dict(self.offsets), tools.generation)
         groups = gather(
             deliveries, max_records=settings.flush_records, max_wait_ms=settings.flush_ms
@@ -174,11 +207,12 @@ class Shard:
 
     async def _tell(self) -> None:
         """Return when Kafka has every delta; what is stored but not told is told again."""
-        async with self._database:
-            waiting = await asyncio.to_thread(self._state.unpublished)
-        await asyncio.gather(*(self._publish(value) for _, value in waiting))
-        for sequence, _ in waiting[-1:]:
-            self._state.published(sequence)
+        async with self._telling:
+            async with self._database:
+                waiting = await asyncio.to_thread(self._state.unpublished)
+            await asyncio.gather(*(self._publish(value) for _, value in waiting))
+            for sequence, _ in waiting[-1:]:
+                self._state.published(sequence)
 
     def _publish(self, value: bytes) -> asyncio.Future[None]:
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()

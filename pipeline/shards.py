@@ -16,6 +16,8 @@ from pipeline.storage.shard import ShardState, open_shard
 from pipeline.storage.state import LockedError
 
 LOOK_S = 0.1
+LAST_FACTS_S = 1.5
+"""A part of the time that SIGTERM leaves; what is not written then the next owner writes."""
 WARN_S = 10.0
 """How long a partition may wait for its last owner before it is said."""
 _log = logging.getLogger(__name__)
@@ -112,16 +114,19 @@ class Shards:
             await asyncio.sleep(0 if has_opened else LOOK_S)
 
     async def close(self) -> None:
-        """Finish what is being counted and let everything go."""
-        await self._close(set(self._open))
+        """Finish what is being counted, write what facts there is time for, let everything go."""
+        await self._close(set(self._open), facts_until_s=time.monotonic() + LAST_FACTS_S)
 
-    async def _close(self, partitions: set[int]) -> None:
+    async def _close(self, partitions: set[int], *, facts_until_s: float = 0.0) -> None:
         """Close some, at the same time."""
         for partition in partitions:
             self._open[partition].end()
         for partition in partitions:
             if (run := self._runs.pop(partition, None)) is not None:
                 await run
+        for partition in partitions:
+            if time.monotonic() < facts_until_s:
+                await self._open[partition].finish_facts()
             await asyncio.to_thread(self._open.pop(partition).close)
 
     async def _open_next(self, partitions: set[int]) -> bool:

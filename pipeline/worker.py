@@ -27,13 +27,14 @@ from pipeline.history import StoredHistory
 from pipeline.join.engine import JoinEngine
 from pipeline.join.horizon import DAY_MS
 from pipeline.metrics import Gauges, WorkerMetrics
-from pipeline.opening import Log, ask_log, check_folder, open_health
+from pipeline.opening import Log, ask_log, hold_folder, open_health
 from pipeline.publish_results import ResultsPublisher, now_ms
 from pipeline.roles import ROLES, SINK
 from pipeline.settings import WorkerSettings
 from pipeline.storage.identity import claim
 from pipeline.storage.lost import skip_lost
 from pipeline.storage.rebuild import begin_rebuild
+from pipeline.storage.rebuild_several import begin_rebuild_of_several
 from pipeline.storage.restore import restore
 from pipeline.storage.results import progress
 from pipeline.storage.sink import open_sink
@@ -94,10 +95,12 @@ class Worker:
         settings = self._settings
         async with AsyncExitStack() as stack:
             await stack.enter_async_context(open_health(settings, self.probe, self._metrics))
-            check_folder(settings)
+            folder = await asyncio.to_thread(hold_folder, settings, is_alone=self._is_rebuild)
+            stack.callback(folder.close)
             broker = await stack.enter_async_context(Broker(settings.kafka, self._role.watched))
-            if self._is_rebuild:
-                self._begin_rebuild(await ask_log(settings, broker))
+            if self._is_rebuild and not folder.has_finished_swap:
+                await asyncio.to_thread(self._begin_rebuild, await ask_log(settings, broker))
+            folder.share()
             state = await asyncio.to_thread(self._open)
             stack.callback(state.close)
             # asked now: a predecessor may have stored more than Kafka had before its file was free
@@ -125,7 +128,11 @@ class Worker:
 
     def _begin_rebuild(self, log: Log) -> None:
         identity: dict[str, Any] = {"cluster_id": log.cluster_id, "topic_ids": log.topic_ids}
-        begin_rebuild(self._settings.data, log.beginnings, log.ends, **identity)
+        where = self._settings.data, log.beginnings, log.ends
+        if self._is_sink:
+            begin_rebuild_of_several(*where, **identity, now_ms=now_ms())
+        else:
+            begin_rebuild(*where, **identity)
 
     def _open(self) -> State:
         folder = self._settings.data
