@@ -48,12 +48,12 @@ def has_all(status: Mapping[str, Any]) -> bool:
 async def both_count(*workers: WorkerProcess) -> None:
     """Wait until each has stored something of its own."""
     for worker in workers:
-        await worker.until(lambda s: s["ready"] and s["flushes"] >= 5)
+        await worker.until(lambda s: s["ready"] and s["flushes"] >= 5, 120)
 
 
 async def all_in_files(data: Path) -> None:
     """Wait until the sink lists files of everything; a member that has stopped wrote the last."""
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while (await asyncio.to_thread(recount_folder, data)).waiting:  # noqa: ASYNC110 - a file
             await asyncio.sleep(0.1)
 
