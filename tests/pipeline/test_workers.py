@@ -94,17 +94,17 @@ async def test_killed_added_and_stopped_under_load_the_totals_are_exact(
                 await both_count(first, second)
             async with load.flowing():
                 second.kill()
-                await first.until(has_all)
+                await first.until(has_all, 120)
             async with load.flowing():
                 third = member(own_kafka, data)
-                await third.until(lambda s: s["ready"] and s["partitions"])
+                await third.until(lambda s: s["ready"] and s["partitions"], 120)
             with third:
                 async with load.flowing():
                     await both_count(first, third)
                     sink.kill()
                 async with load.flowing():
                     assert first.stop() == ExitCode.DONE, first.log
-                    await third.until(has_all)
+                    await third.until(has_all, 120)
                 total = len({event.event_id for event in events})
                 with WorkerProcess(own_kafka.bootstrap, data, "--sink", **SETTINGS) as again:
                     await again.until(lambda s: s["lag"] == 0 and s["events_applied"] >= total, 120)
