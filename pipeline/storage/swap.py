@@ -43,11 +43,10 @@ class FolderLock:
         self._folder = folder
         self._file = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT, 0o600)
         try:
-            is_interrupted = (folder / READY).exists()
-            self._take(is_alone=is_alone or is_interrupted)
+            self._take(is_alone=is_alone)
             self.has_finished_swap = finish_swap(folder)
             """So a rebuild that was asked for has begun."""
-            if is_interrupted and not is_alone:
+            if not is_alone:
                 self.share()
         except BaseException:
             self.close()
@@ -62,18 +61,24 @@ class FolderLock:
         os.close(self._file)
 
     def _take(self, *, is_alone: bool) -> None:
+        """Alone also to finish a swap, unless another has finished it meanwhile."""
         deadline = time.monotonic() + (_WAIT_S if is_alone else _SWAP_S)
-        kind = fcntl.LOCK_EX if is_alone else fcntl.LOCK_SH
         while True:
+            is_sole = is_alone or (self._folder / READY).exists()
             try:
-                return fcntl.flock(self._file, kind | fcntl.LOCK_NB)
+                fcntl.flock(
+                    self._file, (fcntl.LOCK_EX if is_sole else fcntl.LOCK_SH) | fcntl.LOCK_NB
+                )
             except OSError as error:
                 if time.monotonic() > deadline:
                     raise CannotRun(
                         f"SMS_WORKER_DATA == {str(self._folder)!r}: a worker works in this "
                         "folder. Stop it."
                     ) from error
-                time.sleep(0.1)
+            else:
+                if is_sole or not (self._folder / READY).exists():
+                    return
+            time.sleep(0.1)
 
 
 def make_folder(folder: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from pathlib import Path
 
@@ -79,6 +80,20 @@ def test_the_next_start_finishes_what_was_decided(
         assert not finish_swap(tmp_path)
     else:
         assert {name: found[name] for name in names} == dict.fromkeys(names, "old")
+
+
+def test_several_that_start_after_a_kill_share_what_the_first_has_finished(tmp_path: Path) -> None:
+    """Whoever waits to finish a swap that another finishes meanwhile goes on beside that one."""
+    with closing(FolderLock(tmp_path, is_alone=True)) as first, ThreadPoolExecutor() as others:
+        (tmp_path / BESIDE).mkdir()
+        (tmp_path / READY / "sink").mkdir(parents=True)
+        second = others.submit(FolderLock, tmp_path)
+        with pytest.raises(TimeoutError):
+            second.result(0.3)
+        assert finish_swap(tmp_path)
+        first.share()
+        with closing(second.result(20)) as found:
+            assert not found.has_finished_swap
 
 
 def test_nobody_swaps_where_somebody_works(tmp_path: Path) -> None:
