@@ -20,7 +20,8 @@ from runtime.settings import SettingsError, read_settings
 FAILED = 70
 """EX_SOFTWARE of sysexits.h: a defect or a failed part; the supervisor starts us again."""
 NO_REBUILD = (
-    "--rebuild counts again what one worker counts alone. With several: docs/workers.md says how."
+    "--rebuild is for a worker alone or, for all members, the sink: stop all, then start "
+    "`smslab worker --sink --rebuild`, then the members as usual."
 )
 _log = logging.getLogger("pipeline")
 
@@ -36,7 +37,7 @@ def main() -> None:
         _leave(ExitCode.WRONG_USE)
     if arguments.role:
         settings = replace(settings, role=arguments.role)
-    if arguments.rebuild and settings.role != "alone":
+    if arguments.rebuild and settings.role == "member":
         print(f"error: {NO_REBUILD}", file=sys.stderr)
         _leave(ExitCode.WRONG_USE)
     worker = _worker(settings, is_rebuild=arguments.rebuild)

@@ -7,6 +7,7 @@ import logging
 import os
 import socket
 import time
+from collections import Counter
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import replace
@@ -17,14 +18,14 @@ from pipeline.broker import Broker, Offsets
 from pipeline.definitions import DefinitionReader
 from pipeline.flush import Flush
 from pipeline.metrics import Gauges, WorkerMetrics
-from pipeline.opening import Log, ask_log, check_folder, open_health
+from pipeline.opening import Log, ask_log, hold_folder, open_health
 from pipeline.publish_results import lags_of, now_ms
 from pipeline.roles import MEMBER
 from pipeline.rows import Lag
 from pipeline.settings import WorkerSettings
 from pipeline.shard import Tools
 from pipeline.shards import Shards
-from pipeline.watchdog import Watchdog
+from pipeline.watchdog import Watchdogs
 from runtime.kafka import KafkaPublisher
 from runtime.process import rest_garbage_collector
 
@@ -67,7 +68,7 @@ class Member:
         settings = self._settings
         async with AsyncExitStack() as stack:
             await stack.enter_async_context(open_health(settings, self.probe, self._metrics))
-            check_folder(settings)
+            stack.callback((await asyncio.to_thread(hold_folder, settings)).close)
             broker = await stack.enter_async_context(Broker(settings.kafka, MEMBER.watched))
             log = await ask_log(settings, broker)
             rest_garbage_collector(200_000, 20, 100)  # docs/performance.md
@@ -145,15 +146,15 @@ class Member:
         """Look after Faust and the progress.
 
         Raises:
-            StalledError: If records wait and none is stored.
+            StalledError: If records of a partition wait and none of it is stored.
         """
-        watchdog = Watchdog(self._settings.watchdog_s, time.monotonic())
+        watchdogs = Watchdogs(self._settings.watchdog_s)
         while True:
             await asyncio.sleep(LOOK_S)
             if (failure := source.failure()) is not None:
                 raise failure
-            steps = self._flushes + (self._shards.portions if self._shards else 0)
-            watchdog.check(time.monotonic(), lag=self._lag(), steps=steps)
+            steps = self._shards.steps if self._shards else {}
+            watchdogs.check(time.monotonic(), lags=self._waiting(), steps=steps)
 
     def _note(self, flush: Flush, seconds: float) -> None:
         self._flushes += 1
@@ -171,12 +172,21 @@ class Member:
         mine = {place: end for place, end in mine.items() if place[0] in joined}
         return lags_of(self._shards.offsets(), mine)
 
-    def _lag(self, partition: int | None = None) -> int | None:
-        """Records that wait, in one partition or in all that are open."""
+    def _waiting(self) -> Counter[int] | None:
+        """Partition → records that wait; `None` without an answer from Kafka."""
         if self._ends is None:
             return None
-        lags = self._lags()
-        return sum(lag.waiting for lag in lags if partition in {None, lag.partition})
+        waiting: Counter[int] = Counter()
+        for lag in self._lags():
+            waiting[lag.partition] += lag.waiting
+        return waiting
+
+    def _lag(self, partition: int | None = None) -> int | None:
+        """Records that wait, in one partition or in all that are open."""
+        waiting = self._waiting()
+        if waiting is None:
+            return None
+        return waiting.total() if partition is None else waiting[partition]
 
 
 async def _ask_again(broker: Broker, log: Log) -> Log | None:

@@ -12,6 +12,7 @@ from pipeline.metrics import WorkerMetrics
 from pipeline.settings import WorkerSettings
 from pipeline.storage import shard, sink
 from pipeline.storage.state import FILE
+from pipeline.storage.swap import FolderLock
 from runtime.health import serve_health
 from runtime.kafka import kafka_unreachable
 from runtime.metrics import metrics_route
@@ -69,6 +70,16 @@ async def ask_log(settings: WorkerSettings, broker: Broker) -> Log:
     if ends is None or beginnings is None:
         raise CannotRun(kafka_unreachable(settings.kafka), ExitCode.DEPENDENCY_UNREACHABLE)
     return Log(await broker.cluster_id(), topic_ids, beginnings, ends)
+
+
+def hold_folder(settings: WorkerSettings, *, is_alone: bool = False) -> FolderLock:
+    """Check the folder and say that we work in it. May wait for another who is alone there.
+
+    Raises:
+        CannotRun: If it was filled in another role, or others work there.
+    """
+    check_folder(settings)
+    return FolderLock(settings.data, is_alone=is_alone)
 
 
 def check_folder(settings: WorkerSettings) -> None:

@@ -197,6 +197,8 @@ class FactFile(Row, frozen=True, kw_only=True, gc=False):
     """The same where the next file begins; ranges of a topic fit together without a hole."""
     written_at_ms: int
     """When the file was written."""
+    partition: int | None = None
+    """Whose events and positions it holds, with several workers; NULL: those of all together."""
 
 
 class SnapshotInfo(Row, frozen=True, kw_only=True, gc=False):

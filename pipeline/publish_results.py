@@ -97,8 +97,7 @@ class ResultsPublisher:
         """
         asked_ms = now_ms()
         self._known_ends = await self._ends()
-        lags = lags_of(self._stored, self._known_ends or {})
-        self._gauges.lags = lags
+        self._gauges.lags = lags_of(self._stored, self._known_ends or {})
         async with self._database:
             read_ms = await self._read_until(asked_ms)
             if read_ms is None:
@@ -108,6 +107,8 @@ class ResultsPublisher:
                 self._gauges.snapshot_at_ms = asked_ms
                 return False
             stored = await asyncio.to_thread(read, self._state)
+            # of the same moment: what was stored since Kafka was asked is in the counts
+            lags = lags_of(await asyncio.to_thread(self._state.offsets), self._known_ends or {})
         picture = await asyncio.to_thread(draw, stored, watermark)
         if not await self._tell_all(picture.reached):
             return False

@@ -6,7 +6,7 @@ import asyncio
 import logging
 import time
 from collections.abc import AsyncIterator, Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
@@ -27,8 +27,9 @@ from pipeline.publish_results import now_ms
 from pipeline.settings import WorkerSettings
 from pipeline.storage.identity import claim
 from pipeline.storage.restore import restore
-from pipeline.storage.shard import ShardState, open_shard, shard_folder
+from pipeline.storage.shard import ShardState, shard_folder
 from pipeline.storage.state import unreadable
+from pipeline.write_facts import FactsWriter
 from runtime.kafka import KafkaPublisher
 from runtime.process import CannotRun
 from schemas.topics import CAMPAIGN_DEFINITION, COHORT_DELTA, JOINED_TOPICS, SUBJECT_PARTITIONS
@@ -50,6 +51,8 @@ class Tools:
     stored: Stored
     lag_of: Callable[[int], int | None]
     """Records of a partition that wait, as far as Kafka was asked."""
+    turn: asyncio.Lock = field(default_factory=asyncio.Lock)
+    """Of those who write row-level facts."""
 
 
 class Shard:
@@ -62,26 +65,41 @@ class Shard:
         self._state = state
         self._engine = engine
         self._tools = tools
+        self._flushes = 0
         self._database = asyncio.Lock()
         self._history = StoredHistory(state, self._database)
         self._queue: asyncio.Queue[Delivery | None] = asyncio.Queue()
         self._has_room = asyncio.Semaphore(_QUEUED_BATCHES)
+        self._telling = asyncio.Lock()
+        self._facts = FactsWriter(
+            state,
+            tools.settings.data,
+            self._database,
+            now_ms,
+            partition=partition,
+            turn=tools.turn,
+            listed=self._tell,
+        )
 
     @classmethod
-    def open(cls, partition: int, tools: Tools, log: Log) -> Shard:
+    def open(cls, partition: int, state: ShardState, tools: Tools, log: Log) -> Shard:
         """Take a partition over: check, restore, say in a delta whose it is now.
 
+        Args:
+            partition: Which.
+            state: Its database, closed here if that fails.
+            tools: Of the process.
+            log: Asked after `state` was opened. What was asked before may be behind what the
+                last owner has stored since, and look like a log that was cut.
+
         Raises:
-            LockedError: If another process still has it.
             CannotRun: If its folder belongs to another Kafka, or cannot be read.
         """
-        data = tools.settings.data
-        state = open_shard(data, partition, tools.worker)
         try:
             return cls._opened(partition, state, tools, log)
         except duckdb.Error as error:
             state.close()
-            raise unreadable(shard_folder(data, partition), error) from error
+            raise unreadable(shard_folder(tools.settings.data, partition), error) from error
         except BaseException:
             state.close()
             raise
@@ -91,10 +109,11 @@ class Shard:
         identity: dict[str, Any] = {"cluster_id": log.cluster_id, "topic_ids": log.topic_ids}
         claim(state, shard_folder(tools.settings.data, partition), ends=log.ends, **identity)
         _check_beginning(partition, state, tools, log)
+        state.keeps_facts = tools.settings.keeps_facts
         at_hand = max(1, tools.settings.people_at_hand // SUBJECT_PARTITIONS)
         engine = JoinEngine(tools.settings.horizon_days * DAY_MS, at_hand)
         people = restore(state, engine)
-        state.commit(Flush(list(_lost(partition, state, log)), engine.take()), now_ms())
+        state.commit(Flush(list(_first(partition, state, log)), engine.take()), now_ms())
         fields = {"partition": partition, "people": people}
         _log.info("partition opened", extra={"fields": fields})
         return cls(partition, state, engine, tools)
@@ -110,9 +129,9 @@ class Shard:
         return self._engine.shelved
 
     @property
-    def portions(self) -> int:
-        """Of long work without a flush."""
-        return self._history.portions
+    def steps(self) -> int:
+        """Flushes stored, and portions of long work without a flush."""
+        return self._flushes + self._history.portions
 
     async def put(self, delivery: Delivery) -> None:
         """Hand over a batch of records; waits while many are queued."""
@@ -124,9 +143,28 @@ class Shard:
         self._queue.put_nowait(delivery)
 
     async def run(self) -> None:
-        """Publish what is left from before, then count until `close`."""
-        settings, tools = self._tools.settings, self._tools
+        """Publish what is left from before, then count and write facts until `end`."""
         await self._tell()
+        interval_s, ended = float(self._tools.settings.facts_s), asyncio.Event()
+        first_s = interval_s * (self.partition + 1) / SUBJECT_PARTITIONS  # not all at once
+        writing = asyncio.create_task(self._facts.run(interval_s, ended, first_s=first_s))
+        counting = asyncio.create_task(self._count())
+        try:
+            await asyncio.wait((writing, counting), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            ended.set()
+            await asyncio.wait((writing,))
+            if not counting.done():  # the writer has failed
+                counting.cancel()
+        writing.result()
+        await counting
+
+    async def finish_facts(self) -> None:
+        """After `run`: write the rest, if it is little."""
+        await self._facts.finish()
+
+    async def _count(self) -> None:
+        settings, tools = self._tools.settings, self._tools
         deliveries = accept(self._deliveries(), dict(self.offsets), tools.generation)
         groups = gather(
             deliveries, max_records=settings.flush_records, max_wait_ms=settings.flush_ms
@@ -164,15 +202,17 @@ class Shard:
             await asyncio.to_thread(self._state.commit, flush, now_ms())
         self.offsets |= {(b.topic, b.partition): b.next_offset for b in flush.ranges}
         await self._tell()
+        self._flushes += 1
         self._tools.stored(flush, time.perf_counter() - started_s)
 
     async def _tell(self) -> None:
         """Return when Kafka has every delta; what is stored but not told is told again."""
-        async with self._database:
-            waiting = await asyncio.to_thread(self._state.unpublished)
-        await asyncio.gather(*(self._publish(value) for _, value in waiting))
-        for sequence, _ in waiting[-1:]:
-            self._state.published(sequence)
+        async with self._telling:
+            async with self._database:
+                waiting = await asyncio.to_thread(self._state.unpublished)
+            await asyncio.gather(*(self._publish(value) for _, value in waiting))
+            for sequence, _ in waiting[-1:]:
+                self._state.published(sequence)
 
     def _publish(self, value: bytes) -> asyncio.Future[None]:
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -207,12 +247,16 @@ def _check_beginning(partition: int, state: ShardState, tools: Tools, log: Log) 
         )
 
 
-def _lost(partition: int, state: ShardState, log: Log) -> Iterable[DecodedBatch]:
-    """Ranges that Kafka has removed before they were read, as batches without records."""
+def _first(partition: int, state: ShardState, log: Log) -> Iterable[DecodedBatch]:
+    """Ranges without records: what Kafka has removed before it was read, and where reading begins.
+
+    With a stored position not even the very first record can be missed unnoticed.
+    """
     stored = state.offsets()
     for topic in JOINED_TOPICS:
         place = (topic.name, partition)
-        first, following = stored.get(place, 0), log.beginnings.get(place, 0)
-        if first < following:
+        first = stored.get(place, 0)
+        following = max(first, log.beginnings.get(place, 0))
+        if place not in stored or first < following:
             batch = RecordBatch(topic.name, partition, first, following, [])
             yield DecodedBatch(Delivery(batch, lambda: None))

@@ -27,13 +27,14 @@ from pipeline.history import StoredHistory
 from pipeline.join.engine import JoinEngine
 from pipeline.join.horizon import DAY_MS
 from pipeline.metrics import Gauges, WorkerMetrics
-from pipeline.opening import Log, ask_log, check_folder, open_health
+from pipeline.opening import Log, ask_log, hold_folder, open_health
 from pipeline.publish_results import ResultsPublisher, now_ms
 from pipeline.roles import ROLES, SINK
 from pipeline.settings import WorkerSettings
 from pipeline.storage.identity import claim
 from pipeline.storage.lost import skip_lost
 from pipeline.storage.rebuild import begin_rebuild
+from pipeline.storage.rebuild_several import begin_rebuild_of_several
 from pipeline.storage.restore import restore
 from pipeline.storage.results import progress
 from pipeline.storage.sink import open_sink
@@ -42,6 +43,7 @@ from pipeline.watchdog import Watchdog
 from pipeline.write_facts import FactsWriter
 from runtime.kafka import KafkaPublisher
 from runtime.process import CannotRun, rest_garbage_collector
+from schemas.topics import JOINED_TOPICS
 
 LOOK_S = 0.25
 STOP_FAUST_S = 1.2
@@ -93,11 +95,17 @@ class Worker:
         settings = self._settings
         async with AsyncExitStack() as stack:
             await stack.enter_async_context(open_health(settings, self.probe, self._metrics))
-            check_folder(settings)
+            folder = await asyncio.to_thread(hold_folder, settings, is_alone=self._is_rebuild)
+            stack.callback(folder.close)
             broker = await stack.enter_async_context(Broker(settings.kafka, self._role.watched))
-            state = await asyncio.to_thread(self._restore, await ask_log(settings, broker))
-            rest_garbage_collector(200_000, 20, 100)  # docs/performance.md
+            if self._is_rebuild and not folder.has_finished_swap:
+                await asyncio.to_thread(self._begin_rebuild, await ask_log(settings, broker))
+            folder.share()
+            state = await asyncio.to_thread(self._open)
             stack.callback(state.close)
+            # asked now: a predecessor may have stored more than Kafka had before its file was free
+            await asyncio.to_thread(self._restore, state, await ask_log(settings, broker))
+            rest_garbage_collector(200_000, 20, 100)  # docs/performance.md
             state.keeps_facts = settings.keeps_facts and not self._is_sink
             self._facts = FactsWriter(state, settings.data, self._database, now_ms)
             publisher = await stack.enter_async_context(
@@ -118,13 +126,22 @@ class Worker:
             agents = self._agents(self._source, state, publisher)
             await self._supervise(stop, agents)
 
-    def _restore(self, log: Log) -> State:
+    def _begin_rebuild(self, log: Log) -> None:
+        identity: dict[str, Any] = {"cluster_id": log.cluster_id, "topic_ids": log.topic_ids}
+        where = self._settings.data, log.beginnings, log.ends
+        if self._is_sink:
+            begin_rebuild_of_several(*where, **identity, now_ms=now_ms())
+        else:
+            begin_rebuild(*where, **identity)
+
+    def _open(self) -> State:
+        folder = self._settings.data
+        return open_sink(folder) if self._is_sink else open_state(folder)
+
+    def _restore(self, state: State, log: Log) -> None:
         """Check that folder and Kafka belong together; bring the engine back."""
         folder = self._settings.data
         identity: dict[str, Any] = {"cluster_id": log.cluster_id, "topic_ids": log.topic_ids}
-        if self._is_rebuild:
-            begin_rebuild(folder, log.beginnings, log.ends, **identity)
-        state: State = open_sink(folder) if self._is_sink else open_state(folder)
         try:
             claim(state, folder, ends=log.ends, **identity)
             if not self._is_sink:  # what it lacks it learns from the deltas
@@ -132,10 +149,12 @@ class Worker:
             people = restore(state, self._engine)
         except duckdb.Error as error:
             raise unreadable(folder, error) from error
+        if not self._is_sink:  # or the first batch of a partition could start anywhere
+            places = {(t.name, number): 0 for t in JOINED_TOPICS for number in range(t.partitions)}
+            self._stored.update(places)
         self._stored.update(state.offsets())
         self._events_applied = progress(state).events_applied
         _log.info("state restored", extra={"fields": {"people": people}})
-        return state
 
     async def _agents(self, source: BatchSource, state: State, publisher: KafkaPublisher) -> None:
         """Run decode → join → commit as one chain; ends when the source ends."""

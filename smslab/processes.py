@@ -37,7 +37,7 @@ PROCESSES: Final[dict[str, Process]] = {
         WorkerSettings,
         "Kafka → DuckDB: join, count, decide.",
         {
-            "--rebuild": "Put the state beside and count everything again from Kafka.",
+            "--rebuild": "Put the state beside and count again from Kafka; of several, the sink.",
             "--member": "Be one of several workers that share the partitions (docs/workers.md).",
             "--sink": "Add up what the members count, decide and publish.",
         },
@@ -45,6 +45,7 @@ PROCESSES: Final[dict[str, Process]] = {
             "smslab worker                     one worker, which does everything",
             "smslab worker --sink              with several: exactly one of these",
             "smslab worker --member            and as many of these as you like, same folder",
+            "smslab worker --sink --rebuild    all stopped: count everything again",
         ),
     ),
     "tracking": Process(("tracking",), TrackingSettings, "Short links and conversions → Kafka."),

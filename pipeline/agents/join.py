@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Collection, Iterable
+from itertools import islice
 from typing import Protocol
 
 from pipeline.flush import DecodedBatch, Flush
@@ -12,6 +13,8 @@ from pipeline.join.places import Found
 from schemas.topics import CAMPAIGN_DEFINITION, JOINED_TOPICS
 
 SWEEP_EVERY_MS = 10_000
+_PORTION = 5_000
+"""People on the shelf whose facts are looked at together, 50 ms of work."""
 People = Iterable[tuple[str, bytes]]
 """Subjects and their facts."""
 
@@ -85,8 +88,7 @@ async def join(
             await asyncio.sleep(0)  # see `decode`
         until_ms = sweep_until()
         if until_ms is not None and until_ms - swept_ms >= SWEEP_EVERY_MS:
-            if shelved := engine.sweep(until_ms):
-                _load(engine, await history.shelved(shelved))
+            await _sweep(until_ms, engine, history)
             swept_ms = until_ms
         yield Flush(group, engine.take())
 
@@ -110,6 +112,13 @@ async def _define(batch: DecodedBatch, engine: JoinEngine, history: History) -> 
             if engine.shelved_of(definition.campaign_id):
                 async for portion in history.shelved_of(definition.campaign_id):
                     engine.revise(before, portion)
+
+
+async def _sweep(until_ms: int, engine: JoinEngine, history: History) -> None:
+    found = iter(engine.sweep(until_ms).items())
+    while portion := dict(islice(found, _PORTION)):
+        engine.sweep_shelved(until_ms, await history.shelved(portion))
+        await asyncio.sleep(0)
 
 
 def _load(engine: JoinEngine, people: People) -> None:

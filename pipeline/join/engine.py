@@ -20,6 +20,7 @@ from pipeline.join.facts import (
     merge,
 )
 from pipeline.join.horizon import HORIZON_MS, Schedule, Sketch, kept_until_ms
+from pipeline.join.log_length import SLACK, LogLength
 from pipeline.join.matching import Unmatched
 from pipeline.join.money import Definitions
 from pipeline.join.outcomes import NOTHING, Ledger, outcome_of
@@ -32,6 +33,8 @@ HOUR_MS = 3_600_000
 ACTIVITY_MS = 10_000
 SWEPT_AT_ONCE = 50_000
 """People looked at per sweep, about 0.2 s of work; who is left is looked at in the next."""
+RENEWED = 1_000
+"""Facts logged anew in a round that learns nothing."""
 _TOPIC_NAMES = {topic.event: topic.name for topic in JOINED_TOPICS}
 
 
@@ -45,10 +48,10 @@ class JoinEngine:
 
     People whose horizon has passed are put aside by `sweep` and handed over in
     `Deltas.retired`. Of more than `at_hand` people, who came first goes on the shelf and is
-    handed over in `Deltas.shelved`. Before an event about one of both (`forgotten`), or when
-    `sweep` asks for them, whoever keeps them must `fetch` them again; before a definition of a
-    campaign that assigned them (`changes`) those put aside, while those on the shelf can be
-    revised where they are (`revise`).
+    handed over in `Deltas.shelved`. Before an event about one of both (`forgotten`) whoever
+    keeps them must `fetch` them again; before a definition of a campaign that assigned them
+    (`changes`) those put aside, while those on the shelf can be revised where they are
+    (`revise`), and when `sweep` asks for them are judged there (`sweep_shelved`).
 
     Not thread-safe. Reads no clock.
 
@@ -56,11 +59,17 @@ class JoinEngine:
         horizon_ms: How long a person is kept after the last assignment or submit, besides the
             attribution window.
         at_hand: How many people are kept in memory with all their facts.
+        log_slack: A log of so many facts is short enough, whatever it holds.
     """
 
-    def __init__(self, horizon_ms: int = HORIZON_MS, at_hand: int = sys.maxsize) -> None:
+    def __init__(
+        self, horizon_ms: int = HORIZON_MS, at_hand: int = sys.maxsize, log_slack: int = SLACK
+    ) -> None:
         self._horizon_ms = horizon_ms
         self._at_hand = at_hand
+        self._log_slack = log_slack
+        self._log = LogLength(log_slack)
+        self._held = 0
         self._round = 1
         self._places = Places()
         self._people: dict[str, Person] = {}
@@ -176,6 +185,7 @@ class JoinEngine:
                 if step.changes_unmatched:
                     self._change_unmatched(subject, person)
         self._applied += len(new)
+        self._held += len(new)
         self._tally(new, topic)
 
     def _meet(self, subject: str, fact: AnyFact) -> Person:
@@ -224,13 +234,14 @@ class JoinEngine:
         self.load(subject, facts)
         self._news += [(subject, key, fact) for key, fact in self._people[subject].facts.items()]
 
-    def replay(self, news: Iterable[News], round_: int = 0) -> None:
+    def replay(self, news: Sequence[News], round_: int = 0) -> None:
         """After a restart, give back all `Deltas.news` in order, before any event.
 
         Raises:
             ValueError: If an event of one of the people was applied before.
         """
         self._round = max(self._round, round_ + 1)
+        self._log.add(round_, len(news))
         self._restore(news, round_)
 
     def _restore(self, news: Iterable[News], since: int) -> None:
@@ -248,9 +259,15 @@ class JoinEngine:
             _check_unseen(subject, person)
             self._watermark_ms = max(self._watermark_ms, fact.at_ms)
             known = person.facts.get(key)
+            self._held += known is None
             kept = person.facts[key] = fact if known is None else merge(known, fact)
             if type(kept) is Assignment:
                 self._assigned[kept.campaign_id].add(subject)
+
+    def logged_anew(self) -> None:
+        """Say that the log holds nothing any more but `everything`, as of the last round."""
+        self._log = LogLength(self._log_slack)
+        self._log.add(self._round - 1, self._held)
 
     def everything(self) -> Iterator[News]:
         """The shortest news that `replay` to the present state."""
@@ -261,7 +278,7 @@ class JoinEngine:
     @property
     def facts(self) -> int:
         """How many facts `everything` gives."""
-        return sum(len(person.facts) for person in self._people.values())
+        return self._held
 
     def __len__(self) -> int:
         """How many people are at hand."""
@@ -308,7 +325,7 @@ class JoinEngine:
     def sweep(self, now_ms: int) -> Found:
         """Put people aside whose horizon has passed; the next `take` hands them over.
 
-        Returns: Whose horizon may have passed on the shelf; to be fetched, for the next sweep.
+        Returns: Whose horizon may have passed on the shelf; for `sweep_shelved`.
 
         Args:
             now_ms: Not later than the oldest event that still waits to be applied, or people
@@ -320,16 +337,32 @@ class JoinEngine:
             person = self._people.get(subject)
             if person is None:
                 absent.append(subject)
-                continue
-            until = kept_until_ms(person.facts, self._definitions, self._horizon_ms)
-            if until > now_ms:
-                self._schedule.add(subject, until)
-            else:
+            elif self._is_due(subject, person.facts, now_ms):
                 self._retiring.append(subject)
-        shelved = self._places.find(absent)
-        for subject in shelved:
-            self._schedule.add(subject, now_ms)
-        return shelved
+        return self._places.find(absent)
+
+    def sweep_shelved(self, now_ms: int, people: Iterable[tuple[str, bytes]]) -> None:
+        """Put aside who is due of those whom `sweep` found on the shelf; the others stay there.
+
+        Args:
+            now_ms: As given to `sweep`.
+            people: Subjects and facts, in portions of any size, before anything else happens.
+
+        Raises:
+            msgspec.MsgspecError: If the facts are not from `Deltas.shelved`.
+        """
+        now_ms = min(now_ms, self._watermark_ms)
+        for subject, data in people:
+            if self._is_due(subject, decode_facts(data), now_ms):
+                self.load(subject, data)
+                self._retiring.append(subject)
+
+    def _is_due(self, subject: str, facts: Facts, now_ms: int) -> bool:
+        """Whether a person's horizon has passed; who is not due is looked at again then."""
+        until = kept_until_ms(facts, self._definitions, self._horizon_ms)
+        if until > now_ms:
+            self._schedule.add(subject, until)
+        return until <= now_ms
 
     def take(self) -> Deltas:
         """The changes since the last call; they are counted as stored from now on."""
@@ -346,6 +379,8 @@ class JoinEngine:
             self._reconsider(subject, ledger)
         retired = self._retire()
         shelved = self._shelve()
+        self._renew()
+        self._log.add(self._round, len(self._news))
         first = next(iter(self._people.values()), None)
         deltas = Deltas(
             self._applied,
@@ -397,8 +432,28 @@ class JoinEngine:
             self._news.append((subject, "", None))
         return shelved
 
+    def _renew(self) -> None:
+        """Log those anew who keep the log from being cut, when most of it is of no use.
+
+        As many facts as this round has learned and some: more than become useless meanwhile.
+        """
+        budget = len(self._news) + RENEWED
+        for subject in list(islice(self._people, budget if self._is_log_too_long() else 0)):
+            if budget <= 0 or not self._is_log_too_long(subject):
+                return
+            person = self._people[subject] = self._people.pop(subject)
+            person.since = self._round
+            self._news += [(subject, key, fact) for key, fact in person.facts.items()]
+            budget -= len(person.facts)
+
+    def _is_log_too_long(self, first: str | None = None) -> bool:
+        first = next(iter(self._people), None) if first is None else first
+        since = self._round if first is None else self._people[first].since
+        return self._log.is_too_long(since, self._held)
+
     def _drop(self, subject: str) -> tuple[Person, set[str]]:
         person = self._people.pop(subject)
+        self._held -= len(person.facts)
         campaigns = _campaigns_of(person.facts)
         for campaign_id in campaigns:
             self._assigned[campaign_id].discard(subject)

@@ -11,7 +11,7 @@ import pyarrow as pa
 from pipeline.flush import Flush
 from pipeline.join.cohorts import VECTOR
 from pipeline.join.facts import News, decode_news, encode_news
-from pipeline.rows import DeadLetter, UnmatchedReceipt
+from pipeline.rows import DeadLetter, FactFile, UnmatchedReceipt
 from schemas.codec import encode
 from schemas.topics import JOINED_TOPICS, TOPICS
 
@@ -232,6 +232,15 @@ def lines_of(values: Sequence[bytes]) -> bytes:
     if body.count(b"\n") != max(0, len(values) - 1):
         body = b"\n".join(value.replace(b"\n", b" ") for value in values)
     return body
+
+
+def fact_files_table(files: Sequence[FactFile]) -> pa.Table:
+    """Rows of `fact_files`."""
+    fields = FactFile.__struct_fields__
+    texts = ("file", "topic", "day")
+    columns = {name: _TEXT if name in texts else _INT for name in fields}
+    values = attrgetter(*fields)
+    return _table(columns, (values(file) for file in files))
 
 
 def _gaps(flush: Flush, _sequence: int, now_ms: int) -> pa.Table:

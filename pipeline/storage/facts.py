@@ -3,7 +3,8 @@
 A flush puts the bytes of its events aside in the same transaction (`pending_facts`). From time
 to time they are written as files, and one transaction lists the files and drops the bytes. A
 crash in between leaves files that are not listed; they are removed before the next are written.
-A file is named by the positions it covers: sums of the topic's offsets over its partitions.
+A file is named by the positions it covers: sums of the topic's offsets over its partitions. With
+several workers each partition has files of its own, and they travel to the sink's list as a delta.
 """
 
 from __future__ import annotations
@@ -68,7 +69,11 @@ def next_portion(state: State) -> Portion | None:
 
 
 def write_facts(
-    cursor: duckdb.DuckDBPyConnection, folder: Path, portion: Portion, now_ms: int
+    cursor: duckdb.DuckDBPyConnection,
+    folder: Path,
+    portion: Portion,
+    now_ms: int,
+    partition: int | None = None,
 ) -> list[FactFile]:
     """Write a portion; the files count only after `list_files`.
 
@@ -77,15 +82,22 @@ def write_facts(
         folder: The worker's folder.
         portion: What to write.
         now_ms: When.
+        partition: Of which the database holds the events; `None`: of all.
 
     Raises:
         duckdb.Error, OSError: If the disk is full or gone; nothing is lost.
     """
-    _remove_unlisted(cursor, folder)
-    files: list[FactFile] = []
-    for topic in JOINED_TOPICS:
-        files += _write_topic(cursor, folder / FOLDER, topic, portion, now_ms)
-    return files
+    prefix = "" if partition is None else f"p{partition:02d}-"
+    _remove_unlisted(cursor, folder, prefix)
+    written = (
+        (topic, each)
+        for topic in JOINED_TOPICS
+        for each in _write_topic(cursor, folder / FOLDER, topic, portion, prefix)
+    )
+    return [
+        FactFile(topic=topic.name, written_at_ms=now_ms, partition=partition, **each)
+        for topic, each in written
+    ]
 
 
 def list_files(state: State, portion: Portion, files: Sequence[FactFile]) -> None:
@@ -96,11 +108,12 @@ def list_files(state: State, portion: Portion, files: Sequence[FactFile]) -> Non
             state.connection.execute(_SQL["list"], list(msgspec.structs.astuple(file)))
         state.connection.execute(_SQL["drop"], [portion.last_sequence])
         state.connection.execute(_SQL["changed"])
+        state.tell_files(files, max((file.written_at_ms for file in files), default=0))
 
 
 def _write_topic(
-    cursor: duckdb.DuckDBPyConnection, folder: Path, topic: Topic, portion: Portion, now_ms: int
-) -> Iterator[FactFile]:
+    cursor: duckdb.DuckDBPyConnection, folder: Path, topic: Topic, portion: Portion, prefix: str
+) -> Iterator[dict[str, Any]]:
     covers = [topic.name, portion.last_sequence]
     ((first, following),) = cursor.execute(_SQL["covered"], [*covers, topic.name]).fetchall()
     kind = kind_of(topic)
@@ -113,17 +126,15 @@ def _write_topic(
     except duckdb.Error:  # a field that we do not know holds what DuckDB's JSON does not accept
         _parse(cursor, topic, [_our_own(topic, body) for body in bodies])
     for day, events in cursor.execute(_SQL["days"]).fetchall():
-        name = f"{kind}/day={day}/{first:012d}-{following:012d}.parquet"
+        name = f"{kind}/day={day}/{prefix}{first:012d}-{following:012d}.parquet"
         _write(cursor, folder / name, day)
-        yield FactFile(
-            file=name,
-            topic=topic.name,
-            day=day,
-            events=events,
-            first_position=first,
-            next_position=following,
-            written_at_ms=now_ms,
-        )
+        yield {
+            "file": name,
+            "day": day,
+            "events": events,
+            "first_position": first,
+            "next_position": following,
+        }
 
 
 def _parse(cursor: duckdb.DuckDBPyConnection, topic: Topic, bodies: list[bytes]) -> None:
@@ -173,10 +184,10 @@ def _write(cursor: duckdb.DuckDBPyConnection, path: Path, day: str) -> None:
     fresh.replace(path)
 
 
-def _remove_unlisted(cursor: duckdb.DuckDBPyConnection, folder: Path) -> None:
+def _remove_unlisted(cursor: duckdb.DuckDBPyConnection, folder: Path, prefix: str) -> None:
     listed = {file for (file,) in cursor.execute("SELECT file FROM fact_files").fetchall()}
     root = folder / FOLDER
-    for path in root.rglob("*.parquet"):
+    for path in root.rglob(f"*{prefix}*.parquet" if prefix else "*.parquet"):
         if path.relative_to(root).as_posix() not in listed:
             path.unlink()
 

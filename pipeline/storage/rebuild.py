@@ -9,24 +9,21 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import os
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
 import duckdb
 
 from pipeline.storage.identity import compare
-from pipeline.storage.shelf import put_beside
 from pipeline.storage.state import FILE, LOCKED, State, open_state
 from pipeline.storage.statements import named
+from pipeline.storage.swap import BESIDE, begin_swap, swap
 from runtime.process import CannotRun
-from schemas.topics import TOPICS
+from schemas.topics import COHORT_DELTA, TOPICS
 
-BESIDE = "before-rebuild"
 FACTS = "facts"
-_NEW = "rebuild"
-_COMPACTED = frozenset(topic.name for topic in TOPICS if topic.cleanup == "compact")
+_NOT_COUNTED = frozenset({COHORT_DELTA.name, *(t.name for t in TOPICS if t.cleanup == "compact")})
+"""Topics that need not reach back to the beginning."""
 _SQL = named("rebuild")
 _log = logging.getLogger(__name__)
 
@@ -54,19 +51,24 @@ def begin_rebuild(
         CannotRun: If this is another Kafka, or it no longer has records that the old database
             has counted, or another worker has the folder. Everything is as it was then.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    with contextlib.closing(open_state(_empty(folder / _NEW))) as fresh:
+    with contextlib.closing(open_state(begin_swap(folder))) as fresh:
         if (folder / FILE).exists():
-            _take_over(fresh, folder, beginnings)
+            take_over(fresh, folder, beginnings)
             compare(fresh, folder, cluster_id=cluster_id, topic_ids=topic_ids)
-        goal = [
-            [topic, partition, end]
-            for (topic, partition), end in ends.items()
-            if end > beginnings.get((topic, partition), 0)
-        ]
-        if goal:
-            fresh.connection.executemany("INSERT INTO goal VALUES (?, ?, ?)", goal)
-    _swap(folder)
+        set_goal(fresh, beginnings, ends)
+    swap(folder)
+    _log.info("rebuild begins", extra={"fields": {"old state": str(folder / BESIDE)}})
+
+
+def set_goal(fresh: State, beginnings: Offsets, ends: Offsets) -> None:
+    """Publish nothing before everything is read that there is now."""
+    goal = [
+        [topic, partition, end]
+        for (topic, partition), end in ends.items()
+        if end > beginnings.get((topic, partition), 0)
+    ]
+    if goal:
+        fresh.connection.executemany("INSERT INTO goal VALUES (?, ?, ?)", goal)
 
 
 def goal_of(state: State) -> dict[tuple[str, int], int]:
@@ -81,8 +83,12 @@ def reach_goal(state: State) -> None:
     _log.info("rebuild complete")
 
 
-def _take_over(fresh: State, folder: Path, beginnings: Offsets) -> None:
-    """Check that Kafka has what was counted; copy what it cannot give back."""
+def take_over(fresh: State, folder: Path, beginnings: Offsets) -> None:
+    """Check that Kafka has what was counted; copy what it cannot give back.
+
+    Raises:
+        CannotRun: If it has not, or a worker has the old database open.
+    """
     path = str(folder / FILE).replace("'", "''")
     try:
         fresh.connection.execute(f"ATTACH '{path}' AS old")  # not read-only: its log is replayed
@@ -107,30 +113,9 @@ def _check_complete(fresh: State, beginnings: Offsets) -> None:
     """The old database may itself have begun later; from there on Kafka must have everything."""
     for topic, partition, began in fresh.connection.execute(_SQL["began"]).fetchall():
         beginning = beginnings.get((topic, partition), 0)
-        if topic not in _COMPACTED and beginning > began:
+        if topic not in _NOT_COUNTED and beginning > began:
             raise CannotRun(
                 f"{topic}[{partition}] begins at {beginning}: Kafka no longer has records that "
                 "are counted here, a rebuild would lose them. Keep this state; to start anew all "
                 "the same, set SMS_WORKER_DATA to an empty folder."
             )
-
-
-def _swap(folder: Path) -> None:
-    """Replace the database in one step; the old one and its facts are beside before."""
-    old, beside = folder / FILE, _empty(folder / BESIDE)
-    for path in (old, old.with_name(f"{FILE}.wal")):
-        if path.exists():
-            os.link(path, beside / path.name)
-    old.with_name(f"{FILE}.wal").unlink(missing_ok=True)
-    if (folder / FACTS).exists():
-        (folder / FACTS).rename(beside / FACTS)
-    put_beside(folder, beside)
-    (folder / _NEW / FILE).replace(old)
-    (folder / _NEW).rmdir()
-    _log.info("rebuild begins", extra={"fields": {"old state": str(beside)}})
-
-
-def _empty(folder: Path) -> Path:
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir()
-    return folder

@@ -54,4 +54,5 @@ def compact(state: State, engine: JoinEngine) -> bool:
         state.connection.execute(_SQL["log_empty"])
         while rows := list(islice(news, _ROW_FACTS)):
             state.run("state_log", news_table(rows, engine.round - 1))
+    engine.logged_anew()
     return True

@@ -8,10 +8,13 @@ who holds it may count, whatever Kafka's consumer group believes.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from pipeline.flush import Flush
+from pipeline.rows import FactFile
 from pipeline.storage.change import PRIVATE, Change, pack, travelling
+from pipeline.storage.deltas import fact_files_table
 from pipeline.storage.state import State, open_state
 from pipeline.storage.statements import more_tables
 from schemas.codec import encode
@@ -41,6 +44,12 @@ class ShardState(State):
         self._published = 0
 
     @property
+    def chain(self) -> str:
+        """Random name of the partition's log of changes."""
+        (chain,) = self._one("SELECT chain FROM shard")
+        return str(chain)
+
+    @property
     def deltas(self) -> int:
         """How many this chain has."""
         (deltas,) = self._one("SELECT deltas FROM shard")
@@ -56,6 +65,12 @@ class ShardState(State):
     def published(self, sequence: int) -> None:
         """Kafka has everything up to this delta; the next flush forgets it."""
         self._published = sequence
+
+    def tell_files(self, files: Sequence[FactFile], now_ms: int) -> None:
+        """The sink lists them with a delta of their own."""
+        if files:
+            tables = {"fact_files": fact_files_table(files)}
+            self._post(pack(Change(0, 0, 0, 0, travelling(tables))), (), now_ms)
 
     def _put(self, flush: Flush, now_ms: int) -> None:
         tables = self._tables_of(flush, now_ms)

@@ -8,7 +8,6 @@ A file goes when nobody of it is on the shelf any more.
 from __future__ import annotations
 
 import os
-import shutil
 from array import array
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator
@@ -159,12 +158,6 @@ class Shelf:
 
 def _places_of(number: int) -> list[int]:
     return [number * PER_FILE, (number + 1) * PER_FILE]
-
-
-def put_beside(folder: Path, beside: Path) -> None:
-    """Move the files out of a folder that gets a new database."""
-    if (folder / FOLDER).exists():
-        shutil.move(folder / FOLDER, beside / FOLDER)
 
 
 def _write(file: int, data: bytes, position: int) -> None:

@@ -19,9 +19,10 @@ import pyarrow as pa
 
 from pipeline.batch import LostRecordsError, RecordBatch
 from pipeline.flush import Flush
-from pipeline.rows import Lag, Partition
+from pipeline.rows import FactFile, Lag, Partition
 from pipeline.storage import deltas, statements
 from pipeline.storage.shelf import Shelf
+from pipeline.storage.swap import make_folder
 from runtime.process import CannotRun
 
 FILE = "state.duckdb"
@@ -156,6 +157,9 @@ class State:
             raise
         self.connection.commit()
 
+    def tell_files(self, files: Sequence[FactFile], now_ms: int) -> None:
+        """Inside a transaction: these files are listed now. Whoever publishes has this list."""
+
     def _one(self, query: str) -> tuple[Any, ...]:
         (row,) = self.connection.execute(query).fetchall()  # fetchone() would keep the result open
         return tuple(row)
@@ -169,13 +173,7 @@ def open_state(folder: Path, *, wait_s: float = 2.0) -> State:
     Raises:
         CannotRun: If another worker has the folder, or the file is of another version or broken.
     """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise CannotRun(
-            f"SMS_WORKER_DATA == {str(folder)!r}: the folder cannot be made ({error.strerror}). "
-            "Set SMS_WORKER_DATA to a folder that this user may write."
-        ) from error
+    make_folder(folder)
     connection = _connect(folder, wait_s)
     try:
         layout = _layout(connection)

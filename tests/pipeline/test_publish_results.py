@@ -98,6 +98,22 @@ async def test_it_publishes_once_per_change(stage: Stage) -> None:
     assert stage.served("SELECT snapshot, events_applied FROM snapshot_info") == [(2, len(EVENTS))]
 
 
+async def test_a_snapshot_says_how_far_it_is_itself(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A flush that is stored while Kafka is asked is in the counts, so it is not behind."""
+
+    async def ends() -> Mapping[tuple[str, int], int] | None:
+        stage.commit(EVENTS)
+        stage.stored.clear()  # the worker says so only after its transaction
+        return stage.ends
+
+    monkeypatch.setattr(stage.publisher, "_ends", ends)
+    assert await stage.publisher.publish_if_changed()
+    assert stage.served("SELECT events_applied FROM snapshot_info") == [(len(EVENTS),)]
+    assert stage.served("SELECT next_offset, end_offset FROM lags") == [(len(EVENTS),) * 2]
+
+
 async def test_cohorts_mature_in_silence(stage: Stage) -> None:
     """With nothing left to read, the passing of the window alone brings a new snapshot."""
     stage.commit(EVENTS)

@@ -43,7 +43,7 @@ WHEN MATCHED THEN UPDATE SET next_offset = d.next_offset
 WHEN NOT MATCHED THEN INSERT;
 
 -- name: list
-INSERT INTO fact_files VALUES (?, ?, ?, ?, ?, ?, ?);
+INSERT INTO fact_files VALUES (?, ?, ?, ?, ?, ?, ?, ?);
 
 -- name: drop
 DELETE FROM pending_facts WHERE "sequence" <= ?;

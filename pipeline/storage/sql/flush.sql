@@ -90,6 +90,9 @@ INSERT INTO dead_letters BY NAME SELECT * FROM delta_dead_letters;
 -- name: pending_facts
 INSERT INTO pending_facts BY NAME SELECT * FROM delta_pending_facts;
 
+-- name: fact_files
+INSERT INTO fact_files BY NAME SELECT * FROM delta_fact_files;
+
 -- name: gaps
 INSERT INTO gaps BY NAME SELECT * FROM delta_gaps;
 

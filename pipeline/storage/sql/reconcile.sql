@@ -17,7 +17,10 @@ SELECT coalesce(sum(abs(read - covered)), 0) FROM (
         'sms.inbound.received.v1', 'sms.link.clicked.v1', 'sms.conversion.recorded.v1')
     GROUP BY topic
 ) JOIN (
-    SELECT l.topic, coalesce(max(f.next_position), 0) AS covered
+    SELECT l.topic, coalesce(sum(f.covered), 0) AS covered
     FROM (SELECT DISTINCT topic FROM serve.lags) AS l
-    LEFT JOIN serve.fact_files AS f ON f.topic = l.topic GROUP BY ALL
+    LEFT JOIN (
+        SELECT topic, "partition", max(next_position) AS covered
+        FROM serve.fact_files GROUP BY ALL
+    ) AS f ON f.topic = l.topic GROUP BY ALL
 ) USING (topic);

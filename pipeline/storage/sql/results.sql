@@ -22,8 +22,8 @@ WHERE parts <> 0 ORDER BY ALL;
 SELECT event FROM allocations ORDER BY event_id;
 
 -- name: fact_files
-SELECT file, topic, "day", events, first_position, next_position, written_at_ms
-FROM fact_files ORDER BY topic, first_position, "day";
+SELECT file, topic, "day", events, first_position, next_position, written_at_ms, "partition"
+FROM fact_files ORDER BY topic, "partition", first_position, "day";
 
 -- name: gaps
 SELECT topic, "partition", first_offset, next_offset, missing, seen_at_ms FROM gaps ORDER BY ALL;

@@ -52,6 +52,7 @@ CREATE TABLE IF NOT EXISTS fact_files (
     file VARCHAR, topic VARCHAR, "day" VARCHAR, events BIGINT, first_position BIGINT,
     next_position BIGINT, written_at_ms BIGINT
 );
+ALTER TABLE fact_files ADD COLUMN IF NOT EXISTS "partition" INTEGER;
 -- While a rebuild has not read this far, nothing is published.
 CREATE TABLE IF NOT EXISTS goal (topic VARCHAR, "partition" INTEGER, next_offset BIGINT);
 CREATE TABLE IF NOT EXISTS topics (topic VARCHAR, topic_id VARCHAR);

@@ -35,8 +35,10 @@ MANY = settings(
 class Keeper:
     """An engine with its history, as the worker and its database keep it."""
 
-    def __init__(self, horizon_ms: int = HORIZON_MS, at_hand: int = 10**9) -> None:
-        self._make = partial(JoinEngine, horizon_ms, at_hand)
+    def __init__(
+        self, horizon_ms: int = HORIZON_MS, at_hand: int = 10**9, log_slack: int = 10**9
+    ) -> None:
+        self._make = partial(JoinEngine, horizon_ms, at_hand, log_slack)
         self.engine = self._make()
         self.history: dict[str, Retired] = {}
         self.shelf: dict[int, tuple[str, Shelved]] = {}
@@ -63,8 +65,12 @@ class Keeper:
             self.defining.append(definition)
 
     def sweep(self) -> None:
-        """Far into the future."""
-        self._recall(self.engine.sweep(FAR_MS))
+        """Far into the future, as the agent `join` does."""
+        found = self.engine.sweep(FAR_MS)
+        for subject, place in found.items():
+            assert self.shelf[place][0] == subject
+        shelved = ((s, self.shelf[place][1].facts) for s, place in found.items())
+        self.engine.sweep_shelved(FAR_MS, shelved)
 
     def restart(self) -> None:
         """What was not taken was not stored, and comes again; the caller gives it."""
@@ -120,6 +126,7 @@ class Keeper:
     definitions(),
     st.sampled_from([0, 2_000, HORIZON_MS]),
     st.sampled_from([0, 1, 2, 10**9]),
+    st.sampled_from([0, 10**9]),
     st.data(),
 )
 def test_sweeping_shelving_and_restarting_at_any_moment_changes_nothing(
@@ -127,10 +134,11 @@ def test_sweeping_shelving_and_restarting_at_any_moment_changes_nothing(
     defined: list[CampaignDefined],
     horizon_ms: int,
     at_hand: int,
+    log_slack: int,
     data: st.DataObject,
 ) -> None:
     """Whoever is put aside, whenever: late events and definitions find everybody again."""
-    keeper = Keeper(horizon_ms, at_hand)
+    keeper = Keeper(horizon_ms, at_hand, log_slack)
     rest = data.draw(st.permutations(events))
     for each in data.draw(st.permutations([*defined, *[None] * 4])):
         size = data.draw(st.integers(0, len(rest)))
@@ -220,6 +228,25 @@ def test_only_who_is_due_goes_and_the_memory_is_free() -> None:
     assert not keeper.take().retired
 
 
+def test_after_a_restart_the_sweep_leaves_on_the_shelf_who_is_not_due() -> None:
+    """Everybody on the shelf is looked at once; only whose horizon has passed leaves it."""
+    keeper = Keeper(at_hand=2)
+    keeper.define(definition("c1"))
+    keeper.apply([assigned("old", 0), *(assigned(f"s{n}", 9 * DAY_MS) for n in range(20))])
+    keeper.take()
+    keeper.restart()
+    assert (len(keeper.engine), keeper.engine.shelved) == (2, 19)
+    keeper.sweep()
+    assert keeper.engine.shelved == 18
+    assert len(keeper.engine) <= 3
+    deltas = keeper.take()
+    assert deltas.retired.keys() == {"old"}
+    assert [each for each in deltas.news if each[2] is not None] == []
+    keeper.apply([assigned("late", 30 * DAY_MS)])
+    keeper.sweep()
+    assert len(keeper.take().retired) == 20, "who was left is looked at again when it is time"
+
+
 def test_time_claimed_by_the_clock_alone_puts_nobody_aside() -> None:
     """The sweep goes as far as event time has come: a backlog of old events keeps its people."""
     keeper = Keeper()
@@ -265,6 +292,26 @@ def test_the_log_is_as_long_as_the_people_at_hand_need() -> None:
     assert len(keeper.log) <= 6
     keeper.restart()
     assert len(keeper.engine) == 3
+
+
+def test_the_log_does_not_grow_with_time_because_of_one_who_stays() -> None:
+    """Somebody gets a message every day for years, others come and go: the log stays short."""
+    keeper = Keeper(log_slack=100)
+    for day in range(400):
+        if day == 200:
+            keeper.restart()
+        again = msgspec.structs.replace(
+            submitted("regular", day * DAY_MS), event_id=f"s{day}", message_id=f"m{day}"
+        )
+        others = [f"p{day}-{number}" for number in range(20)]
+        keeper.apply([again, *(assigned(name, day * DAY_MS) for name in others)])
+        keeper.apply([submitted(name, day * DAY_MS) for name in others])
+        keeper.sweep()
+        keeper.take()
+        logged = sum(len(news) for _, news in keeper.log)
+        assert logged <= 3 * keeper.engine.facts + 100 + 200
+    assert keeper.engine.facts > 400
+    assert keeper.engine.facts == sum(len(p.facts) for p in keeper.engine._people.values())
 
 
 def test_an_orphan_is_matched_when_its_submit_turns_up_weeks_later() -> None:
