@@ -158,10 +158,11 @@ class Desk:
             case session_events.Answered(delivery, response, _, is_late):
                 self.deliveries.answered(self._client(front), delivery, response, is_late=is_late)
             case session_events.Expired(delivery):
-                self.deliveries.given_back(self._client(front), delivery)
+                self.deliveries.expired(self._client(front), delivery, front)
             case session_events.Closed(reason, unanswered):
-                for delivery in reversed(unanswered):
+                for delivery in unanswered:
                     self.deliveries.given_back(self._client(front), delivery)
+                self.on_front_ready(front)  # its socket may close later, others need not wait
                 self._strange(front, next((k for w, k in _STRANGE_ENDS if w in reason), None))
             case session_events.Unparsed(_, _, status):
                 self._unreadable(front, status)
