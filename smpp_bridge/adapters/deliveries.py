@@ -23,8 +23,8 @@ MAX_QUEUED: Final = 10_000
 MAX_QUEUED_BYTES: Final = 64 * 2**20
 """The same in octets: 1000 PDUs of 64 KiB."""
 _GONE: Final = DeliverSm()
-"""In the place of a request that went back: sessions keep 4096 for late answers, 64 KiB each."""
-
+"""In the place of a request that went back or is over: sessions remember 4096 for late answers,
+of up to 64 KiB each."""
 _numbers: Final = count()
 
 
@@ -176,6 +176,7 @@ class Deliveries:
             delivery.is_ours = False
             self.kept.give(client.account.system_id, octets_of(delivery.request))
         delivery.answer(status, tlvs)
+        delivery.request = _GONE
 
     def _send(self, front: Front, client: Client, delivery: Delivery) -> None:
         try:

@@ -112,8 +112,32 @@ async def test_a_late_rok_ends_a_message_that_is_out_again(tmp_path: Path) -> No
         esme.flush()
         await wait_until(lambda: proxy.desk.deliveries.kept.messages == 0)
         (front,) = client.fronts
+        (again,) = front.session.window._waiting.values()
+        assert not again.context.request.tlvs
         esme.session.respond(esme.delivered[1], CommandStatus.RX_P_APPN)
         esme.flush()
         await wait_until(lambda: not len(front.session.window))
         assert (client.delivered, client.dropped) == (1, 0)
         assert proxy.desk.deliveries.kept.octets == 0
+
+
+@pytest.mark.parametrize("status", [CommandStatus.ROK, CommandStatus.RX_P_APPN])
+async def test_a_session_holds_no_octets_of_what_a_second_try_has_ended(
+    tmp_path: Path, status: CommandStatus
+) -> None:
+    """It remembers the first try for a late answer: 4096 of them, of up to 64 KiB."""
+    payload = ((Tag.MESSAGE_PAYLOAD, b"x" * 60_000),)
+    async with (
+        run_smsc(Smsc()) as smsc,
+        run_proxy({"c": smsc.port}, tmp_path, QUEUE, enquire_link_s=1000) as proxy,
+    ):
+        smsc.deliver(reply(b"", tlvs=payload), 1)
+        await wait_until(lambda: len(smsc.acknowledged) == 1)
+        esme = await proxy.esme(status=None)
+        await wait_until(lambda: len(esme.delivered) == 1)
+        esme.status = status
+        let_expire(proxy)
+        await wait_until(lambda: proxy.desk.deliveries.kept.messages == 0)
+        (front,) = proxy.desk.clients["shop"].fronts
+        (first,) = front.session.window._late.values()
+        assert not first.context.request.tlvs
