@@ -153,6 +153,15 @@ class Deliveries:
             delivery.answer(CommandStatus.RX_T_APPN)
             delivery.request = _GONE
 
+    def link_lost(self, client: Client, link: Link) -> None:
+        """The SMSC brings again what came on it and was not answered: let it wait no longer."""
+        waiting, client.waiting = client.waiting, deque()
+        for delivery in waiting:
+            if delivery.link is link and not delivery.is_ours:
+                delivery.answer(CommandStatus.RX_T_APPN)  # unheard, but its share is given back
+            else:
+                client.waiting.append(delivery)
+
     def _without_front(self, client: Client, delivery: Delivery) -> None:
         policy = client.account.when_unbound
         if delivery.is_ours or (policy == "queue" and self._keep(client, delivery)):

@@ -8,6 +8,7 @@ from typing import Final, Protocol
 
 from smpp_bridge.adapters.deliveries import Client, Deliveries, Delivery
 from smpp_bridge.adapters.front import TOO_MUCH, Front
+from smpp_bridge.adapters.link import Link
 from smpp_bridge.adapters.listener import Listener, Reason
 from smpp_bridge.adapters.seldom import tell_unexpected
 from smpp_bridge.admission import Admission
@@ -99,6 +100,11 @@ class Desk:
     def deliver(self, delivery: Delivery, owner: str) -> None:
         """Bring a deliver_sm to its ESME, or do what the account wants while there is none."""
         self.deliveries.deliver(delivery, self.clients[owner])
+
+    def link_lost(self, link: Link) -> None:
+        """Nobody waits for answers to what came on it."""
+        for client in self.clients.values():
+            self.deliveries.link_lost(client, link)
 
     def on_front_open(self, front: Front) -> None:
         """Bound or not, it takes a place."""

@@ -71,6 +71,7 @@ class Relay:
         self.config = config
         self.counts = Counts()
         self.links = Links(config, on_event=self._on_event, on_ready=self._wake, refused=refused)
+        self._desk = desk
         self._recorder = recorder
         self._clerk = clerk
         self._owners = owners
@@ -253,6 +254,7 @@ class Relay:
                 for transit in unanswered:
                     self._unanswered(transit)
                 self._give_back_waiting()
+                self._desk.link_lost(link)
             case _:
                 pass  # Bound, BindRefused: the keeper has noted them; Unexpected has no effect
 
@@ -328,7 +330,9 @@ class Relay:
         self._order.then(lambda: self._forward(link, request))
 
     def _forward(self, link: Link, request: DeliverSm | DataSm) -> None:
-        """On to the ESME, whose answer the SMSC gets."""
+        """On to the ESME, whose answer the SMSC gets; it brings again what it has lost us with."""
+        if link.session.is_closed:
+            return
         delivery = Delivery(link, request)
         try:
             self._forwarding.forward(delivery)

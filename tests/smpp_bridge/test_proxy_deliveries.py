@@ -9,7 +9,7 @@ import pytest
 from smpp_bridge.protocol.constants import CommandStatus, Tag
 from tests.smpp_bridge.test_proxy import reply
 from tests.support.esme import Esme
-from tests.support.proxy import RunningProxy, account, run_proxy
+from tests.support.proxy import HeldRecorder, RunningProxy, account, run_proxy
 from tests.support.smsc import Smsc, run_smsc
 from tests.support.topics import wait_until
 
@@ -141,3 +141,59 @@ async def test_a_session_holds_no_octets_of_what_a_second_try_has_ended(
         (front,) = proxy.desk.clients["shop"].fronts
         (first,) = front.session.window._late.values()
         assert not first.context.request.tlvs
+
+
+async def test_what_waits_is_let_go_with_the_link_on_which_it_came(tmp_path: Path) -> None:
+    """The SMSC brings it again on the next one; what an ESME has already gives its share once."""
+    async with (
+        run_smsc(Smsc()) as smsc,
+        run_proxy({"c": smsc.port}, tmp_path, enquire_link_s=1000) as proxy,
+    ):
+        esme = await proxy.esme(status=None)
+        for number in range(WINDOW + 50):
+            smsc.deliver(reply(b"%d" % number), number)
+        client, held = proxy.desk.clients["shop"], proxy.relays["c"]._forwarding._held
+        await wait_until(lambda: len(esme.delivered) == WINDOW and len(client.waiting) == 50)
+        smsc.peers[-1].reset()
+        await wait_until(lambda: not client.waiting)
+        assert held.messages == WINDOW
+        await wait_until(lambda: smsc.is_bound)
+        smsc.deliver(reply(b"again"), "again")
+        await wait_until(lambda: len(client.waiting) == 1)
+        for request in esme.delivered[:50]:
+            esme.session.respond(request)
+        esme.flush()
+        await wait_until(lambda: len(esme.delivered) == WINDOW + 1)
+        let_expire(proxy)
+        await wait_until(lambda: smsc.acknowledged == [("again", CommandStatus.RX_T_APPN)])
+        assert (held.messages, held.octets) == (0, 0)
+        assert (client.delivered, texts(esme)[-1]) == (50, b"again")
+
+
+async def test_what_is_kept_outlives_the_link_on_which_it_came(tmp_path: Path) -> None:
+    """The SMSC has its ROK and will not bring it again."""
+    async with run_smsc(Smsc()) as smsc, run_proxy({"c": smsc.port}, tmp_path, QUEUE) as proxy:
+        await kept(smsc, proxy, 2)
+        smsc.peers[-1].reset()
+        await wait_until(lambda: len(smsc.peers) == 2 and smsc.is_bound)
+        esme = await proxy.esme()
+        await wait_until(lambda: texts(esme) == [b"0", b"1"])
+
+
+async def test_what_kafka_stores_after_its_link_has_gone_is_not_forwarded(tmp_path: Path) -> None:
+    """It was never answered, so it comes again; the ESME's customer sees it once."""
+    recorder = HeldRecorder(holds=True)
+    async with (
+        run_smsc(Smsc()) as smsc,
+        run_proxy({"c": smsc.port}, tmp_path, recorder=recorder) as proxy,
+    ):
+        esme = await proxy.esme()
+        smsc.deliver(reply(b"1"), 1)
+        await wait_until(lambda: len(recorder.waiting) == 1)
+        smsc.peers[-1].reset()
+        await wait_until(lambda: len(smsc.peers) == 2 and smsc.is_bound)
+        smsc.deliver(reply(b"1"), "again")
+        await wait_until(lambda: len(recorder.waiting) == 2)
+        recorder.store()
+        await wait_until(lambda: smsc.acknowledged == [("again", CommandStatus.ROK)])
+        assert texts(esme) == [b"1"]
