@@ -48,6 +48,8 @@ class Counts:
     """Long replies of which a part did not come in time; its parts are published."""
     unreadable: int = 0
     """PDUs and requests that went to the dead letters."""
+    oversized: int = 0
+    """Answers of the SMSC that were cut before they went to the ESME."""
     unstored: int = 0
     """deliver_sm refused because Kafka did not take them; they come again."""
     unexpected: int = 0

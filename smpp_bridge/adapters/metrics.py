@@ -38,7 +38,8 @@ a `suffix` behind `@`; `decimal` where it was hexadecimal, and `hexadecimal` whe
 `other_id`: the TLV has an id of its own, the text the known one. One id a second is watched.
 
 Reasons of `dropped`: `full` (refused, since too many wait) and `unstored` (Kafka did not take
-it), which come again; `unusable`, which is on the dead letters.
+it), which come again; `unusable`, which is on the dead letters; `oversized` (proxy): TLVs, or the
+id, of an SMSC's answer of more than 2 KiB, whose rest passed.
 """
 
 from __future__ import annotations
@@ -104,6 +105,7 @@ _DROPPED: Final[dict[str, Callable[[Route], int]]] = {
     "full": lambda route: route.links.refused_full,
     "unstored": lambda route: route.counts.unstored,
     "unusable": lambda route: route.counts.unreadable,
+    "oversized": lambda route: route.counts.oversized,
 }
 _OUTCOMES: Final = ("accepted", "rejected", "unknown", "expired")
 
