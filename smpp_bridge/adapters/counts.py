@@ -47,7 +47,7 @@ class Counts:
     incomplete: int = 0
     """Long replies of which a part did not come in time; its parts are published."""
     unreadable: int = 0
-    """PDUs and requests that went to the dead letters."""
+    """PDUs and requests that could not be used; on the dead letters, if not too many wait there."""
     oversized: int = 0
     """Answers of the SMSC that were cut before they went to the ESME."""
     unstored: int = 0

@@ -38,8 +38,9 @@ a `suffix` behind `@`; `decimal` where it was hexadecimal, and `hexadecimal` whe
 `other_id`: the TLV has an id of its own, the text the known one. One id a second is watched.
 
 Reasons of `dropped`: `full` (refused, since too many wait) and `unstored` (Kafka did not take
-it), which come again; `unusable`, which is on the dead letters; `oversized` (proxy): TLVs, or the
-id, of an SMSC's answer of more than 2 KiB, whose rest passed.
+it), which come again; `unusable`, which is on the dead letters (of unreadable PDUs the
+first 1000 that wait for Kafka); `oversized` (proxy): TLVs, or the id, of an SMSC's answer of more
+than 2 KiB, whose rest passed.
 """
 
 from __future__ import annotations
