@@ -27,6 +27,7 @@ from typing import Final
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from smpp_bridge.adapters.counts import status_label
 from smpp_bridge.adapters.deliveries import Client
 from smpp_bridge.adapters.listener import REASONS, Listener
 from smpp_bridge.adapters.metrics import PREFIX
@@ -71,7 +72,7 @@ class ClientCollector(Collector):
         )
         for account, client in self._clients.items():
             for status, number in client.refused.items():
-                refused.add_metric([account, f"0x{status:08x}"], number)
+                refused.add_metric([account, status_label(status)], number)
         yield refused
         unrouted = CounterMetricFamily(
             f"{PREFIX}unrouted", "deliver_sm of no account.", labels=["connection"]

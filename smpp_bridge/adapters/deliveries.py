@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from itertools import count
 from typing import Final
 
+from smpp_bridge.adapters.counts import Statuses
 from smpp_bridge.adapters.front import Front
 from smpp_bridge.adapters.link import Link
 from smpp_bridge.adapters.seldom import tell_unexpected
@@ -66,7 +67,7 @@ class Client:
     waiting: deque[Delivery] = field(default_factory=deque)
     submits: int = 0
     delivered: int = 0
-    refused: Counter[int] = field(default_factory=Counter)
+    refused: Statuses = field(default_factory=Statuses)
     dropped: int = 0
     """deliver_sm that the ESME never got: unbound with `drop`, or refused from the queue."""
     unexpected: int = 0
