@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Final, Protocol
 
 from smpp_bridge.adapters.deliveries import Client, Deliveries, Delivery
-from smpp_bridge.adapters.front import TOO_MUCH, Front
+from smpp_bridge.adapters.front import IN_THE_WAY, TOO_MUCH, Front
 from smpp_bridge.adapters.link import Link
 from smpp_bridge.adapters.listener import Listener, Reason
 from smpp_bridge.adapters.seldom import tell_unexpected
@@ -25,6 +25,7 @@ _STRANGE_ENDS: Final[tuple[tuple[str, Reason], ...]] = (
     ("not bound in time", "timeout"),
     ("framing lost", "garbage"),
     (TOO_MUCH, "flood"),
+    (IN_THE_WAY, "connections"),
 )
 """How the session of somebody ends who never bound, and what that is."""
 
@@ -109,6 +110,7 @@ class Desk:
     def on_front_open(self, front: Front) -> None:
         """Bound or not, it takes a place."""
         self._fronts.add(front)
+        self.listener.came(front)
 
     def on_front_ready(self, front: Front) -> None:
         """It may take more."""
@@ -118,6 +120,7 @@ class Desk:
     def on_front_closed(self, front: Front) -> None:
         """What it was about to get goes to another session, or back."""
         self._fronts.discard(front)
+        self.listener.bound_or_gone(front)
         if front.account is None:
             return
         client = self.clients[front.account.system_id]
@@ -192,6 +195,7 @@ class Desk:
         front.session.answer_bind(request, verdict.status, self._config.system_id.encode())
         client = self.clients[verdict.account.system_id]
         client.fronts.append(front)
+        self.listener.bound_or_gone(front)
         self.deliveries.pump(client)
 
     def _turn_away(self, front: Front, request: Bind, status: CommandStatus) -> None:
