@@ -6,6 +6,8 @@ import hashlib
 import hmac
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from ipaddress import IPv4Network, IPv6Network
+from itertools import chain
 from typing import Final, Literal
 
 from smpp_bridge.configuration import Account, BindMode
@@ -32,6 +34,17 @@ class Verdict:
     reason: Refusal | None = None
     wait_s: float = 0.0
     account: Account | None = None
+
+
+class Addresses:
+    """From where some account may bind."""
+
+    def __init__(self, accounts: Iterable[Account]) -> None:
+        self._allowed = [account.allow for account in accounts]
+        self._networks = frozenset(chain.from_iterable(self._allowed))
+
+    def __contains__(self, address: str) -> bool:
+        return not all(self._allowed) or _is_in(self._networks, address)
 
 
 class Admission:
@@ -84,7 +97,12 @@ def _digest(password: bytes) -> bytes:
 
 
 def _is_allowed(account: Account, address: str) -> bool:
-    if not account.allow:
-        return True
-    found = read_address(address)
-    return any(found in network for network in account.allow)
+    return not account.allow or _is_in(account.allow, address)
+
+
+def _is_in(networks: Iterable[IPv4Network | IPv6Network], address: str) -> bool:
+    try:
+        found = read_address(address)
+    except ValueError:  # it left before we could see it
+        return False
+    return any(found in network for network in networks)

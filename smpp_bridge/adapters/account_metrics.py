@@ -12,11 +12,12 @@
 | `smslab_bridge_unrouted_total` | counter | deliver_sm of a `connection`, of no account |
 | `smslab_bridge_listener_refused_total` | counter | connections we do not serve, by `reason` |
 
-Reasons of `listener_refused`, each connection once: `connections` (over max_connections), `tls`
-(no handshake), `timeout` (handshake or bind not within 10 s), `not_bind` (something else came
-first), `garbage` (no SMPP), `flood` (too much before the bind), `credentials` (no such account or
-a wrong password), `guessing` (too many of these, refused unread), `address` (not allowed for the
-account), `bind` (its kind, or one too many), `unexpected` (a fault of ours).
+Reasons of `listener_refused`, each connection once: `connections` (over max_connections, or not
+bound when a later one needed the place), `tls` (no handshake), `timeout` (handshake or bind not
+within 10 s), `not_bind` (something else came first), `garbage` (no SMPP), `flood` (too much before
+the bind), `credentials` (no such account or a wrong password), `guessing` (too many of these,
+refused unread), `address` (not allowed for the account, or for any), `bind` (its kind, or one too
+many), `unexpected` (a fault of ours).
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from typing import Final
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from smpp_bridge.adapters.counts import status_label
 from smpp_bridge.adapters.deliveries import Client
 from smpp_bridge.adapters.listener import REASONS, Listener
 from smpp_bridge.adapters.metrics import PREFIX
@@ -71,7 +73,7 @@ class ClientCollector(Collector):
         )
         for account, client in self._clients.items():
             for status, number in client.refused.items():
-                refused.add_metric([account, f"0x{status:08x}"], number)
+                refused.add_metric([account, status_label(status)], number)
         yield refused
         unrouted = CounterMetricFamily(
             f"{PREFIX}unrouted", "deliver_sm of no account.", labels=["connection"]

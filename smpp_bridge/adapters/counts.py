@@ -9,9 +9,33 @@ from typing import Any, Final
 
 from schemas.events import SubmitOutcome
 from smpp_bridge.adapters.seldom import tell_unexpected
+from smpp_bridge.protocol.constants import CommandStatus
 
 BUCKETS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 """Seconds, from a loopback answer to the response timeout."""
+
+OTHER: Final = "other"
+_COUNTED: Final = frozenset((*CommandStatus, *range(0x400, 0x500)))
+"""Named by SMPP, or a vendor's (§5.1.3)."""
+
+
+class Statuses(Counter[int | str]):
+    """Counts by command_status. Those that nobody names are one, for a peer may send 2^32."""
+
+    def __getitem__(self, status: int | str) -> int:
+        return super().__getitem__(_counted(status))
+
+    def __setitem__(self, status: int | str, number: int) -> None:
+        super().__setitem__(_counted(status), number)
+
+
+def status_label(status: int | str) -> str:
+    """As Prometheus knows a key of `Statuses`."""
+    return status if isinstance(status, str) else f"0x{status:08x}"
+
+
+def _counted(status: int | str) -> int | str:
+    return status if status in _COUNTED else OTHER
 
 
 class Latency:
@@ -47,7 +71,9 @@ class Counts:
     incomplete: int = 0
     """Long replies of which a part did not come in time; its parts are published."""
     unreadable: int = 0
-    """PDUs and requests that went to the dead letters."""
+    """PDUs and requests that could not be used; on the dead letters, if not too many wait there."""
+    oversized: int = 0
+    """Answers of the SMSC that were cut before they went to the ESME."""
     unstored: int = 0
     """deliver_sm refused because Kafka did not take them; they come again."""
     unexpected: int = 0
@@ -55,7 +81,7 @@ class Counts:
     receipt_states: Counter[str] = field(default_factory=Counter)
     spellings: Counter[str] = field(default_factory=Counter)
     """Receipts of a sample, by how they spell the id of the submit_sm_resp."""
-    statuses: Counter[int] = field(default_factory=Counter)
+    statuses: Statuses = field(default_factory=Statuses)
     """Answers to submit_sm by command_status."""
     submit_latency: Latency = field(default_factory=Latency)
     """submit_sm to its answer."""

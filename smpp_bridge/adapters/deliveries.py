@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from itertools import count
 from typing import Final
 
+from smpp_bridge.adapters.counts import Statuses
 from smpp_bridge.adapters.front import Front
 from smpp_bridge.adapters.link import Link
 from smpp_bridge.adapters.seldom import tell_unexpected
@@ -22,7 +24,9 @@ MAX_QUEUED: Final = 10_000
 MAX_QUEUED_BYTES: Final = 64 * 2**20
 """The same in octets: 1000 PDUs of 64 KiB."""
 _GONE: Final = DeliverSm()
-"""In the place of a request that went back: sessions keep 4096 for late answers, 64 KiB each."""
+"""In the place of a request that went back or is over: sessions remember 4096 for late answers,
+of up to 64 KiB each."""
+_numbers: Final = count()
 
 
 def _nothing() -> None:
@@ -38,8 +42,12 @@ class Delivery:
     is_answered: bool = False
     is_ours: bool = False
     """The SMSC has its ROK: only our memory has it (`when_unbound: queue`)."""
+    is_over: bool = False
+    """The ESME has it, or has refused it for good; a second answer tells nothing."""
     on_answer: Callable[[], None] = _nothing
     """Whoever counts what waits for an answer."""
+    number: int = field(default_factory=_numbers.__next__)
+    """In the order in which they came."""
 
     def answer(self, status: int, tlvs: Tlvs = ()) -> None:
         """Answer the SMSC, once."""
@@ -59,7 +67,7 @@ class Client:
     waiting: deque[Delivery] = field(default_factory=deque)
     submits: int = 0
     delivered: int = 0
-    refused: Counter[int] = field(default_factory=Counter)
+    refused: Statuses = field(default_factory=Statuses)
     dropped: int = 0
     """deliver_sm that the ESME never got: unbound with `drop`, or refused from the queue."""
     unexpected: int = 0
@@ -119,24 +127,41 @@ class Deliveries:
             self._without_front(client, delivery)
 
     def answered(self, client: Client, delivery: Delivery, response: Pdu, *, is_late: bool) -> None:
-        """By the ESME; late: after it was given back."""
-        status = response.command_status
-        if status == CommandStatus.ROK:
-            client.delivered += 1
-        elif delivery.is_answered and not is_late:
-            client.dropped += 1
-        if not is_late or (status == CommandStatus.ROK and _took_back(client, delivery)):
-            self._let_go(client, delivery)
-        delivery.answer(status, response.tlvs)
+        """By the ESME; late: after it was given back, so a refusal tells nothing any more."""
+        is_taken = response.command_status == CommandStatus.ROK
+        if not delivery.is_over and (is_taken or not is_late):
+            client.delivered += is_taken
+            client.dropped += delivery.is_answered and not is_taken
+            if is_late and delivery.is_ours and delivery in client.waiting:
+                client.waiting.remove(delivery)
+            self._finish(client, delivery, response.command_status, response.tlvs)
+        self.pump(client)
+
+    def expired(self, client: Client, delivery: Delivery, front: Front) -> None:
+        """The ESME did not answer in time: what waits may go out, by another session first."""
+        if front in client.fronts:
+            client.fronts.remove(front)
+            client.fronts.append(front)
+        self.given_back(client, delivery)
         self.pump(client)
 
     def given_back(self, client: Client, delivery: Delivery) -> None:
         """The ESME did not answer: the SMSC sends it again, or it waits in our queue again."""
         if delivery.is_ours:
-            client.waiting.appendleft(delivery)
+            later = (n for n, each in enumerate(client.waiting) if each.number > delivery.number)
+            client.waiting.insert(next(later, len(client.waiting)), delivery)
         else:
             delivery.answer(CommandStatus.RX_T_APPN)
             delivery.request = _GONE
+
+    def link_lost(self, client: Client, link: Link) -> None:
+        """The SMSC brings again what came on it and was not answered: let it wait no longer."""
+        waiting, client.waiting = client.waiting, deque()
+        for delivery in waiting:
+            if delivery.link is link and not delivery.is_ours:
+                delivery.answer(CommandStatus.RX_T_APPN)  # unheard, but its share is given back
+            else:
+                client.waiting.append(delivery)
 
     def _without_front(self, client: Client, delivery: Delivery) -> None:
         policy = client.account.when_unbound
@@ -155,10 +180,13 @@ class Deliveries:
         delivery.answer(CommandStatus.ROK)
         return True
 
-    def _let_go(self, client: Client, delivery: Delivery) -> None:
+    def _finish(self, client: Client, delivery: Delivery, status: int, tlvs: Tlvs = ()) -> None:
+        delivery.is_over = True
         if delivery.is_ours:
             delivery.is_ours = False
             self.kept.give(client.account.system_id, octets_of(delivery.request))
+        delivery.answer(status, tlvs)
+        delivery.request = _GONE
 
     def _send(self, front: Front, client: Client, delivery: Delivery) -> None:
         try:
@@ -174,13 +202,4 @@ class Deliveries:
     def _unsendable(self, client: Client, delivery: Delivery, status: CommandStatus) -> None:
         """The SMSC learns it, unless it has its answer: then it is lost to the ESME."""
         client.dropped += delivery.is_answered
-        self._let_go(client, delivery)
-        delivery.answer(status)
-
-
-def _took_back(client: Client, delivery: Delivery) -> bool:
-    """The ESME has it after all: whether it still waited to be sent once more."""
-    if delivery not in client.waiting:
-        return False
-    client.waiting.remove(delivery)
-    return True
+        self._finish(client, delivery, status)

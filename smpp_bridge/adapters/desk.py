@@ -7,7 +7,8 @@ from collections.abc import Callable, Mapping
 from typing import Final, Protocol
 
 from smpp_bridge.adapters.deliveries import Client, Deliveries, Delivery
-from smpp_bridge.adapters.front import TOO_MUCH, Front
+from smpp_bridge.adapters.front import IN_THE_WAY, TOO_MUCH, Front
+from smpp_bridge.adapters.link import Link
 from smpp_bridge.adapters.listener import Listener, Reason
 from smpp_bridge.adapters.seldom import tell_unexpected
 from smpp_bridge.admission import Admission
@@ -24,6 +25,7 @@ _STRANGE_ENDS: Final[tuple[tuple[str, Reason], ...]] = (
     ("not bound in time", "timeout"),
     ("framing lost", "garbage"),
     (TOO_MUCH, "flood"),
+    (IN_THE_WAY, "connections"),
 )
 """How the session of somebody ends who never bound, and what that is."""
 
@@ -100,9 +102,15 @@ class Desk:
         """Bring a deliver_sm to its ESME, or do what the account wants while there is none."""
         self.deliveries.deliver(delivery, self.clients[owner])
 
+    def link_lost(self, link: Link) -> None:
+        """Nobody waits for answers to what came on it."""
+        for client in self.clients.values():
+            self.deliveries.link_lost(client, link)
+
     def on_front_open(self, front: Front) -> None:
         """Bound or not, it takes a place."""
         self._fronts.add(front)
+        self.listener.came(front)
 
     def on_front_ready(self, front: Front) -> None:
         """It may take more."""
@@ -112,6 +120,7 @@ class Desk:
     def on_front_closed(self, front: Front) -> None:
         """What it was about to get goes to another session, or back."""
         self._fronts.discard(front)
+        self.listener.bound_or_gone(front)
         if front.account is None:
             return
         client = self.clients[front.account.system_id]
@@ -158,10 +167,11 @@ class Desk:
             case session_events.Answered(delivery, response, _, is_late):
                 self.deliveries.answered(self._client(front), delivery, response, is_late=is_late)
             case session_events.Expired(delivery):
-                self.deliveries.given_back(self._client(front), delivery)
+                self.deliveries.expired(self._client(front), delivery, front)
             case session_events.Closed(reason, unanswered):
-                for delivery in reversed(unanswered):
+                for delivery in unanswered:
                     self.deliveries.given_back(self._client(front), delivery)
+                self.on_front_ready(front)  # its socket may close later, others need not wait
                 self._strange(front, next((k for w, k in _STRANGE_ENDS if w in reason), None))
             case session_events.Unparsed(_, _, status):
                 self._unreadable(front, status)
@@ -185,6 +195,7 @@ class Desk:
         front.session.answer_bind(request, verdict.status, self._config.system_id.encode())
         client = self.clients[verdict.account.system_id]
         client.fronts.append(front)
+        self.listener.bound_or_gone(front)
         self.deliveries.pump(client)
 
     def _turn_away(self, front: Front, request: Bind, status: CommandStatus) -> None:

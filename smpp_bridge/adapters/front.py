@@ -21,6 +21,8 @@ MAX_BEFORE_BIND: Final = 1024
 """Octets of somebody who is not bound: a bind has 120 at most, link checks may precede it."""
 TOO_MUCH: Final = "too much before the bind"
 """Why such a connection ends."""
+IN_THE_WAY: Final = "not bound, and a later one needed its place"
+"""The same."""
 _RECEIVES: Final = (SessionState.BOUND_RX, SessionState.BOUND_TRX)
 
 
@@ -80,6 +82,12 @@ class Front(asyncio.Protocol):
     def hang_up(self, reason: str) -> None:
         """Close after what is to be sent."""
         self.session.disconnected(reason)
+
+    def give_way(self) -> None:
+        """It is not bound, and a later one needs its place now."""
+        self.hang_up(IN_THE_WAY)
+        self.abort()
+        self._owner.on_front_closed(self)
 
     def respond(self, request: pdu.Request, status: int, **fields: Any) -> None:
         """Answer a request; flushed with the other answers of this turn."""

@@ -10,20 +10,21 @@ import logging
 import ssl
 from collections import Counter
 from collections.abc import Callable
-from typing import Final, Literal, get_args
+from typing import Final, Literal, Protocol, get_args
 
 from runtime.process import CannotRun, ExitCode
 from smpp_bridge.adapters.closing import CLOSE_WITHIN_S
 from smpp_bridge.adapters.seldom import SeldomLog
 from smpp_bridge.adapters.tls import server_context
-from smpp_bridge.admission import Refusal
+from smpp_bridge.admission import Addresses, Refusal
 from smpp_bridge.configuration import ProxyConfig
 
 Reason = (
     Literal["connections", "tls", "timeout", "not_bind", "garbage", "flood", "unexpected"] | Refusal
 )
-"""connections: over max_connections; tls: no handshake; timeout: handshake or bind not in time;
-not_bind: something else came first; garbage: no SMPP; flood: too much before the bind;
+"""connections: over max_connections, or not bound when a later one needed the place; tls: no
+handshake; timeout: handshake or bind not in time; not_bind: something else came first; garbage: no
+SMPP; flood: too much before the bind; address: not allowed for this account, or for any;
 unexpected: a fault of ours."""
 REASONS: Final[tuple[Reason, ...]] = tuple(
     word for part in get_args(Reason) for word in (get_args(part) or (part,))
@@ -33,6 +34,13 @@ HANDSHAKE_S: Final = 10.0
 
 log = logging.getLogger(__name__)
 _seldom: Final = SeldomLog(log)
+
+
+class Newcomer(Protocol):
+    """A connection that is not bound."""
+
+    def give_way(self) -> None:
+        """Leave: it holds a place that a later one needs."""
 
 
 class Listener:
@@ -56,6 +64,9 @@ class Listener:
         self._others = others
         self._server: asyncio.Server | None = None
         self._arrivals: set[_Arrival] = set()
+        self._unbound: dict[Newcomer, None] = {}
+        """The oldest first."""
+        self._addresses = Addresses(config.accounts)
         self._is_open = True
         self.make = make
         self.tls = None if config.tls is None else server_context(config.tls, f"{path}.tls")
@@ -104,18 +115,38 @@ class Listener:
         """Whether a new connection may stay."""
         if not self._is_open:
             return False
-        if self.connections >= self._config.max_connections:
+        if arrival.address not in self._addresses:
+            self.refuse("address", arrival.address)
+            return False
+        if self.connections >= self._config.max_connections and not self._has_made_room():
             self.refuse("connections", arrival.address)
             return False
         return True
 
+    def came(self, newcomer: Newcomer) -> None:
+        """It has a place until `bound_or_gone`, or until a later one needs it."""
+        self._unbound[newcomer] = None
+
+    def bound_or_gone(self, newcomer: Newcomer) -> None:
+        """It keeps its place, or has left it."""
+        self._unbound.pop(newcomer, None)
+
     def arrived(self, arrival: _Arrival) -> None:
         """It shakes hands."""
         self._arrivals.add(arrival)
+        self.came(arrival)
 
     def left(self, arrival: _Arrival) -> None:
         """It has shaken hands, or failed to."""
         self._arrivals.discard(arrival)
+        self.bound_or_gone(arrival)
+
+    def _has_made_room(self) -> bool:
+        """Who binds at once is not kept out by those who never do."""
+        oldest = next(iter(self._unbound), None)
+        if oldest is not None:
+            oldest.give_way()
+        return oldest is not None
 
 
 class _Arrival(asyncio.Protocol):
@@ -152,6 +183,12 @@ class _Arrival(asyncio.Protocol):
     def abort(self) -> None:
         """Drop it."""
         self._transport.abort()
+
+    def give_way(self) -> None:
+        """Its handshake takes too long for others."""
+        self._listener.refuse("connections", self.address)
+        self._listener.left(self)
+        self.abort()
 
     async def _shake_hands(self, context: ssl.SSLContext) -> None:
         try:

@@ -37,8 +37,12 @@ Spellings, beside the id of the submit_sm_resp: `exact`; other `case`; `zeros` a
 a `suffix` behind `@`; `decimal` where it was hexadecimal, and `hexadecimal` where it was decimal;
 `other_id`: the TLV has an id of its own, the text the known one. One id a second is watched.
 
+A `command_status` that SMPP does not name is `other`, unless it is a vendor's (0x400 to 0x4ff).
+
 Reasons of `dropped`: `full` (refused, since too many wait) and `unstored` (Kafka did not take
-it), which come again; `unusable`, which is on the dead letters.
+it), which come again; `unusable`, which is on the dead letters (of unreadable PDUs the
+first 1000 that wait for Kafka); `oversized` (proxy): TLVs, or the id, of an SMSC's answer of more
+than 2 KiB, whose rest passed.
 """
 
 from __future__ import annotations
@@ -56,7 +60,7 @@ from prometheus_client.metrics_core import (
 from prometheus_client.registry import Collector
 from prometheus_client.utils import floatToGoString
 
-from smpp_bridge.adapters.counts import BUCKETS, Counts, Latency
+from smpp_bridge.adapters.counts import BUCKETS, Counts, Latency, status_label
 
 if TYPE_CHECKING:
     from smpp_bridge.bridge import Route
@@ -104,6 +108,7 @@ _DROPPED: Final[dict[str, Callable[[Route], int]]] = {
     "full": lambda route: route.links.refused_full,
     "unstored": lambda route: route.counts.unstored,
     "unusable": lambda route: route.counts.unreadable,
+    "oversized": lambda route: route.counts.oversized,
 }
 _OUTCOMES: Final = ("accepted", "rejected", "unknown", "expired")
 
@@ -178,7 +183,7 @@ class RouteCollector(Collector):
             "statuses",
             "Answers of the SMSC.",
             "command_status",
-            lambda route: [(f"0x{s:08x}", n) for s, n in route.counts.statuses.items()],
+            lambda route: [(status_label(s), n) for s, n in route.counts.statuses.items()],
         )
 
     def _labelled(

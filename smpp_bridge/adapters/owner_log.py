@@ -34,6 +34,7 @@ class _Generation:
 
     def __init__(self, begun_ms: int) -> None:
         self.begun_ms = begun_ms
+        """When its first entry came, which is when its file is made."""
         self.entries: dict[bytes, str] = {}
 
 
@@ -71,6 +72,8 @@ class OwnerLog:
         """Note in memory; the caller calls `write` before it sends."""
         if self._current.entries.get(digest) == account:
             return
+        if not self._current.entries:
+            self._current.begun_ms = self._clock()  # it may have been empty for days
         self._remember(self._current, digest, account)
         name = account.encode()
         self._buffer += digest + bytes((len(name),)) + name
@@ -143,6 +146,9 @@ class OwnerLog:
             name = data[start:until].decode("utf-8", "replace")
             self._remember(generation, data[end : end + _DIGEST], name)
             end = until
+        if not generation.entries:
+            path.unlink()
+            return _Generation(now)
         if end < len(data):
             os.truncate(path, end)
         return generation

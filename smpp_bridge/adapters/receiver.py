@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from contextlib import suppress
+from typing import Final
 
 from runtime.kafka import Done
 from schemas.events import InboundReceived
@@ -14,6 +16,7 @@ from smpp_bridge.adapters.clock import now_ms
 from smpp_bridge.adapters.counts import Counts
 from smpp_bridge.adapters.link import Link
 from smpp_bridge.adapters.recorder import EventPublisher
+from smpp_bridge.adapters.seldom import SeldomLog
 from smpp_bridge.configuration import ConnectionConfig
 from smpp_bridge.protocol.codec import encode
 from smpp_bridge.protocol.constants import (
@@ -27,6 +30,12 @@ from smpp_bridge.protocol.receipts import anonymised_receipt
 from smpp_bridge.replies import Replies
 from smpp_bridge.spellings import Spellings
 from smpp_bridge.unreadable import place_of_error, written_down
+
+MAX_UNOWED: Final = 1000
+"""Dead letters that nobody waits for and Kafka has not confirmed, of a connection: about 3 MB.
+Their PDUs are refused at once, so no window of the SMSC bounds them."""
+
+_seldom: Final = SeldomLog(logging.getLogger(__name__))
 
 
 class Receiver:
@@ -51,6 +60,7 @@ class Receiver:
         self._stored = stored or _accept
         self._replies = Replies(config.default_encoding)
         self._spellings = Spellings(counts.spellings)
+        self._unowed = 0
 
     def received(self, link: Link, request: Request) -> None:
         """Publish; the answer follows when Kafka has it."""
@@ -63,7 +73,7 @@ class Receiver:
             self._counts.failed(error)
             link.respond(request, CommandStatus.RSYSERR)  # the SMSC keeps it
             with suppress(Exception):  # told already
-                self._bury(request, place_of_error(error), lambda _error: None)
+                self._bury(request, place_of_error(error))
 
     def _publish(self, request: DeliverSm | DataSm, answer: Done) -> None:
         try:
@@ -106,20 +116,31 @@ class Receiver:
 
     def unparsed(self, frame: bytes, reason: str) -> None:
         """A PDU that could not be read; the session has refused it already."""
-        letter = written_down(frame, self._tokenizer)
-        self._dead_letter(letter, reason, lambda _error: None)
+        self._write_down(frame, reason)
 
-    def _bury(self, request: DeliverSm | DataSm, reason: str, done: Done) -> None:
+    def _bury(self, request: DeliverSm | DataSm, reason: str, done: Done | None = None) -> None:
         frame = encode(request, is_strict=False)
         is_receipt = request.esm_class & ESM_TYPE_MASK in (ESM_RECEIPT, ESM_INTERMEDIATE)
         words = anonymised_receipt(request) if is_receipt else ""
-        self._dead_letter(written_down(frame, self._tokenizer, words), reason, done)
+        self._write_down(frame, reason, words, done)
 
-    def _dead_letter(self, letter: bytes, reason: str, done: Done) -> None:
-        self._publisher.dead_letter(
-            INBOUND_RECEIVED.name, letter, reason, done, connection=self._config.name
-        )
+    def _write_down(
+        self, frame: bytes, reason: str, words: str = "", done: Done | None = None
+    ) -> None:
+        """Without `done` nobody waits for it, and while too many of these wait it is not kept."""
         self._counts.unreadable += 1
+        name = self._config.name
+        if done is None and self._unowed >= MAX_UNOWED:
+            _seldom.warning("an unreadable PDU is not kept: Kafka is behind", connection=name)
+            return
+        letter = written_down(frame, self._tokenizer, words)
+        self._publisher.dead_letter(
+            INBOUND_RECEIVED.name, letter, reason, done or self._confirmed, connection=name
+        )
+        self._unowed += done is None
+
+    def _confirmed(self, _error: BaseException | None) -> None:
+        self._unowed -= 1
 
     def _answer(self, link: Link, request: DeliverSm | DataSm) -> Done:
         came_at = link.now()

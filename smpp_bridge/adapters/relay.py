@@ -9,6 +9,7 @@ submit_sm goes out it is in the transit log: after a crash each entry becomes an
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections import deque
 from collections.abc import Callable, Coroutine
 from typing import Any, Final
@@ -30,21 +31,24 @@ from smpp_bridge.adapters.links import Links
 from smpp_bridge.adapters.owner_log import OwnerLog
 from smpp_bridge.adapters.receiver import Receiver
 from smpp_bridge.adapters.recorder import Recorder
-from smpp_bridge.adapters.transit import Transit
+from smpp_bridge.adapters.seldom import SeldomLog
+from smpp_bridge.adapters.transit import MAX_ANSWER, Transit, cut_answer, id_of
 from smpp_bridge.adapters.transit_log import TransitLog
 from smpp_bridge.configuration import ConnectionConfig, Unrouted
 from smpp_bridge.order import AnswersFirst
 from smpp_bridge.owners import Owners
 from smpp_bridge.pacing import TokenBucket
-from smpp_bridge.protocol import session_events
+from smpp_bridge.protocol import session_events, sizes
 from smpp_bridge.protocol.constants import THROTTLED, CommandStatus
-from smpp_bridge.protocol.pdu import DataSm, DeliverSm, MessageResp, Pdu, SubmitSm, Tlvs
+from smpp_bridge.protocol.pdu import DataSm, DeliverSm, Pdu, SubmitSm, Tlvs
 from smpp_bridge.protocol.session import octets_of
 from smpp_bridge.protocol.session_events import SessionEvent
 from smpp_bridge.proxied import Clerk
 from smpp_bridge.shares import Shares
 
 _MAX_ID: Final = 100
+
+log = SeldomLog(logging.getLogger(__name__))
 
 
 class Relay:
@@ -71,6 +75,7 @@ class Relay:
         self.config = config
         self.counts = Counts()
         self.links = Links(config, on_event=self._on_event, on_ready=self._wake, refused=refused)
+        self._desk = desk
         self._recorder = recorder
         self._clerk = clerk
         self._owners = owners
@@ -253,6 +258,7 @@ class Relay:
                 for transit in unanswered:
                     self._unanswered(transit)
                 self._give_back_waiting()
+                self._desk.link_lost(link)
             case _:
                 pass  # Bound, BindRefused: the keeper has noted them; Unexpected has no effect
 
@@ -262,10 +268,10 @@ class Relay:
         self.counts.statuses[status] += 1
         self.counts.throttled += status in THROTTLED
         self.counts.submit_latency.observe(latency_s)
-        message_id = response.message_id if isinstance(response, MessageResp) else b""
+        message_id, tlvs = self._short(response)
         self._owners.named(message_id, transit.client.account.system_id)
         if status in THROTTLED and not transit.is_settled:
-            self._came_back(transit, status, response.tlvs)
+            self._came_back(transit, status, tlvs)
             return
         event = msgspec.structs.replace(
             transit.event,
@@ -274,7 +280,15 @@ class Relay:
             smsc_message_id=message_id[:_MAX_ID].decode("latin-1") or None,
             latency_ms=round(latency_s * 1000),
         )
-        self._record(transit, event, status, message_id=message_id, tlvs=response.tlvs)
+        self._record(transit, event, status, message_id=message_id, tlvs=tlvs)
+
+    def _short(self, response: Pdu) -> tuple[bytes, Tlvs]:
+        """What of an answer may wait for Kafka: the id and TLVs, all of them if they are sane."""
+        if sizes.octets_of(response) <= MAX_ANSWER:
+            return id_of(response), response.tlvs
+        self.counts.oversized += 1
+        log.warning("an answer of the SMSC was cut", connection=self.config.name)
+        return cut_answer(response)
 
     def _came_back(self, transit: Transit, status: int, tlvs: Tlvs) -> None:
         """The SMSC takes it later, says its answer: no result, the ESME's next try has one."""
@@ -328,7 +342,9 @@ class Relay:
         self._order.then(lambda: self._forward(link, request))
 
     def _forward(self, link: Link, request: DeliverSm | DataSm) -> None:
-        """On to the ESME, whose answer the SMSC gets."""
+        """On to the ESME, whose answer the SMSC gets; it brings again what it has lost us with."""
+        if link.session.is_closed:
+            return
         delivery = Delivery(link, request)
         try:
             self._forwarding.forward(delivery)

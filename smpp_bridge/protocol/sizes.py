@@ -9,7 +9,7 @@ from typing import Any, Final
 from smpp_bridge.protocol.fields import FIELDS, Field
 from smpp_bridge.protocol.pdu import Pdu
 
-_TLV: Final = 100
+TLV_OVERHEAD: Final = 100
 """Of a TLV besides its value: a tuple, a number and the head of the octets."""
 
 
@@ -17,7 +17,7 @@ def octets_of(pdu: Pdu) -> int:
     """Octets of all that a peer can make long: strings, text and optional parameters."""
     octets = sum(map(len, _STRINGS[type(pdu)](pdu)))
     for _, value in pdu.tlvs:
-        octets += _TLV + len(value)
+        octets += TLV_OVERHEAD + len(value)
     return octets
 
 

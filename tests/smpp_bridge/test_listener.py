@@ -47,6 +47,15 @@ async def raw(desk: Desk, data: bytes) -> socket.socket:
     return found
 
 
+async def is_cut_off(stranger: socket.socket) -> bool:
+    """Whether the proxy has closed it, without a word."""
+    stranger.setblocking(False)  # noqa: FBT003 - the socket's own signature
+    try:
+        return await asyncio.get_running_loop().sock_recv(stranger, 1) == b""
+    except ConnectionError:
+        return True
+
+
 async def wrong_password(desk: Desk) -> None:
     """Or a wrong account."""
     await esme(desk, password="wrong")
@@ -131,6 +140,61 @@ async def test_one_connection_too_many_is_counted() -> None:
         assert desk.listener.refused == {"connections": 1}
 
 
+async def test_strangers_who_hold_all_connections_give_way() -> None:
+    """The oldest first: whoever binds at once gets in, and keeps its place."""
+    async with listening(max_connections=3) as desk:
+        regular = await esme(desk)
+        silent = [await raw(desk, b"") for _ in range(2)]
+        await wait_until(lambda: desk.listener.connections == 3)
+        assert (await esme(desk)).is_bound
+        assert await is_cut_off(silent[0])
+        assert desk.listener.connections == 3
+        assert (await esme(desk)).is_bound
+        assert await is_cut_off(silent[1])
+        assert regular.is_bound
+        assert (await esme(desk)).is_closed
+        assert desk.listener.refused == {"connections": 3}
+
+
+async def test_who_gives_way_is_counted_once() -> None:
+    """Also who waits for the answer to a wrong password."""
+    wrong = pdu.BindTransceiver(system_id=b"shop", password=b"wrong")
+    async with listening(max_connections=1) as desk:
+        guess = await connect(desk.listener.port, bind=wrong)
+        await wait_until(lambda: desk.listener.refused["credentials"] == 1)
+        assert (await esme(desk)).is_bound
+        await wait_until(lambda: guess.is_closed)
+        assert guess.refused_with is None
+        assert desk.listener.refused == {"credentials": 1}
+
+
+async def test_a_crowd_that_comes_at_once_leaves_no_more_than_fit() -> None:
+    """Each takes the place of one that was there before it; none is let in twice."""
+    async with listening(max_connections=3) as desk:
+        await asyncio.gather(*(raw(desk, b"") for _ in range(20)))
+        await wait_until(lambda: desk.listener.refused["connections"] == 17)
+        assert desk.listener.connections == 3
+        assert len(desk._fronts) == 3
+        assert (await esme(desk)).is_bound
+
+
+ELSEWHERE = account("far", allow=(ip_network("10.0.0.0/8"),))
+HERE = account(allow=(ip_network("127.0.0.0/8"),))
+
+
+async def test_an_address_that_no_account_allows_is_not_listened_to() -> None:
+    """It takes no place and no time; with an account that allows any, everybody is heard."""
+    async with listening(ELSEWHERE) as desk:
+        assert await is_cut_off(await raw(desk, b""))
+        assert desk.listener.refused == {"address": 1}
+        assert desk.listener.connections == 0
+    async with listening(ELSEWHERE, HERE) as desk:
+        assert (await esme(desk)).is_bound
+        assert (await esme(desk, "far")).refused_with == CommandStatus.RBINDFAIL
+    async with listening(ELSEWHERE, account()) as desk:
+        assert (await esme(desk)).is_bound
+
+
 @pytest.fixture
 def papers(tmp_path: Path) -> tuple[Tls, ssl.SSLContext]:
     """Of the listener, and a client that trusts it."""
@@ -151,11 +215,13 @@ async def test_a_handshake_takes_a_place_and_ends_in_time(
     monkeypatch.setattr(listener, "HANDSHAKE_S", 0.5)
     tls, trusting = papers
     async with listening(tls=tls, max_connections=2) as desk:
-        for data in (b"", b"\x16\x03\x01\x02\x00\x01"):
-            await raw(desk, data)
+        first, second = [await raw(desk, d) for d in (b"", b"\x16\x03\x01\x02\x00\x01")]
         await wait_until(lambda: desk.listener.connections == 2)
-        third = await connect(desk.listener.port, tls=None)
-        await wait_until(lambda: third.is_closed)
+        third = await raw(desk, b"")
+        assert await is_cut_off(first)
+        assert desk.listener.connections == 2
+        for each in (second, third):
+            assert await is_cut_off(each)
         await wait_until(lambda: not desk.listener.connections)
         assert desk.listener.refused == {"connections": 1, "timeout": 2}
         await raw(desk, encode(pdu.BindTransceiver(system_id=b"shop", password=b"secret"), 1))

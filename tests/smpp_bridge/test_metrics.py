@@ -67,7 +67,7 @@ async def test_the_metrics_say_what_happened(kafka: str, tmp_path: Path) -> None
     assert value("statuses_total", command_status="0x0000000b") == 1
     assert value("receipts_total", state="DELIVERED") == 2
     assert value("receipt_id_spelling_total", spelling="case") >= 1, "one id a second is watched"
-    for reason in ("full", "unstored", "unusable"):
+    for reason in ("full", "unstored", "unusable", "oversized"):
         assert value("dropped_total", reason=reason) == 0
     assert value("submit_latency_seconds_count") == value("publish_latency_seconds_count") == 3
     assert value("ack_latency_seconds_count") == 2

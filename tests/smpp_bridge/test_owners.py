@@ -208,3 +208,38 @@ def test_entries_are_forgotten_by_age_while_nothing_passes(tmp_path: Path) -> No
     log.put(digest(2), "b")
     log.close()
     assert restarted(tmp_path, age_ms=1000, clock=lambda: now[0]).get(digest(2)) == "b"
+
+
+def test_a_first_entry_after_idle_years_lives_as_long_as_any(tmp_path: Path) -> None:
+    """The age of a generation counts from its first entry, not from when it was made."""
+    now = [10**12]
+    keys: dict[str, Any] = {"age_ms": 1000, "clock": lambda: now[0]}
+    log = restarted(tmp_path, **keys)
+    for number in range(3):
+        now[0] += 1600
+        log.tick()
+        log.put(digest(number), "a")
+        log.write()
+        begun = now[0]
+        for later in (0, 999, 1001, 1999):
+            now[0] = begun + later
+            log.tick()
+            assert log.get(digest(number)) == restarted(tmp_path, **keys).get(digest(number)) == "a"
+
+
+def test_a_file_of_which_a_crash_left_the_date_alone_is_none(tmp_path: Path) -> None:
+    """It has no entry whose age it could tell."""
+    now = [10**12]
+    keys: dict[str, Any] = {"age_ms": 1000, "clock": lambda: now[0]}
+    log = restarted(tmp_path, **keys)
+    log.put(digest(1), "a")
+    log.close()
+    path = tmp_path / "owners.log"
+    path.write_bytes(path.read_bytes()[:-1])
+    now[0] += 1900
+    torn = restarted(tmp_path, **keys)
+    torn.put(digest(2), "a")
+    torn.write()
+    now[0] += 999
+    torn.tick()
+    assert restarted(tmp_path, **keys).get(digest(2)) == torn.get(digest(2)) == "a"

@@ -187,3 +187,57 @@ async def test_no_message_waits_longer_than_the_limit(
 
         await wait_until(given_back)
     assert len(smsc.submitted) == 1
+
+
+@pytest.mark.parametrize(
+    ("message_id", "tlvs", "passed"),
+    [
+        (b"7", ((0x1400, b"x" * 60_000), (0x1401, b"y" * 60_000)), (b"7", ())),
+        (b"7", ((0x1400, b"x" * 60_000), (0x1401, b"y")), (b"7", ((0x1401, b"y"),))),
+        (b"7", ((0x1400, b""),) * 16_000, None),
+        (b"i" * 60_000, ((0x1401, b"y"),), (b"", ((0x1401, b"y"),))),
+    ],
+    ids=["long", "one of them long", "many", "id"],
+)
+async def test_an_absurd_answer_of_the_smsc_is_cut_while_it_waits_for_kafka(
+    tmp_path: Path, message_id: bytes, tlvs: pdu.Tlvs, passed: tuple[bytes, pdu.Tlvs] | None
+) -> None:
+    """Thousands may wait, each with what a peer can make as long as it likes; it is counted."""
+    async with (
+        run_smsc(Smsc(answer=lambda _: None)) as smsc,
+        run_proxy({"c": smsc.port}, tmp_path) as proxy,
+    ):
+        esme = await proxy.esme()
+        esme.send(submit(), 1)
+        await wait_until(lambda: len(smsc.held) == 1)
+        ((peer, request),) = smsc.held
+        peer.session.respond(request, CommandStatus.ROK, message_id, tlvs=tlvs)
+        peer.flush()
+        await wait_until(lambda: len(esme.responses) == 1)
+        (response,) = esme.responses
+        assert octets_of(response) < 2500
+        assert passed is None or (response.message_id, response.tlvs) == passed
+        assert proxy.relays["c"].counts.oversized == 1
+        assert [event.outcome for event in proxy.recorder.submitted] == ["accepted"]
+
+
+async def test_a_long_answer_of_the_smsc_passes_unchanged(tmp_path: Path) -> None:
+    """An id of 100 octets, the longest text that SMPP knows, and some of a vendor."""
+    tlvs = (
+        (Tag.ADDITIONAL_STATUS_INFO_TEXT, b"x" * 256),
+        (Tag.NETWORK_ERROR_CODE, b"\x03\x00\x01"),
+        (0x1400, b"y" * 1000),
+    )
+    async with (
+        run_smsc(Smsc(answer=lambda _: None)) as smsc,
+        run_proxy({"c": smsc.port}, tmp_path) as proxy,
+    ):
+        esme = await proxy.esme()
+        esme.send(submit(), 1)
+        await wait_until(lambda: len(smsc.held) == 1)
+        ((peer, request),) = smsc.held
+        peer.session.respond(request, CommandStatus.ROK, b"i" * 100, tlvs=tlvs)
+        peer.flush()
+        await wait_until(lambda: len(esme.responses) == 1)
+        assert (esme.responses[0].message_id, esme.responses[0].tlvs) == (b"i" * 100, tlvs)
+        assert proxy.relays["c"].counts.oversized == 0

@@ -11,6 +11,7 @@ from runtime.kafka import PublishError
 from schemas.events import Event
 from schemas.subject import SubjectKey, Tokenizer
 from smpp_bridge import mapping
+from smpp_bridge.adapters import receiver as receiver_module
 from smpp_bridge.adapters.counts import Counts
 from smpp_bridge.adapters.receiver import Receiver
 from smpp_bridge.configuration import ConnectionConfig
@@ -176,3 +177,50 @@ def test_a_receipt_without_a_number_keeps_what_the_operator_said(
     (letter,) = publisher.dead
     words = "id:77 sub:001 dlvrd:001 stat:DELIVRD err:000 text:…"
     assert msgspec.json.decode(letter)["receipt"] == words
+
+
+def test_unreadable_pdus_that_wait_for_kafka_are_bounded(
+    receiver: Receiver, publisher: HeldPublisher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An SMSC sends them as fast as it likes, for they are refused at once; all are counted."""
+    monkeypatch.setattr(receiver_module, "MAX_UNOWED", 3)
+    frame = encode(DeliverSm(source_addr=b"8613800000001", short_message=b"call me"))[:-3]
+    for _ in range(5):
+        receiver.unparsed(frame, "DeliverSm: mandatory fields do not fit")
+    assert (len(publisher.dead), receiver._counts.unreadable) == (3, 5)
+    publisher.taken.pop()[1](PublishError("down"))
+    publisher.taken.pop()[1](None)
+    for _ in range(5):
+        receiver.unparsed(frame, "DeliverSm: mandatory fields do not fit")
+    assert (len(publisher.dead), receiver._counts.unreadable) == (5, 10)
+
+
+def test_what_is_owed_an_answer_is_kept_whatever_waits(
+    receiver: Receiver, publisher: HeldPublisher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A deliver_sm without a number gets its ROK for being stored; the link bounds these."""
+    monkeypatch.setattr(receiver_module, "MAX_UNOWED", 0)
+    link = RecordingLink()
+    receiver.received(link, DeliverSm(source_addr=b"SHOP"))  # type: ignore[arg-type]
+    ((_, done),) = publisher.taken
+    done(None)
+    assert link.answers == [CommandStatus.ROK]
+
+
+def test_a_dead_letter_that_cannot_be_queued_takes_no_place(
+    receiver: Receiver, publisher: HeldPublisher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else some faults later none would be kept any more."""
+
+    def fail(*_: object, **__: object) -> None:
+        raise ValueError
+
+    monkeypatch.setattr(receiver_module, "MAX_UNOWED", 1)
+    link = RecordingLink()
+    request = DeliverSm(source_addr=b"8613800000001")
+    with monkeypatch.context() as patch:
+        patch.setattr(mapping, "received", fail)
+        patch.setattr(publisher, "dead_letter", fail)
+        receiver.received(link, request)  # type: ignore[arg-type]
+    receiver.unparsed(encode(request)[:-3], "DeliverSm: mandatory fields do not fit")
+    assert len(publisher.dead) == 1
