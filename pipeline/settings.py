@@ -45,13 +45,13 @@ class WorkerSettings:
         "SMS_WORKER_FLUSH_MS",
         integer(1, 60_000),
         "Commit at the latest this many milliseconds after the first record.",
-        default=500,
+        default=250,
     )
     snapshot_ms: int = setting(
         "SMS_WORKER_SNAPSHOT_MS",
         integer(50, 3_600_000),
         "Milliseconds between snapshots of the results, when something changed.",
-        default=1000,
+        default=500,
     )
     watchdog_s: int = setting(
         "SMS_WORKER_WATCHDOG_S",
