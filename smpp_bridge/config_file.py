@@ -313,10 +313,20 @@ class _Reader:
                 known = ", ".join(connections)
                 sentence = f"{account.connection!r} is not among connections; known: {known}."
                 self.problems.add(f"accounts.{name}.connection", sentence)
+            elif connections and connections[account.connection].bind == "receiver":
+                self._receiving(f"accounts.{name}.binds", account)
         tags = self._content_tags(found.get("content_tags"))
         if self.problems.sentences:
             return None
         return ProxyConfig(accounts=tuple(accounts.values()), content_tags=tags, **listen)
+
+    def _receiving(self, path: str, account: Account) -> None:
+        if set(account.binds) != {"receiver"}:
+            sentence = (
+                f"connection {account.connection!r} binds as receiver, so nothing can be submitted "
+                "through it; set [receiver], or bind the connection as transceiver."
+            )
+            self.problems.add(path, sentence)
 
     def _content_tags(self, value: Any) -> tuple[ContentTag, ...]:
         if not isinstance(value or [], list):

@@ -50,8 +50,8 @@ class Owners:
 
     def sent(self, request: SubmitSm | DataSm, account: str) -> None:
         """A message passes: replies of this person to this sender are the account's."""
-        if self._only is None:
-            person, sender = request.destination_addr, request.source_addr
+        person, sender = request.destination_addr, request.source_addr
+        if self._only is None and self._may_use(account, sender):
             self._known.put(self._digest(b"person", person, sender), account)
             self._known.put(self._digest(b"sender", sender), account)
 
@@ -65,21 +65,31 @@ class Owners:
         """By the id of a receipt, then person and sender, then sender, then configured senders."""
         if self._only is not None:
             return self._only
-        for digest in self._digests(request):
+        for digest in self._ids(request):
             found = self._known.get(digest)
             if found in self._names:  # it may have left the configuration since
                 return found
-        sender = request.destination_addr.decode("latin-1")
-        return next((name for p, name in self._patterns if fnmatchcase(sender, p)), None)
+        person, sender = request.source_addr, request.destination_addr
+        for parts in ((b"person", person, sender), (b"sender", sender)):
+            found = self._known.get(self._digest(*parts))
+            if found in self._names and self._may_use(found, sender):
+                return found
+        return next(self._configured(sender), None)
 
-    def _digests(self, request: DeliverSm | DataSm) -> Iterator[bytes]:
+    def _may_use(self, account: str | None, sender: bytes) -> bool:
+        """A sender that is configured belongs to whom it is configured for, whoever uses it."""
+        configured = set(self._configured(sender))
+        return not configured or account in configured
+
+    def _configured(self, sender: bytes) -> Iterator[str]:
+        address = sender.decode("latin-1")
+        return (name for pattern, name in self._patterns if fnmatchcase(address, pattern))
+
+    def _ids(self, request: DeliverSm | DataSm) -> Iterator[bytes]:
         receipt = parse_receipt(request, self._rules)
         if receipt is not None and receipt.message_id:
             yield self._id(receipt.message_id)
             yield from map(self._id, candidates_of(receipt.message_id, receipt.other_id))
-        person, sender = request.source_addr, request.destination_addr
-        yield self._digest(b"person", person, sender)
-        yield self._digest(b"sender", sender)
 
     def _id(self, spelling: str) -> bytes:
         return self._digest(b"id", spelling.encode())

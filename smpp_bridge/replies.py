@@ -51,6 +51,7 @@ class Replies:
         now_s = event.occurred_at_ms / 1000
         is_new = self._joiner.since(request) is None
         joined = self._joiner.add(request, now_s)
+        self.expire(event.occurred_at_ms)  # what the limits have pushed out is let go at once
         since_s = self._joiner.since(request)
         since_s = now_s if since_s is None else since_s  # the limits have pushed it out
         part = msgspec.structs.replace(event, reply_id=_reply_id(event, place, since_s))

@@ -44,7 +44,7 @@ class UnreadablePdu(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     lengths: dict[str, int] = {}
     """Octets of the texts among the fields that could be read."""
     tlvs: tuple[tuple[str, int], ...] = ()
-    """(tag, octets) of the first hundred."""
+    """(tag, octets) of the first hundred; tags that SMPP does not name are `other`."""
     stopped: str | None = None
     """The field that could not be read, and how many octets are left."""
     receipt: str = ""
@@ -66,7 +66,7 @@ def written_down(frame: bytes, tokenizer: Tokenizer, receipt: str = "") -> bytes
             # behind a misfit any octet may be a digit
             values={} if problem else {f.name: int(f.value) for f in fields if f.name in _SHOWN},
             lengths={f.name: _length(f) for f in fields if isinstance(f.value, str)},
-            tlvs=tuple((f"0x{tlv.tag:04x}", len(tlv.hex) // 2) for tlv in tlvs[:_MAX_TLVS]),
+            tlvs=tuple((_tag(tlv.tag), len(tlv.hex) // 2) for tlv in tlvs[:_MAX_TLVS]),
             stopped=problem,
             receipt=receipt,
             digest=tokenizer.digest(frame[:12] + frame[16:]),
@@ -79,6 +79,11 @@ def place_of_error(error: BaseException) -> str:
     frames = traceback.extract_tb(error.__traceback__)
     place = f" at {Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else ""
     return f"unexpected {type(error).__name__}{place}"
+
+
+def _tag(tag: int) -> str:
+    """Where TLVs do not add up, two octets of a text are read as a tag: 0x3132 is "12"."""
+    return f"0x{tag:04x}" if meanings.tag_clause(tag) else "other"
 
 
 def _length(field: FieldDescription) -> int:

@@ -1,8 +1,9 @@
 """Which receipt belongs to which message part: ids first, then the only open `unknown` submit.
 
 Operators spell one id in several ways: other case, zeros added or stripped, hexadecimal in the
-submit_sm_resp and decimal in the receipt. A person has few messages, so matching inside the
-person's facts may be generous where a global index could not.
+submit_sm_resp and decimal in the receipt, a suffix behind `@` in one of the two. A person has
+few messages, so matching inside the person's facts may be generous where a global index could
+not.
 """
 
 from __future__ import annotations
@@ -97,7 +98,8 @@ def other_spellings(receipt: Receipt) -> Iterator[str]:
         yield str(int(folded, 16))
 
 
-_Index = dict[tuple[str, str], list[Submit]]
+_Index = dict[tuple[str, str, bool], list[Submit]]
+"""(connection, canonical id, whether it is only what stands before `@`) → submits."""
 
 
 def _index(submits: Iterable[tuple[str, Submit]]) -> _Index:
@@ -105,7 +107,10 @@ def _index(submits: Iterable[tuple[str, Submit]]) -> _Index:
     for _, submit in submits:
         name = canonical(submit.smsc_message_id or "")
         if name:
-            index.setdefault((submit.connection, name), []).append(submit)
+            index.setdefault((submit.connection, name, False), []).append(submit)
+        short = name.split("@", 1)[0]
+        if short != name and short:
+            index.setdefault((submit.connection, short, True), []).append(submit)
     return index
 
 
@@ -113,10 +118,16 @@ def _find(index: _Index, receipt: Receipt) -> Submit | None:
     if not index:
         return None
     connection = receipt.connection
-    found = index.get((connection, canonical(receipt.smsc_message_id)))
+    own = canonical(receipt.smsc_message_id)
+    found = index.get((connection, own, False))
     if not found:
-        others = set(other_spellings(receipt))
-        found = [submit for name in others for submit in index.get((connection, name), ())]
+        names = {own, *other_spellings(receipt)}
+        found = [
+            submit
+            for name in names
+            for is_short in (False, True)
+            for submit in index.get((connection, name, is_short), ())
+        ]
     if len(found) > 1:
         return _nearest(found, receipt)
     return found[0] if found else None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -21,11 +21,12 @@ MAX_QUEUED: Final = 10_000
 """deliver_sm in memory for all accounts with `when_unbound: queue`; beyond, they are refused."""
 MAX_QUEUED_BYTES: Final = 64 * 2**20
 """The same in octets: 1000 PDUs of 64 KiB."""
-MAX_WAITING: Final = 1000
-"""deliver_sm that wait for a slow ESME; beyond, they are refused, so that no account fills the
-connection it shares with others (4000 unanswered by default)."""
 _GONE: Final = DeliverSm()
 """In the place of a request that went back: sessions keep 4096 for late answers, 64 KiB each."""
+
+
+def _nothing() -> None:
+    pass
 
 
 @dataclass(slots=True, eq=False)
@@ -37,12 +38,15 @@ class Delivery:
     is_answered: bool = False
     is_ours: bool = False
     """The SMSC has its ROK: only our memory has it (`when_unbound: queue`)."""
+    on_answer: Callable[[], None] = _nothing
+    """Whoever counts what waits for an answer."""
 
     def answer(self, status: int, tlvs: Tlvs = ()) -> None:
         """Answer the SMSC, once."""
         if not self.is_answered:
             self.is_answered = True
             self.link.respond(self.request, status, tlvs=tlvs)
+            self.on_answer()
 
 
 @dataclass(slots=True)
@@ -93,8 +97,6 @@ class Deliveries:
         """Bring a deliver_sm to its ESME, or do what the account wants while there is none."""
         if not client.has_receiver:
             self._without_front(client, delivery)
-        elif len(client.waiting) >= MAX_WAITING:
-            delivery.answer(CommandStatus.RX_T_APPN)
         else:
             client.waiting.append(delivery)
             self.pump(client)
@@ -123,7 +125,7 @@ class Deliveries:
             client.delivered += 1
         elif delivery.is_answered and not is_late:
             client.dropped += 1
-        if not is_late:
+        if not is_late or (status == CommandStatus.ROK and _took_back(client, delivery)):
             self._let_go(client, delivery)
         delivery.answer(status, response.tlvs)
         self.pump(client)
@@ -174,3 +176,11 @@ class Deliveries:
         client.dropped += delivery.is_answered
         self._let_go(client, delivery)
         delivery.answer(status)
+
+
+def _took_back(client: Client, delivery: Delivery) -> bool:
+    """The ESME has it after all: whether it still waited to be sent once more."""
+    if delivery not in client.waiting:
+        return False
+    client.waiting.remove(delivery)
+    return True

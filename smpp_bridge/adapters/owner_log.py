@@ -1,9 +1,10 @@
 """Whose message it was: digest → account, in memory and in two append-only files.
 
 Entries go to the current generation. When that is full or old it becomes the one before, and
-what was the one before is forgotten: no file is ever rewritten, and an entry lives through
-between one and two generations. Written to the page cache before the socket: it survives
-SIGKILL of the process, not of the machine. Digests only, no ids and no numbers.
+what was the one before is forgotten, or goes by itself when it is twice as old: no file is ever
+rewritten, and an entry lives through between one and two generations. Written to the page cache
+before the socket: it survives SIGKILL of the process, not of the machine. Digests only, no ids
+and no numbers.
 A file is: when it was begun (8 octets, Unix ms), then records of digest, length, account.
 """
 
@@ -88,9 +89,23 @@ class OwnerLog:
         if not self._file.size:
             data[:0] = self._current.begun_ms.to_bytes(_DATE, "big")
         self._file.append(data)
-        is_old = self._clock() - self._current.begun_ms >= self._age_ms
-        if is_old or len(self._current.entries) >= self._size:
+        if len(self._current.entries) >= self._size:
             self._turn()
+
+    def tick(self) -> None:
+        """Let time pass: a generation that is old becomes the one before, and goes at last.
+
+        Raises:
+            OSError: If a file cannot be moved or removed.
+        """
+        now = self._clock()
+        if now - self._current.begun_ms >= self._age_ms:
+            self.write()  # which may have turned
+        if self._current.entries and now - self._current.begun_ms >= self._age_ms:
+            self._turn()
+        if self._before.entries and now - self._before.begun_ms >= 2 * self._age_ms:
+            self._path_before.unlink(missing_ok=True)
+            self._before = _Generation(now)
 
     def close(self) -> None:
         """Write what can be written, and close."""
@@ -100,8 +115,8 @@ class OwnerLog:
             self._file.close()
 
     def _turn(self) -> None:
-        assert self._file is not None
-        self._file.close()
+        if self._file is not None:
+            self._file.close()
         self._file = None
         self._path.replace(self._path_before)
         self._before, self._current = self._current, _Generation(self._clock())

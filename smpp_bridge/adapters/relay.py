@@ -9,7 +9,6 @@ submit_sm goes out it is in the transit log: after a crash each entry becomes an
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections import deque
 from collections.abc import Callable, Coroutine
 from typing import Any, Final
@@ -24,13 +23,14 @@ from smpp_bridge.adapters.clock import now_ms
 from smpp_bridge.adapters.counts import Counts
 from smpp_bridge.adapters.deliveries import Client, Delivery
 from smpp_bridge.adapters.desk import Desk
+from smpp_bridge.adapters.forwarding import Forwarding
 from smpp_bridge.adapters.front import Front
 from smpp_bridge.adapters.link import Link
 from smpp_bridge.adapters.links import Links
 from smpp_bridge.adapters.owner_log import OwnerLog
 from smpp_bridge.adapters.receiver import Receiver
 from smpp_bridge.adapters.recorder import Recorder
-from smpp_bridge.adapters.seldom import SeldomLog
+from smpp_bridge.adapters.transit import Transit
 from smpp_bridge.adapters.transit_log import TransitLog
 from smpp_bridge.configuration import ConnectionConfig, Unrouted
 from smpp_bridge.order import AnswersFirst
@@ -45,31 +45,6 @@ from smpp_bridge.proxied import Clerk
 from smpp_bridge.shares import Shares
 
 _MAX_ID: Final = 100
-_GONE: Final = SubmitSm()
-"""In the place of an answered request: sessions keep 4096 for late answers, 64 KiB each."""
-_UNROUTED: Final[dict[Unrouted, CommandStatus]] = {
-    "refuse": CommandStatus.RX_T_APPN,
-    "drop": CommandStatus.ROK,
-}
-
-log = SeldomLog(logging.getLogger(__name__))
-
-
-class Transit:
-    """One message of an ESME on its way."""
-
-    __slots__ = ("client", "event", "front", "is_settled", "octets", "request", "waits_until")
-
-    def __init__(
-        self, front: Front, client: Client, request: SubmitSm | DataSm, event: MessageSubmitted
-    ) -> None:
-        self.front = front
-        self.client = client
-        self.request = request
-        self.event = event
-        self.octets = octets_of(request)
-        self.waits_until = 0.0
-        self.is_settled = False
 
 
 class Relay:
@@ -96,12 +71,10 @@ class Relay:
         self.config = config
         self.counts = Counts()
         self.links = Links(config, on_event=self._on_event, on_ready=self._wake, refused=refused)
-        self._desk = desk
         self._recorder = recorder
         self._clerk = clerk
         self._owners = owners
         self._owner_log = owner_log
-        self._unrouted = unrouted
         self._log = transit_log
         self._fail = fail
         self._receiver = Receiver(
@@ -121,8 +94,7 @@ class Relay:
         self._pump_is_due = False
         self._wakes_at: asyncio.TimerHandle | None = None
         self._undurable = 0
-        self.unrouted = 0
-        """deliver_sm that belong to no account: recorded, then what the policy says."""
+        self._forwarding = Forwarding(config, desk=desk, owners=owners, then=unrouted)
 
     @property
     def in_flight(self) -> int:
@@ -134,6 +106,11 @@ class Relay:
         """Messages that wait for a slot."""
         return len(self._waiting)
 
+    @property
+    def unrouted(self) -> int:
+        """deliver_sm that belong to no account."""
+        return self._forwarding.unrouted
+
     async def start(self) -> None:
         """Nothing before the links."""
 
@@ -144,6 +121,10 @@ class Relay:
     def tick(self) -> None:
         """Once a second: nothing waits too long, its ESMEs shall try again."""
         self._give_back_waiting()
+        try:
+            self._owner_log.tick()
+        except OSError as error:
+            self._fail(error)
         self._receiver.tick()
         self._wake()
 
@@ -189,7 +170,7 @@ class Relay:
     def _refuse(self, transit: Transit, status: CommandStatus) -> None:
         """Give it back to its ESME: it was not sent."""
         self._let_go(transit)
-        transit.client.refuse(transit.front, transit.request, status)
+        transit.refuse(status)
 
     def _let_go(self, transit: Transit) -> None:
         """It is held no longer: refused, or its result is durable."""
@@ -340,8 +321,7 @@ class Relay:
         self._undurable -= 1
         self._log.done(transit.event.event_id)
         self._let_go(transit)
-        transit.front.respond(transit.request, status, **fields)
-        transit.request = _GONE
+        transit.answer(status, **fields)
 
     def _stored(self, link: Link, request: DeliverSm | DataSm) -> None:
         """Kafka has it: on to the ESME after the answers that came before it."""
@@ -351,17 +331,7 @@ class Relay:
         """On to the ESME, whose answer the SMSC gets."""
         delivery = Delivery(link, request)
         try:
-            self._route(delivery)
+            self._forwarding.forward(delivery)
         except Exception as error:  # noqa: BLE001 - it comes again
             self.counts.failed(error)
             delivery.answer(CommandStatus.RSYSERR)
-
-    def _route(self, delivery: Delivery) -> None:
-        owner = self._owners.owner_of(delivery.request)
-        if owner is None:
-            self.unrouted += 1
-            fields = {"connection": self.config.name, "then": self._unrouted}
-            log.warning("deliver_sm of no account", **fields)
-            delivery.answer(_UNROUTED[self._unrouted])
-        else:
-            self._desk.deliver(delivery, owner)

@@ -4,20 +4,21 @@ One consumer group per connection: a slow connection holds up no other, and each
 place in the topics. After a rebalance (a broker that restarts) reading begins again at the
 committed offset; the journal and the submitter know what is on its way. Another bridge with
 the same connection has another journal and would send again what this one has sent, so a
-bridge reads nothing before the whole topics were its own.
+bridge reads only while the whole topics are its own, and ends if they do not become so again.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any, Final
 
 from aiokafka import AIOKafkaConsumer
 from aiokafka.abc import ConsumerRebalanceListener
-from aiokafka.errors import KafkaError
+from aiokafka.errors import CommitFailedError, KafkaError
 from aiokafka.structs import TopicPartition
 
 from runtime.kafka import KafkaPublisher
@@ -40,6 +41,11 @@ _WAIT_MS: Final = 100
 _LOOK_AGAIN_S: Final = 0.1
 _SESSION_TIMEOUT_MS: Final = 6000
 _NEVER_MS: Final = 2**31 - 1
+_PAUSE_S: Final = _SESSION_TIMEOUT_MS / 2000
+"""Between two readings; after more of it this may be no member any longer, and not know it."""
+_PATIENCE_S: Final = 3 * _SESSION_TIMEOUT_MS / 1000
+"""So long a part of the topics may be another's: a bridge that paused finds its own former
+membership there, until the session timeout."""
 
 _SECOND: Final = (
     "connection {0!r}: another bridge has it already. Stop that one, or take the connection out "
@@ -69,6 +75,10 @@ class Requests(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka has 
         self._fail = fail
         self._decoder = decoder_for(OUTBOUND_REQUESTED.name)
         self._is_sole = False
+        self._was_sole = False
+        self._looked_at = time.monotonic()
+        self._commits = asyncio.Lock()
+        self._ends_at: asyncio.TimerHandle | None = None
         self._offsets: dict[TopicPartition, Offsets] = {}
         self._due: dict[TopicPartition, int] = {}
         self._consumer = AIOKafkaConsumer(
@@ -84,7 +94,10 @@ class Requests(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka has 
     async def run(self, stop: asyncio.Event) -> None:
         """Read until `stop`."""
         while not stop.is_set():
-            for partition, records in (await self._read()).items():
+            found = await self._read()
+            if found and not await self._is_still_member(stop):
+                continue  # reading begins again at the committed offset
+            for partition, records in found.items():
                 offsets = self._offsets.setdefault(partition, Offsets())
                 for record in records:
                     self._take(offsets, record)
@@ -96,6 +109,7 @@ class Requests(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka has 
 
     async def stop(self) -> None:
         """Commit and leave the group."""
+        self._wait_no_more()
         await self._commit()
         await self._consumer.stop()
 
@@ -114,14 +128,49 @@ class Requests(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka has 
 
     async def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:
         """Reading begins at the committed offset, unless another bridge reads the rest."""
-        if set(assigned) >= {
+        self._wait_no_more()
+        self._is_sole = set(assigned) >= {
             TopicPartition(topic, number)
             for topic in MAX_BACKLOG
             for number in self._consumer.partitions_for_topic(topic) or ()
-        }:
-            self._is_sole = True
-        elif not self._is_sole:
-            self._fail(CannotRun(_SECOND.format(self._connection)))
+        }
+        if self._is_sole:
+            self._was_sole = True
+        elif self._was_sole:
+            loop = asyncio.get_running_loop()
+            self._ends_at = loop.call_later(_PATIENCE_S, self._give_up)
+        else:
+            self._give_up()
+
+    def _give_up(self) -> None:
+        self._fail(CannotRun(_SECOND.format(self._connection)))
+
+    def _wait_no_more(self) -> None:
+        if self._ends_at is not None:
+            self._ends_at.cancel()
+            self._ends_at = None
+
+    async def _is_still_member(self, stop: asyncio.Event) -> bool:
+        """After a pause of the process: another may have all this; a commit is refused then."""
+        now, before = time.monotonic(), self._looked_at
+        self._looked_at = now
+        partition = next(iter(self._consumer.assignment()), None)
+        if now - before < _PAUSE_S or partition is None:
+            return partition is not None
+        while not stop.is_set():
+            try:
+                async with self._commits:
+                    done = await self._consumer.committed(partition)
+                    await self._consumer.commit({partition: done or 0})
+            except CommitFailedError:
+                self._is_sole = False  # until it is assigned everything anew
+                return False
+            except KafkaError as error:
+                log.warning("membership unknown", extra={"fields": {"reason": repr(error)}})
+                await asyncio.sleep(_LOOK_AGAIN_S)
+            else:
+                return True
+        return False
 
     async def _read(self) -> dict[TopicPartition, list[Any]]:
         """The next records; while something is closed, wait for room as well."""
@@ -167,7 +216,8 @@ class Requests(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka has 
         if not due:
             return
         try:
-            await self._consumer.commit(due)
+            async with self._commits:
+                await self._consumer.commit(due)
         except KafkaError as error:
             # committed later; until then more would be read again after a crash, and known
             log.warning("offsets are not committed", extra={"fields": {"reason": repr(error)}})

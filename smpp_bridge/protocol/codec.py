@@ -31,6 +31,18 @@ _LENGTHS: Final[dict[int, int]] = {
 """§5.3.2.22-24; what we do not act on ourselves is the SMSC's to judge."""
 
 
+LONGEST_STRING: Final = 64
+"""Of any string of a message: an address of data_sm, a message_id (§4.7.1, §5.2.23)."""
+_TOO_LONG: Final = {
+    "service_type": CommandStatus.RINVSERTYP,
+    "source_addr": CommandStatus.RINVSRCADR,
+    "destination_addr": CommandStatus.RINVDSTADR,
+    "schedule_delivery_time": CommandStatus.RINVSCHED,
+    "validity_period": CommandStatus.RINVEXPIRY,
+    "message_id": CommandStatus.RINVMSGID,
+}
+
+
 class PduError(ValueError):
     """A whole frame that is no PDU we can read. The session answers it and lives on."""
 
@@ -50,8 +62,9 @@ class PduError(ValueError):
 def decode(frame: bytes, *, is_strict: bool = False) -> Pdu:
     """Decode one whole frame (header included).
 
-    Strict: a message of an ESME whose optional parameters do not add up is an error, since
-    nobody can tell what it should have said; a receipt of an SMSC is read as far as it goes.
+    Strict: a message of an ESME is an error whose optional parameters do not add up, since
+    nobody can tell what it should have said, or whose address or time is longer than any that
+    SMPP knows; a receipt of an SMSC is read as far as it goes.
 
     Raises:
         PduError: If the command is unknown or the mandatory fields do not fit.
@@ -100,6 +113,7 @@ def _decoder(cls: type[Pdu], fields: tuple[Field, ...]) -> Callable[[bytes, int,
     names = tuple(field.name for field in fields)
     is_run = [is_octets for is_octets, _ in _runs(fields)]
     has_short_message = "short_message" in names
+    fixed = len(fields)  # octets, NULs and sm_length
     is_response = bool(cls.command_id & RESPONSE_BIT)
     is_request = issubclass(cls, REQUESTS)
     # values are passed by position, which takes half the time of keywords
@@ -115,6 +129,8 @@ def _decoder(cls: type[Pdu], fields: tuple[Field, ...]) -> Callable[[bytes, int,
         for run, group in zip(is_run, found.groups(), strict=True):
             values.extend(group) if run else values.append(group)
         end = found.end()
+        if is_strict and is_request and end - HEADER.size - fixed > LONGEST_STRING:
+            _check_lengths(cls, names, values, frame)
         if has_short_message:
             start, end = end, end + values[-1]
             if end > len(frame):
@@ -129,6 +145,14 @@ def _decoder(cls: type[Pdu], fields: tuple[Field, ...]) -> Callable[[bytes, int,
 def _misfit(cls: type[Pdu], frame: bytes) -> PduError:
     reason = f"{cls.__name__}: mandatory fields do not fit"
     return PduError(reason, frame, CommandStatus.RINVMSGLEN)
+
+
+def _check_lengths(cls: type[Pdu], names: tuple[str, ...], values: list[Any], frame: bytes) -> None:
+    """Strings of 65 octets upwards; between SMPP's limit and that the SMSC is the judge."""
+    for name, value in zip(names, values, strict=True):
+        if isinstance(value, bytes) and len(value) > LONGEST_STRING:
+            status = _TOO_LONG.get(name, CommandStatus.RINVMSGLEN)
+            raise PduError(f"{cls.__name__}: {name} has {len(value)} octets", frame, status)
 
 
 def _short(frame: bytes, names: tuple[str, ...]) -> dict[str, Any]:

@@ -6,12 +6,14 @@ sar TLVs (SMPP 3.4 §5.3.2.22-24), and message_payload (§5.3.2.32), which is on
 
 from __future__ import annotations
 
+import hashlib
 from collections import OrderedDict
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal, NamedTuple, TypeVar
 
 import msgspec
 
+from smpp_bridge.protocol import sizes
 from smpp_bridge.protocol.constants import ESM_UDHI, Tag
 from smpp_bridge.protocol.pdu import DataSm, Message
 from smpp_bridge.protocol.text import (
@@ -36,7 +38,9 @@ MAX_MESSAGES: Final = 10_000
 MAX_OCTETS: Final = 16 * 1024 * 1024
 """Of unfinished messages: a peer that never sends its last parts costs this much, not more."""
 PART_OCTETS: Final = 512
-"""What a part costs beside its body and TLVs (a DeliverSm takes 400): empty parts count, too."""
+"""What a part costs beside its strings and TLVs (a DeliverSm takes 400): empty parts count, too."""
+_MAX_NAME: Final = 64
+"""Octets of the longest address that SMPP has (§4.7.1)."""
 _REMEMBERED_PARTS: Final = 100_000
 """Of finished messages, 10 MB."""
 _M = TypeVar("_M", bound=Message)
@@ -223,7 +227,7 @@ class Joiner:
         self, key: _Key, place: Place, request: Message | DataSm, now: float
     ) -> Joined | None:
         waiting = self._unfinished.setdefault(key, _Unfinished(now))
-        size = _size_of(request)
+        size = PART_OCTETS + sizes.octets_of(request)
         waiting.parts[place.number] = request
         waiting.octets += size
         self.octets += size
@@ -267,12 +271,17 @@ class Joiner:
 
 
 def _key_of(request: Message | DataSm, place: Place, connection: Any) -> _Key:
-    return (connection, request.source_addr, request.destination_addr, *place[:3])
+    return (
+        connection,
+        _name_of(request.source_addr),
+        _name_of(request.destination_addr),
+        *place[:3],
+    )
 
 
-def _size_of(request: Message | DataSm) -> int:
-    body = len(request.short_message) if isinstance(request, Message) else 0
-    return PART_OCTETS + body + sum(len(value) for _, value in request.tlvs)
+def _name_of(address: bytes) -> bytes:
+    """A finished message is remembered by it, so it must not be 64 KiB long."""
+    return address if len(address) <= _MAX_NAME else hashlib.sha256(address).digest()
 
 
 def _text_of(requests: list[Message | DataSm], default: AnyEncoding) -> str:

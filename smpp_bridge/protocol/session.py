@@ -13,7 +13,7 @@ from typing import Any, Final, TypeVar
 
 import msgspec
 
-from smpp_bridge.protocol import pdu, session_events
+from smpp_bridge.protocol import pdu, session_events, sizes
 from smpp_bridge.protocol.codec import RESPONSES, PduError, decode, encode
 from smpp_bridge.protocol.constants import (
     FIRST_VERSION_WITH_TLVS,
@@ -40,7 +40,7 @@ from smpp_bridge.protocol.window import Window
 
 _PEER: Final[dict[Role, Role]] = {"esme": "smsc", "smsc": "esme"}
 _PDU_OVERHEAD: Final = 100
-"""Octets of a pending request besides its body: header, addresses, flags."""
+"""Octets of a pending request besides its strings and TLVs: header, flags."""
 _WITHOUT_ID: Final[dict[Role, tuple[type[pdu.Pdu], ...]]] = {
     "esme": (pdu.DeliverSm, pdu.DataSm),
     "smsc": (pdu.DeliverSm,),
@@ -446,10 +446,5 @@ def _version_of(response: pdu.BindResp) -> int:
 
 
 def octets_of(request: pdu.Pdu) -> int:
-    """About how many octets a request holds in memory, whatever its addresses."""
-    octets = _PDU_OVERHEAD
-    if isinstance(request, pdu.Message):
-        octets += len(request.short_message)
-    for _, value in request.tlvs:
-        octets += len(value)
-    return octets
+    """About how many octets a pending request holds in memory."""
+    return _PDU_OVERHEAD + sizes.octets_of(request)

@@ -26,6 +26,17 @@ USES: Final = (
     Use(_S.RINVCMDID, "protocol.codec", "sent as generic_nack for an unknown command"),
     Use(_S.RINVCMDID, "protocol.session", "sent for any other request that is not served"),
     Use(_S.RINVMSGLEN, "protocol.codec", "sent for mandatory fields that do not fit"),
+    *(
+        Use(status, "protocol.codec", "sent to an ESME for a field of 65 octets or more")
+        for status in (
+            _S.RINVSERTYP,
+            _S.RINVSRCADR,
+            _S.RINVDSTADR,
+            _S.RINVSCHED,
+            _S.RINVEXPIRY,
+            _S.RINVMSGID,
+        )
+    ),
     Use(_S.RINVPARLEN, "protocol.codec", "sent to an ESME for a TLV longer than its PDU"),
     Use(_S.RINVOPTPARSTREAM, "protocol.codec", "sent to an ESME for octets that are no TLV"),
     Use(_S.RINVBNDSTS, "protocol.states", "sent for a request that the state forbids"),
@@ -51,7 +62,8 @@ USES: Final = (
     Use(_S.RSYSERR, "adapters.deliveries", "sent for a PDU on which the bridge failed"),
     Use(_S.RSYSERR, "adapters.desk", "sent for a PDU on which the bridge failed"),
     Use(_S.RSYSERR, "adapters.relay", "sent for a PDU on which the bridge failed"),
-    Use(_S.RX_T_APPN, "adapters.relay", "proxy, sent for deliver_sm of no account"),
+    Use(_S.RX_T_APPN, "adapters.forwarding", "proxy, sent for deliver_sm of no account"),
+    Use(_S.RX_T_APPN, "adapters.forwarding", "proxy, sent: too many wait for slow ESMEs"),
     Use(_S.RMSGQFUL, "adapters.relay", "proxy, sent for submit_sm: no transmitter, too many"),
     Use(_S.RINVDSTADR, "adapters.relay", "proxy, sent: the destination is no phone number"),
     Use(_S.RINVMSGLEN, "adapters.relay", "proxy, sent: the SMSC speaks 3.3 and cannot read it"),

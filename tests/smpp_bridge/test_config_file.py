@@ -173,6 +173,10 @@ def test_a_dialect_has_limits_too(source: str, sentence: str) -> None:
             "accounts.app.connection: 'cmcc-2' is not among connections; known: cmcc-1.",
         ),
         (
+            PROXY.replace("{host: smsc", "{bind: receiver, host: smsc"),
+            "accounts.app.binds: connection 'cmcc-1' binds as receiver, so nothing",
+        ),
+        (
             PROXY.replace("优惠券|coupon", "["),
             "content_tags.0.text: '[' must be a regular expression",
         ),

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+import signal
 import uuid
 from pathlib import Path
 
 import pytest
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.structs import OffsetAndMetadata
 
 from runtime.kafka import KafkaPublisher
 from schemas.topics import MESSAGE_SUBMITTED
@@ -142,6 +146,56 @@ async def test_a_second_bridge_with_the_same_connection_is_refused_and_sends_not
             assert bridge.returncode is None
     assert (code, f"connection '{name}': another bridge has it already." in said) == (2, True)
     assert (len(smsc.submitted), other.submitted) == (60, [])
+
+
+async def committed(kafka: str, group: str) -> None:
+    """Wait until a consumer group has committed something."""
+    admin = AIOKafkaAdminClient(bootstrap_servers=kafka)
+    await admin.start()
+    try:
+        async with asyncio.timeout(10):
+            places: dict[object, OffsetAndMetadata] = {}
+            while not any(place.offset > 0 for place in places.values()):
+                places = await admin.list_consumer_group_offsets(group)
+    finally:
+        await admin.close()
+
+
+@pytest.mark.soak  # half a minute of waiting for Kafka's timeouts
+async def test_of_two_bridges_that_were_each_alone_once_one_ends_and_nothing_is_sent_twice(
+    kafka: str, names: tuple[str, str], tmp_path: Path
+) -> None:
+    """One stood still and wakes beside its successor, whose journal knows other messages."""
+    name, _ = names
+    async with (
+        run_smsc(Smsc()) as smsc,
+        run_smsc(Smsc()) as other,
+        KafkaPublisher(kafka) as publisher,
+        TopicReader(kafka, MESSAGE_SUBMITTED.name) as results,
+    ):
+        first, second = (
+            file_environment(kafka, tmp_path / str(port), {"connections": {name: config}})
+            for port, config in ((s.port, connection_config(s.port)) for s in (smsc, other))
+        )
+        async with process("smpp_bridge", first) as bridge:
+            await publisher.publish(requested(name, 0, source_addr="0"))
+            await wait_until(lambda: len(of_connection(results, name)) == 1)
+            await committed(kafka, f"smslab-bridge-{name}")  # else the successor repeats it
+            bridge.send_signal(signal.SIGSTOP)
+            async with process("smpp_bridge", second) as successor:
+                for number in range(1, 60):
+                    await publisher.publish(requested(name, number, source_addr=str(number)))
+                await wait_until(lambda: len(of_connection(results, name)) == 60, timeout_s=30)
+                bridge.send_signal(signal.SIGCONT)
+                for number in range(60, 120):
+                    await publisher.publish(requested(name, number, source_addr=str(number)))
+                both = [asyncio.create_task(each.wait()) for each in (bridge, successor)]
+                async with asyncio.timeout(40):
+                    ended, _ = await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
+                assert {task.result() for task in ended} == {2}
+    sent = [request.source_addr for each in (smsc, other) for request in each.submitted]
+    assert len(sent) == len(set(sent))
+    assert len(smsc.submitted) < 60 < len(sent) + 1
 
 
 async def test_a_one_time_password_overtakes_a_campaign_of_thousands(

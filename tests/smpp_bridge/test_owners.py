@@ -56,7 +56,8 @@ def test_an_id_is_recognised_in_every_spelling(
 
 def test_without_an_id_the_addresses_decide_and_at_last_the_configuration(log: OwnerLog) -> None:
     """Person and sender, then sender, then a configured pattern, then nobody."""
-    some = owners(log, account("person"), account("sender"), account("set", senders=("1069*",)))
+    names = ("set", "person", "sender")
+    some = owners(log, *(account(name, senders=("1069*",)) for name in names))
     reply = DeliverSm(source_addr=b"86138", destination_addr=b"10690001")
     assert some.owner_of(reply) == "set"
     some.sent(SubmitSm(source_addr=b"10690001", destination_addr=b"86138"), "person")
@@ -65,6 +66,36 @@ def test_without_an_id_the_addresses_decide_and_at_last_the_configuration(log: O
     stranger = DeliverSm(source_addr=b"86137", destination_addr=b"10690001")
     assert some.owner_of(stranger) == "sender"
     assert some.owner_of(DeliverSm(destination_addr=b"95555")) is None
+
+
+def test_a_configured_sender_stays_with_its_account_whoever_uses_it(log: OwnerLog) -> None:
+    """Else one customer of a connection reads the replies to another, by sending in its name."""
+    some = owners(log, account("shop", senders=("1069*",)), account("thief"), account("other"))
+    person = DeliverSm(source_addr=b"86138", destination_addr=b"10690001")
+    some.sent(SubmitSm(source_addr=b"10690001", destination_addr=b"86138"), "thief")
+    assert some.owner_of(person) == "shop"
+    some.named(b"77", "thief")
+    body = b"id:77 stat:DELIVRD err:000"
+    receipt = DeliverSm(destination_addr=b"10690001", esm_class=4, short_message=body)
+    assert some.owner_of(receipt) == "thief"  # it has sent that message
+    some.sent(SubmitSm(source_addr=b"95555", destination_addr=b"86138"), "other")
+    assert some.owner_of(DeliverSm(source_addr=b"86138", destination_addr=b"95555")) == "other"
+
+
+def test_accounts_that_share_a_configured_sender_are_told_apart_by_person(log: OwnerLog) -> None:
+    """Both may use it, so whoever wrote to the person gets the reply."""
+    some = owners(log, *(account(name, senders=("1069*",)) for name in "ab"))
+    some.sent(SubmitSm(source_addr=b"10690001", destination_addr=b"86138"), "b")
+    some.sent(SubmitSm(source_addr=b"10690001", destination_addr=b"86139"), "a")
+    assert some.owner_of(DeliverSm(source_addr=b"86138", destination_addr=b"10690001")) == "b"
+
+
+def test_what_was_learned_before_a_sender_was_configured_counts_no_more(log: OwnerLog) -> None:
+    """The configuration is the operator's last word."""
+    before = owners(log, account("a"), account("b"))
+    before.sent(SubmitSm(source_addr=b"10690001", destination_addr=b"86138"), "b")
+    after = owners(log, account("a", senders=("1069*",)), account("b"))
+    assert after.owner_of(DeliverSm(source_addr=b"86138", destination_addr=b"10690001")) == "a"
 
 
 def test_the_only_account_of_a_connection_owns_everything(log: OwnerLog, tmp_path: Path) -> None:
@@ -151,12 +182,29 @@ def test_entries_are_forgotten_by_age(tmp_path: Path) -> None:
     for number in range(30):
         log.put(digest(number), "a")
         log.write()
+        log.tick()
         for one in (log, restarted(tmp_path, **keys)):
             known = [each for each in range(number + 1) if one.get(digest(each))]
             assert known == list(range(known[0], number + 1))
             assert min(number, 3) <= number - known[0] <= 8
         now[0] += 250
     now[0] += 2000
+    log.tick()
     late = restarted(tmp_path, **keys)
-    assert late.get(digest(29)) is None
+    assert late.get(digest(29)) is log.get(digest(29)) is None
     assert list(tmp_path.iterdir()) == []
+
+
+def test_entries_are_forgotten_by_age_while_nothing_passes(tmp_path: Path) -> None:
+    """An account that has stopped sending leaves nothing behind for ever."""
+    now = [10**12]
+    log = restarted(tmp_path, age_ms=1000, clock=lambda: now[0])
+    log.put(digest(1), "a")
+    for later, is_known in ((0, True), (999, True), (1001, True), (1999, True), (2000, False)):
+        now[0] = 10**12 + later
+        log.tick()
+        assert (log.get(digest(1)) is not None) == is_known
+    assert list(tmp_path.iterdir()) == []
+    log.put(digest(2), "b")
+    log.close()
+    assert restarted(tmp_path, age_ms=1000, clock=lambda: now[0]).get(digest(2)) == "b"

@@ -165,7 +165,7 @@ async def test_what_kafka_was_never_given_does_not_count_as_unconfirmed() -> Non
 
 @pytest.mark.parametrize(
     ("bounds", "each"),
-    [({"messages": 3, "octets": 10**9}, b"x"), ({"messages": 100, "octets": 3500}, b"x" * 1000)],
+    [({"messages": 3, "octets": 10**9}, b"x"), ({"messages": 100, "octets": 4000}, b"x" * 1000)],
 )
 async def test_the_queue_of_the_unbound_is_bounded_over_all_accounts(
     tmp_path: Path, bounds: dict[str, int], each: bytes

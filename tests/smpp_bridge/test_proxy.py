@@ -525,7 +525,7 @@ async def test_after_a_crash_pending_messages_become_unknown_once(tmp_path: Path
 
 
 async def test_a_slow_account_does_not_hold_up_the_others(tmp_path: Path) -> None:
-    """Beyond its share its deliver_sm are refused; the connection stays open for the rest."""
+    """Beyond the half that is free its deliver_sm are refused; the link goes on for the rest."""
     async with (
         run_smsc(Smsc()) as smsc,
         run_proxy(
@@ -542,4 +542,59 @@ async def test_a_slow_account_does_not_hold_up_the_others(tmp_path: Path) -> Non
         smsc.deliver(reply(destination_addr=b"2"), "fast")
         await wait_until(lambda: ("fast", 0) in smsc.acknowledged)
         assert len(fast.delivered) == 1
-        assert smsc.acknowledged.count(("slow", CommandStatus.RX_T_APPN)) == 400
+        assert smsc.acknowledged.count(("slow", CommandStatus.RX_T_APPN)) == 1000
+
+
+async def test_slow_accounts_together_do_not_make_the_link_rest(tmp_path: Path) -> None:
+    """Each within its share, and all of them within a quarter of what rests the link."""
+    names = ("1", "2", "3")
+    async with (
+        run_smsc(Smsc()) as smsc,
+        run_proxy(
+            {"c": smsc.port},
+            tmp_path,
+            *(account(name, senders=(name,)) for name in names),
+            connection={"max_unacknowledged": 40},
+        ) as proxy,
+    ):
+        for name in names[:2]:
+            await proxy.esme(name, status=None)
+        fast = await proxy.esme("3")
+        for number in range(100):
+            for name in names[:2]:
+                smsc.deliver(reply(b"%d" % number, destination_addr=name.encode()), "slow")
+        await wait_until(lambda: len(smsc.acknowledged) == 194)
+        for number in range(50):
+            smsc.deliver(reply(b"%d" % number, destination_addr=b"3"), "fast")
+            await wait_until(lambda: smsc.acknowledged.count(("fast", 0)) == number + 1)  # noqa: B023
+        assert len(fast.delivered) == 50
+        assert smsc.acknowledged.count(("slow", CommandStatus.RX_T_APPN)) == 194
+
+
+async def test_a_late_rok_takes_a_message_out_of_the_queue(tmp_path: Path) -> None:
+    """The ESME has it; sent once more, its customer would see it twice."""
+    async with (
+        run_smsc(Smsc()) as smsc,
+        run_proxy(
+            {"c": smsc.port},
+            tmp_path,
+            account(when_unbound="queue"),
+            response_timeout_s=0.2,
+        ) as proxy,
+    ):
+        client = proxy.desk.clients["shop"]
+        smsc.deliver(reply(b"1"), 1)
+        await wait_until(lambda: smsc.acknowledged == [(1, 0)])
+        esme = await proxy.esme(status=None)
+        await wait_until(lambda: len(esme.delivered) == 1)
+        (front,) = client.fronts
+        front._is_writable = False  # it cannot be sent again before the answer is here
+        await wait_until(lambda: len(client.waiting) == 1)
+        esme.session.respond(esme.delivered[0])
+        esme.flush()
+        await wait_until(lambda: not client.waiting)
+        front.resume_writing()
+        smsc.deliver(reply(b"2"), 2)
+        await wait_until(lambda: len(esme.delivered) == 2)
+        assert [request.short_message for request in esme.delivered] == [b"1", b"2"]
+        assert (client.delivered, proxy.desk.deliveries.kept.messages) == (1, 0)

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from smpp_bridge.protocol import pdu
 from smpp_bridge.protocol.constants import CommandStatus, Tag
+from smpp_bridge.protocol.session import octets_of
 from smpp_bridge.protocol.states import SessionState
 from smpp_bridge.shares import Shares
 from tests.smpp_bridge.test_proxy import receipt, submit
@@ -48,7 +49,9 @@ def test_neither_bound_is_passed_and_each_account_gets_its_share(
     assert (shares.messages, shares.octets) == (0, 0)
 
 
-@pytest.mark.parametrize("keys", [{"max_pending": 4}, {"max_pending_bytes": 4 * 110}])
+@pytest.mark.parametrize(
+    "keys", [{"max_pending": 4}, {"max_pending_bytes": 4 * octets_of(submit())}]
+)
 async def test_all_esmes_of_a_connection_share_one_bound(
     tmp_path: Path, keys: dict[str, Any]
 ) -> None:

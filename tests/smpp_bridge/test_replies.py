@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -13,7 +14,7 @@ from schemas.events import InboundReceived, MessageSubmitted, RecipientAssigned
 from schemas.subject import SubjectKey, Tokenizer
 from smpp_bridge import mapping
 from smpp_bridge.protocol.constants import Tag
-from smpp_bridge.protocol.long_messages import Method, messages_of
+from smpp_bridge.protocol.long_messages import MAX_MESSAGES, Method, messages_of
 from smpp_bridge.protocol.message_states import ReceiptRules
 from smpp_bridge.protocol.pdu import DataSm, DeliverSm
 from smpp_bridge.replies import DAY_S, Replies
@@ -208,3 +209,13 @@ def counted(events: list[InboundReceived]) -> dict[str, dict[str, int]]:
         }
         for name in ("c1", "c2")
     }
+
+
+def test_what_the_limits_push_out_is_let_go_at_once() -> None:
+    """A flood of first parts must not wait in memory for the next second."""
+    replies = Replies()
+    (first, *_) = parts_of(FILLER)
+    event = event_of(first, NOON_MS)
+    for number in range(MAX_MESSAGES + 10):
+        replies.take(msgspec.structs.replace(first, source_addr=b"%d" % number), event)
+    assert replies.incomplete == 10

@@ -34,7 +34,7 @@ def test_a_dead_letter_tells_the_shape_of_a_pdu() -> None:
         esm_class=0x40,
         data_coding=8,
         short_message=TEXT,
-        tlvs=((Tag.MESSAGE_STATE, b"\x02"),),
+        tlvs=((Tag.MESSAGE_STATE, b"\x02"), (0x3132, b"345")),
     )
     letter = letter_of(encode(request, sequence_number=7))
     assert (letter.command, letter.sequence_number) == ("deliver_sm", 7)
@@ -42,7 +42,7 @@ def test_a_dead_letter_tells_the_shape_of_a_pdu() -> None:
     shown = [letter.values[name] for name in ("source_addr_ton", "esm_class", "data_coding")]
     assert shown == [5, 0x40, 8]
     assert (letter.lengths["source_addr"], letter.lengths["short_message"]) == (4, len(TEXT))
-    assert letter.tlvs == (("0x0427", 1),)
+    assert letter.tlvs == (("0x0427", 1), ("other", 3))
     assert letter.stopped is None
 
 

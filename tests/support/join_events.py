@@ -33,7 +33,7 @@ METRICS = ("revenue_per_recipient", "conversion_rate", "click_rate", "reply_rate
 CAPS = (None, 1, 500)
 """Without a cap, one that every sale exceeds, one that some exceed."""
 # 0x1a2b = 6699 and 0x4d = 77: one id in several spellings, and ids that only look alike.
-SMSC_IDS = ("1A2B", "1a2b", "001a2b", "6699", "77", "4d", "004D", "x-1", "")
+SMSC_IDS = ("1A2B", "1a2b", "001a2b", "6699", "77", "4d", "004D", "x-1", "77@s1", "0077@s2", "")
 # Near each other, and on both sides of a week.
 TIMES = st.one_of(st.integers(0, 9_000), st.integers(7 * DAY_MS - 3, 7 * DAY_MS + 9_000))
 

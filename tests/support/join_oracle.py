@@ -176,12 +176,16 @@ def likeness(submit: MessageSubmitted, receipt: ReceiptReceived) -> int | None:
         return 0
     if plain(mine) in {plain(each) for each in receipt.candidates}:
         return 1
-    for decimal, other in ((mine, receipt.smsc_message_id), (receipt.smsc_message_id, mine)):
-        try:
-            if int(decimal, 10) == int(other, 16):
-                return 1
-        except ValueError:
-            continue
+    mine = plain(mine)
+    for name in {mine, mine.split("@")[0]} - {""}:
+        if name in {plain(receipt.smsc_message_id), *map(plain, receipt.candidates)}:
+            return 1
+        for decimal, other in ((name, receipt.smsc_message_id), (receipt.smsc_message_id, name)):
+            try:
+                if int(decimal, 10) == int(other, 16):
+                    return 1
+            except ValueError:
+                continue
     return None
 
 

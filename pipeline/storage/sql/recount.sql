@@ -44,14 +44,20 @@ spellings AS (
     SELECT subject, event_id, 1, TRY_CAST('0x' || id AS UHUGEINT)::VARCHAR
     FROM receipts WHERE regexp_full_match(id, '[0-9a-f]{1,32}')
 ),
+-- Some operators name a message with a suffix in the answer and without in the receipt.
+named AS (
+    SELECT *, 0 AS apart, canonical(smsc_message_id) AS name FROM submits
+    UNION ALL
+    SELECT *, 1, split_part(canonical(smsc_message_id), '@', 1)
+    FROM submits WHERE contains(smsc_message_id, '@')
+),
 matched AS (
     SELECT r.subject, r.event_id, s.message_id, s.part
     FROM receipts AS r
     JOIN spellings AS n ON n.subject = r.subject AND n.event_id = r.event_id AND n.name <> ''
-    JOIN submits AS s ON s.subject = r.subject AND s.connection = r.connection
-        AND canonical(s.smsc_message_id) = n.name
+    JOIN named AS s ON s.subject = r.subject AND s.connection = r.connection AND s.name = n.name
     QUALIFY row_number() OVER (PARTITION BY r.subject, r.event_id ORDER BY
-        n.distance, s.smsc_message_id <> r.smsc_message_id,
+        greatest(n.distance, s.apart), s.smsc_message_id <> r.smsc_message_id,
         abs(s.occurred_at_ms - r.occurred_at_ms), s.message_id, s.part) = 1
 ),
 -- A receipt of no submit proves the only one whose answer was cut off.

@@ -160,10 +160,12 @@ def test_one_whole_way_of_a_message() -> None:
     assert counts(sums_with_rest)["replied"] == 1
 
 
-@pytest.mark.parametrize("accepted_as", ["1A2B", "1a2b", "001A2B", "6699", "0006699"])
+@pytest.mark.parametrize(
+    "accepted_as", ["1A2B", "1a2b", "001A2B", "6699", "0006699", "01a2B@smsc1"]
+)
 @pytest.mark.parametrize("receipt_for", ["1A2B", "1a2b", "001a2b", "6699", "06699"])
 def test_an_id_is_found_in_every_spelling(accepted_as: str, receipt_for: str) -> None:
-    """Case, leading zeros and the number base do not hide whose receipt it is."""
+    """Case, zeros, the number base and a suffix do not hide whose receipt it is."""
     sums = joined(
         [
             assigned(),

@@ -303,6 +303,31 @@ def test_a_strict_reader_takes_no_request_whose_tlvs_do_not_add_up(
     assert error.value.command_status is status
 
 
+@pytest.mark.parametrize(
+    ("name", "status"),
+    [
+        ("service_type", CommandStatus.RINVSERTYP),
+        ("source_addr", CommandStatus.RINVSRCADR),
+        ("destination_addr", CommandStatus.RINVDSTADR),
+        ("schedule_delivery_time", CommandStatus.RINVSCHED),
+        ("validity_period", CommandStatus.RINVEXPIRY),
+    ],
+)
+def test_a_strict_reader_takes_no_string_that_smpp_does_not_know(
+    name: str, status: CommandStatus
+) -> None:
+    """64 octets pass, for the SMSC to judge; 65 would be memory that a sender can choose."""
+    fields: dict[str, Any] = {"short_message": bytes(200), name: b"1" * 64}
+    frame = encode(pdu.SubmitSm(**fields), 1, is_strict=False)
+    assert decode(frame, is_strict=True) == decode(frame)
+    fields[name] += b"1"
+    frame = encode(pdu.SubmitSm(**fields), 1, is_strict=False)
+    assert isinstance(decode(frame), pdu.SubmitSm)
+    with pytest.raises(PduError, match=f"{name} has 65 octets") as error:
+        decode(frame, is_strict=True)
+    assert error.value.command_status is status
+
+
 def test_a_strict_reader_still_reads_answers_and_binds() -> None:
     """An answer with an odd tail says what it says; refusing it would lose it."""
     for message in (pdu.DeliverSmResp(command_status=8), pdu.BindTransceiver(system_id=b"a")):

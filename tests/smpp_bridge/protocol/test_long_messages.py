@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from typing import Any
 
 import msgspec
 import pytest
@@ -19,6 +20,7 @@ from smpp_bridge.protocol.long_messages import (
     place_of,
 )
 from smpp_bridge.protocol.pdu import DataSm, DeliverSm
+from smpp_bridge.protocol.sizes import octets_of
 
 ANY_TEXT = st.builds(
     lambda text, times: text * times,  # so that most have several parts
@@ -141,7 +143,7 @@ def test_what_stays_incomplete_is_given_up_in_time() -> None:
 
 def test_unfinished_messages_are_bounded_by_count_and_octets() -> None:
     """The oldest make room; they are reported, not forgotten."""
-    part = PART_OCTETS + len(parts_of("a" * 200)[0].short_message)
+    part = PART_OCTETS + octets_of(parts_of("a" * 200)[0])
     for joiner in (Joiner(max_messages=2), Joiner(max_octets=2 * part)):
         for reference in range(5):
             joiner.add(parts_of("a" * 200, reference=reference)[0], reference)
@@ -191,14 +193,27 @@ def test_more_than_255_parts_are_refused_in_every_way() -> None:
 
 
 def test_parts_without_a_body_cost_memory_too() -> None:
-    """A peer cannot keep millions of empty parts, nor hide octets in TLVs."""
-    for tlvs in ((), ((0x1400, bytes(10_000)),)):
+    """A peer cannot keep millions of empty parts, nor hide octets elsewhere."""
+    fat: dict[str, Any] = {"tlvs": ((0x1400, bytes(10_000)),)}
+    for fields in ({}, fat, {"tlvs": ((0x1400, b""),) * 100}, {"source_addr": b"1" * 10_000}):
         joiner = Joiner(max_octets=100_000)
         for reference in range(256):
             body = bytes((5, 0, 3, reference, 255, 1))
-            joiner.add(DeliverSm(esm_class=ESM_UDHI, short_message=body, tlvs=tlvs), 0)
-        assert len(joiner) < 100_000 / (PART_OCTETS + sum(len(value) for _, value in tlvs))
+            joiner.add(DeliverSm(esm_class=ESM_UDHI, short_message=body, **fields), 0)
+        assert len(joiner) < 100_000 / (PART_OCTETS + 10_000 * bool(fields))
         assert joiner.octets <= 100_000
+
+
+def test_a_finished_message_is_remembered_without_its_long_addresses() -> None:
+    """Ten thousand of them with 64 KiB each would be 640 MB; the parts still find each other."""
+    joiner = Joiner()
+    parts = [
+        msgspec.structs.replace(part, source_addr=b"1" * 60_000, destination_addr=b"2" * 65)
+        for part in parts_of("a" * 200)
+    ]
+    assert [joiner.add(part, 0) is None for part in parts] == [True, False]
+    (key,) = joiner._finished
+    assert max(len(each) for each in key if isinstance(each, bytes)) <= 64
 
 
 def test_a_part_knows_when_its_message_began() -> None:

@@ -1,0 +1,152 @@
+"""One bridge at a time reads a connection's requests, whatever the group does meanwhile."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import pytest
+from aiokafka.errors import CommitFailedError
+from aiokafka.structs import TopicPartition
+
+from runtime.process import CannotRun
+from smpp_bridge.adapters import requests
+from smpp_bridge.adapters.counts import Counts
+from smpp_bridge.adapters.requests import MAX_BACKLOG, Requests
+from tests.support.topics import wait_until
+
+PARTITIONS = [TopicPartition(topic, number) for topic in MAX_BACKLOG for number in range(3)]
+
+
+class FakeConsumer:
+    """What the group says is told by the test."""
+
+    def __init__(self, **_: Any) -> None:
+        self.assigned: list[TopicPartition] = []
+        self.reads = 0
+        self.is_member = True
+        self.on_read: Callable[[], None] = lambda: None
+
+    def partitions_for_topic(self, _topic: str) -> Iterable[int]:
+        """Three of each."""
+        return range(3)
+
+    def assignment(self) -> set[TopicPartition]:
+        """As assigned last."""
+        return set(self.assigned)
+
+    async def getmany(self, *partitions: TopicPartition, **_: Any) -> dict[TopicPartition, Any]:
+        """A record of each, which nobody can read."""
+        await asyncio.sleep(0)
+        self.reads += 1
+        self.on_read()
+        return {partition: ["record"] for partition in partitions}
+
+    async def committed(self, _partition: TopicPartition) -> int:
+        """Something."""
+        return 7
+
+    async def commit(self, _offsets: dict[TopicPartition, int]) -> None:
+        """Refused for those whom the group has lost."""
+        if not self.is_member:
+            raise CommitFailedError
+
+
+class FakeSubmitter:
+    """Empty."""
+
+    backlog = 0
+
+    def __init__(self) -> None:
+        self.room = asyncio.Event()
+
+
+class Reader:
+    """Requests of a connection on a fake consumer."""
+
+    def __init__(self) -> None:
+        self.failures: list[BaseException] = []
+        self.taken: list[Any] = []
+        submitter: Any = FakeSubmitter()
+        publisher: Any = None
+        self.requests = Requests(
+            bootstrap="127.0.0.1:1",
+            connection="a",
+            submitter=submitter,
+            publisher=publisher,
+            counts=Counts(),
+            fail=self.failures.append,
+        )
+        self.consumer = FakeConsumer()
+        self.requests._consumer = self.consumer
+        self.requests._take = lambda _, record: self.taken.append(record)  # type: ignore[method-assign]
+
+    async def assign(self, partitions: list[TopicPartition]) -> None:
+        """As the group coordinator does."""
+        await self.requests.on_partitions_revoked(self.consumer.assigned)
+        self.consumer.assigned = partitions
+        await self.requests.on_partitions_assigned(partitions)
+
+    async def read(self, until: Callable[[], bool]) -> None:
+        """Run until something holds."""
+        stop = asyncio.Event()
+        running = asyncio.create_task(self.requests.run(stop))
+        await wait_until(until)
+        stop.set()
+        await running
+
+
+@pytest.fixture
+async def reader(monkeypatch: pytest.MonkeyPatch) -> Reader:
+    """One that is patient for a moment."""
+    monkeypatch.setattr(requests, "AIOKafkaConsumer", FakeConsumer)
+    monkeypatch.setattr(requests, "_PATIENCE_S", 0.05)
+    return Reader()
+
+
+async def test_a_bridge_that_never_had_all_partitions_is_refused_at_once(reader: Reader) -> None:
+    """Another was there before."""
+    await reader.assign(PARTITIONS[:3])
+    assert [type(error) for error in reader.failures] == [CannotRun]
+
+
+async def test_a_bridge_whose_partitions_another_shares_reads_none_of_them(reader: Reader) -> None:
+    """Each has a journal of its own: what one has sent, the other would send again."""
+    await reader.assign(PARTITIONS)
+    await reader.read(lambda: bool(reader.taken))
+    reads = reader.consumer.reads
+    await reader.assign(PARTITIONS[:3])
+    await reader.read(lambda: bool(reader.failures))
+    assert reader.consumer.reads == reads
+
+
+async def test_a_bridge_whose_partitions_stay_shared_ends_and_says_why(reader: Reader) -> None:
+    """Two that were each alone once would share them for ever."""
+    await reader.assign(PARTITIONS)
+    await reader.assign(PARTITIONS[3:])
+    await wait_until(lambda: bool(reader.failures))
+    assert "another bridge has it already" in str(reader.failures[0])
+
+
+async def test_a_bridge_that_meets_its_own_former_membership_goes_on(reader: Reader) -> None:
+    """The group forgets that one after the session timeout."""
+    await reader.assign(PARTITIONS)
+    await reader.assign(PARTITIONS[3:])
+    await reader.assign(PARTITIONS)
+    await reader.read(lambda: bool(reader.taken))
+    assert (reader.requests._ends_at, reader.failures) == (None, [])
+
+
+async def test_after_a_pause_nothing_is_taken_before_the_group_confirms(
+    reader: Reader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While it stood still, another may have read and sent the same requests."""
+    await reader.assign(PARTITIONS)
+    monkeypatch.setattr(requests, "_PAUSE_S", 0.0)
+    reader.consumer.is_member = False
+    await reader.read(lambda: reader.consumer.reads > 0)
+    assert reader.taken == []
+    reader.consumer.is_member = True
+    await reader.assign(PARTITIONS)
+    await reader.read(lambda: bool(reader.taken))
