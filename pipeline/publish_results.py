@@ -23,10 +23,10 @@ Offsets = Mapping[tuple[str, int], int]
 Ends = Callable[[], Awaitable[Offsets | None]]
 Tell = Callable[[VerdictReached], Awaitable[None]]
 
-BEHIND_RECORDS: Final = 100_000
-"""More than a second of work waits: a picture is old when it is drawn."""
+BEHIND_RECORDS: Final = 25_000
+"""More waits than comes in between two flushes: a picture is old when it is drawn."""
 BEHIND_MS: Final = 5_000
-"""Between two pictures meanwhile, each of which costs the work of a thousand events and more."""
+"""Between two pictures meanwhile, each of which costs as much as 10,000 events."""
 _log = logging.getLogger(__name__)
 
 

@@ -45,7 +45,7 @@ class WorkerSettings:
         "SMS_WORKER_FLUSH_MS",
         integer(1, 60_000),
         "Commit at the latest this many milliseconds after the first record.",
-        default=250,
+        default=500,
     )
     snapshot_ms: int = setting(
         "SMS_WORKER_SNAPSHOT_MS",

@@ -151,7 +151,7 @@ async def test_the_positions_of_a_snapshot_are_those_of_its_totals(stage: Stage)
 async def test_pictures_are_rarer_while_much_waits(
     stage: Stage, waiting: int, *, is_rarer: bool
 ) -> None:
-    """While more than a second of work waits, every `BEHIND_MS`; the lag is told all the same."""
+    """While more than `BEHIND_RECORDS` wait, every `BEHIND_MS`; the lag is told all the same."""
     published = []
     for number, at_ms in enumerate((0, 1000, BEHIND_MS - 1, BEHIND_MS)):
         stage.commit(EVENTS[number : number + 1])
