@@ -29,14 +29,15 @@ EVENTS: Final = 150_000
 _ALL_PER_RECIPIENT: Final = 0.9
 """Nine in ten are not held out and have one submit result each."""
 _WORKER: Final = "worker: joined, committed"
-_OURS: Final = {"batch-count": "batch transport, keyed count"}
 _THEIRS: Final = {
     "stock-count": "stock Faust, keyed count",
     "quixstreams": "quixstreams, keyed count",
     "bytewax": "bytewax, keyed count",
 }
 _FOREIGN: Final = ("quixstreams", "bytewax")
-_WAYS: Final = {**_OURS, **_THEIRS}
+_WAYS: Final = {"batch-count": "batch transport, keyed count", **_THEIRS}
+ALL: Final = {_WORKER: _WORKER, **_WAYS}
+"""Way → its name in the figures."""
 _PER_S, _PER_CPU_S = "events/s", "events/CPU-s"
 _UNITS: Final = (_PER_S, _PER_CPU_S)
 
@@ -66,22 +67,21 @@ def prepare(setup: Setup) -> Iterator[Measure]:
             checksum += event.latency_ms or 0
             yield event
 
-    pythons = _pythons()
+    interpreters = pythons()
     with fresh_broker(setup.cores) as (kafka, folder):
         events = asyncio.run(publish(kafka.bootstrap, counted())) - 1
         topic = Topic(kafka.bootstrap, folder, setup, events, checksum, corpus.recipients)
 
         def measure(number: int) -> Values:
-            ways = [_WORKER, *_WAYS]
             rates: dict[str, Values] = {}
-            for way in ways if number % 2 == 0 else reversed(ways):
-                rates[way] = _rates(topic, way, number, pythons)
-            return _values(rates)
+            for way in ALL if number % 2 == 0 else reversed(ALL):
+                rates[way] = _rates(topic, way, number, interpreters)
+            return values_of(rates)
 
         yield measure
 
 
-def _pythons() -> Mapping[str, Path | None]:
+def pythons() -> Mapping[str, Path | None]:
     """Engine → its interpreter; `None` where it cannot be had, and a sentence that says so."""
     found: dict[str, Path | None] = {}
     for engine in _FOREIGN:
@@ -128,9 +128,9 @@ def _worker(topic: Topic) -> Values:
     return dict(zip(_UNITS, (rates.per_s, rates.per_cpu_s), strict=True))
 
 
-def _values(rates: Mapping[str, Values]) -> Values:
-    shown = {_WORKER: _WORKER, **_WAYS}
-    values = {f"{shown[way]}, {unit}": rates[way][unit] for way in shown for unit in _UNITS}
+def values_of(rates: Mapping[str, Values]) -> Values:
+    """The figures: everybody's rates, and ours divided by theirs."""
+    values = {f"{ALL[way]}, {unit}": rates[way][unit] for way in ALL for unit in _UNITS}
     for way, ours, theirs in _pairs():
         for unit in _UNITS:
             values[_times(ours, theirs, unit)] = rates[way[0]][unit] / rates[way[1]][unit]
@@ -151,11 +151,7 @@ ENGINES: Final = Benchmark(
     "engines",
     "the worker and its transport beside stock Faust, quixstreams and bytewax with a keyed count",
     (
-        *(
-            Figure(f"{name}, {unit}", unit)
-            for name in (_WORKER, *_WAYS.values())
-            for unit in _UNITS
-        ),
+        *(Figure(f"{name}, {unit}", unit) for name in ALL.values() for unit in _UNITS),
         *(
             Figure(_times(ours, theirs, unit), "×")
             for _, ours, theirs in _pairs()
