@@ -11,9 +11,11 @@ import asyncio
 import json
 import os
 import sys
+import time
 import uuid
 from collections import defaultdict
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
@@ -36,7 +38,8 @@ async def read_batches(
 ) -> None:
     """The worker's way, with its settings and through its queue."""
     settings = WorkerSettings(kafka=bootstrap, data=folder)
-    source = BatchSource(build_app(settings, ALONE, dict), ALONE.topics)
+    role = replace(ALONE, group=f"bench-{uuid.uuid4().hex}")  # no trace of who read before
+    source = BatchSource(build_app(settings, role, dict), role.topics)
     counts: defaultdict[bytes | None, int] = defaultdict(int)
     await source.start()
     async for delivery in source.deliveries():
@@ -94,11 +97,14 @@ async def main(way: str, bootstrap: str, events: int, folder: Path) -> None:
     """Read, print what was measured as JSON, and end without the libraries' farewells."""
     meter = Meter(events)
     reading = asyncio.ensure_future(_WAYS[way](bootstrap, folder, meter))
-    async with asyncio.timeout(_START_S + events / _SLOWEST_PER_S):
-        while meter.found is None:
-            if reading.done():  # in batches it never returns, stock Faust reads elsewhere
-                reading.result()
-            await asyncio.sleep(_LOOK_S)
+    deadline = time.monotonic() + _START_S + events / _SLOWEST_PER_S
+    while meter.found is None:
+        if reading.done():  # in batches it never returns, stock Faust reads elsewhere
+            reading.result()
+        if time.monotonic() > deadline:
+            print(f"{way}: {meter.count} of {events} events read", file=sys.stderr, flush=True)
+            os._exit(1)  # Faust does not end by being cancelled
+        await asyncio.sleep(_LOOK_S)
     print(json.dumps(meter.found), flush=True)
     os._exit(0)
 
