@@ -8,7 +8,7 @@ ourselves carries 2-4 times as much (`benchmarks/`), so that is the only path.
 from __future__ import annotations
 
 import asyncio
-import contextlib
+import logging
 import math
 import zlib
 from collections import deque
@@ -33,6 +33,10 @@ MAX_BATCH_BYTES: Final = 131_072
 MAX_RECORD_BYTES: Final = 1_000_000
 """The broker's message.max.bytes is 1,048,588 for a whole batch of one record."""
 _REQUEST_TIMEOUT_MS: Final = 30_000
+CLOSE_WITHIN_S: Final = 5.0
+"""For what is unconfirmed at the end, and the goodbye; Kafka may be away for good."""
+
+log = logging.getLogger(__name__)
 
 
 class PublishError(Exception):
@@ -78,8 +82,14 @@ class KafkaPublisher:
     """
 
     def __init__(
-        self, bootstrap: str, *, client_id: str = "smslab", linger_s: float = LINGER_S
+        self,
+        bootstrap: str,
+        *,
+        client_id: str = "smslab",
+        linger_s: float = LINGER_S,
+        close_within_s: float = CLOSE_WITHIN_S,
     ) -> None:
+        self._close_within_s = close_within_s
         self._bootstrap = bootstrap
         self._client_id = client_id
         self._linger_s = linger_s
@@ -112,9 +122,12 @@ class KafkaPublisher:
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        with contextlib.suppress(PublishError):
-            await self.flush()
-        await self._producer.stop()
+        try:
+            async with asyncio.timeout(self._close_within_s):
+                await self.flush()
+                await self._producer.stop()
+        except TimeoutError:
+            log.warning("Kafka is away", extra={"fields": {"unconfirmed": self.pending}})
 
     def put_event(self, event: Event, done: Done) -> None:
         """Queue an event on its topic; `done` is called when Kafka has it, or has not."""

@@ -24,7 +24,7 @@ from runtime.topics import is_reachable
 from smpp_bridge.adapters.clock import now_ms
 from smpp_bridge.adapters.journal import Journal, JournalInUse
 from smpp_bridge.assembly import assemble
-from smpp_bridge.bridge import DAY_MS
+from smpp_bridge.bridge import DAY_MS, END_S
 from smpp_bridge.config_file import ConfigError, parse_config
 from smpp_bridge.configuration import BridgeConfig
 from smpp_bridge.settings import (
@@ -56,7 +56,7 @@ async def _run(
     settings: ProcessSettings, config: BridgeConfig, journal: Journal, stop: asyncio.Event
 ) -> None:
     async with AsyncExitStack() as stack:
-        publisher = KafkaPublisher(settings.kafka, client_id="smslab-bridge")
+        publisher = KafkaPublisher(settings.kafka, client_id="smslab-bridge", close_within_s=END_S)
         await stack.enter_async_context(publisher)
         try:
             bridge, metrics = assemble(settings, config, publisher, journal)

@@ -21,6 +21,8 @@ from smpp_bridge.configuration import ConnectionConfig
 DAY_MS: Final = 86_400_000
 DRAIN_S: Final = 6.0
 """At most; the stack and `docker stop` kill after 8 and 10 s."""
+END_S: Final = 0.6
+"""At most for each of what follows: the last confirmations, the last offsets, the producer."""
 _SUMMED: Final = ("bound", "in_flight", "backlog")
 
 
@@ -121,10 +123,21 @@ class Bridge:
                 for finished in done - {stopped}:
                     finished.result()  # raises what ended it
                     waits.discard(finished)
+            end_at = asyncio.get_running_loop().time() + DRAIN_S
             await asyncio.gather(*(part.drain(DRAIN_S) for part in self._parts))
-        await self._publisher.flush()
-        for part in self._parts:
-            await part.stop()
+        await self._end(end_at)
+
+    async def _end(self, end_at: float) -> None:
+        """What Kafka still confirms counts; it may be away, and a supervisor does not wait."""
+        left_s = end_at - asyncio.get_running_loop().time()
+        await _within(max(0, left_s) + END_S, self._publisher.flush())
+        await asyncio.gather(*(_within(END_S, part.stop()) for part in self._parts))
+        if self._publisher.pending:
+            raise CannotRun(
+                f"Kafka has not confirmed {self._publisher.pending} records, so the SMSC was not "
+                "told that we have them; the journal says what becomes of them at the next start.",
+                ExitCode.DEPENDENCY_UNREACHABLE,
+            )
 
     def probe(self) -> Mapping[str, object]:
         """Details for the health endpoint; ready when something is bound."""
@@ -149,6 +162,12 @@ class Bridge:
                 part.tick()
             for route in self._routes:
                 self._report(_reported(route, self._instance), lambda _error: None)
+
+
+async def _within(seconds: float, work: Coroutine[Any, Any, None]) -> None:
+    with suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await work
 
 
 def _details(route: Route) -> dict[str, Any]:

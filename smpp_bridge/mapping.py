@@ -23,7 +23,7 @@ from smpp_bridge.protocol.codec import check
 from smpp_bridge.protocol.constants import CommandStatus
 from smpp_bridge.protocol.keywords import Reply, classify_part, classify_reply
 from smpp_bridge.protocol.long_messages import place_of
-from smpp_bridge.protocol.pdu import DataSm, DeliverSm, Message, SubmitSm
+from smpp_bridge.protocol.pdu import DataSm, DeliverSm, Message, MessageResp, Pdu, SubmitSm
 from smpp_bridge.protocol.receipts import ReceiptRules, body_of, candidates_of, parse_receipt
 from smpp_bridge.protocol.text import UCS2_CODING, AnyEncoding, encode_text
 
@@ -32,6 +32,8 @@ _MOBILE: Final = frozenset(
     {phonenumbers.PhoneNumberType.MOBILE, phonenumbers.PhoneNumberType.FIXED_LINE_OR_MOBILE}
 )
 _PLAIN: Final = Addressing()
+_MAX_ADDRESS: Final = 64
+"""Octets of an address that are kept; SMPP has none longer (§4.7.1), and 64 KiB are possible."""
 _MAX_VALIDITY_S: Final = 99 * 24 * 3600
 """Relative validity has two digits for days when years and months stay zero."""
 
@@ -152,9 +154,11 @@ def refused(request: MessageRequested, *, connection: str, now_ms: int) -> Messa
     )
 
 
-def outcome_of(command_status: int) -> SubmitOutcome:
-    """ROK is acceptance, everything else a rejection."""
-    return "accepted" if command_status == CommandStatus.ROK else "rejected"
+def outcome_of(response: Pdu) -> SubmitOutcome:
+    """ROK is acceptance, everything else a rejection; ROK in a PDU that accepts nothing is odd."""
+    if response.command_status != CommandStatus.ROK:
+        return "rejected"
+    return "accepted" if isinstance(response, MessageResp) else "unknown"
 
 
 def received(
@@ -269,7 +273,7 @@ def _inbound(
         occurred_at_ms=now_ms,
         subject=subject,
         connection=connection,
-        destination_addr=request.destination_addr.decode("latin-1"),
+        destination_addr=request.destination_addr[:_MAX_ADDRESS].decode("latin-1"),
         part=0 if place is None else place.number,
         parts=1 if place is None else place.total,
         encoding="ucs2" if request.data_coding == UCS2_CODING else "gsm7",

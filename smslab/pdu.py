@@ -72,7 +72,7 @@ def _numbered(lines: Iterable[str]) -> Iterator[tuple[int, str]]:
 
 
 def _json(description: Description) -> str:
-    return json.dumps(to_json(description), ensure_ascii=False)
+    return json.dumps(to_json(description))  # ASCII: U+2028 ends a line for some readers
 
 
 def lines_of(description: Description) -> Iterator[str]:

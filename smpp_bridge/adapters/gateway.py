@@ -59,6 +59,7 @@ class Gateway:
             counts=self.counts,
             fail=fail,
         )
+        self._submitter.may_send = self._requests.may_act
 
     @property
     def in_flight(self) -> int:

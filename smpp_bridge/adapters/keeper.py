@@ -44,6 +44,8 @@ class LinkKeeper:
         self._bind = bind
         self._config = config
         self.link: Link | None = None
+        self.is_leaving = False
+        """The process says goodbye: no new link."""
         self.last_error: str | None = None
         self.binds = 0
         self.refused_with: int | None = None
@@ -77,12 +79,14 @@ class LinkKeeper:
         self._owner.on_link_event(link, event)
 
     async def run(self) -> None:
-        """Until cancelled."""
+        """Until cancelled, or the link ends while leaving."""
         loop = asyncio.get_running_loop()
         failures = 0
-        while True:
+        while not self.is_leaving:
             binds, began_at = self.binds, loop.time()
             await self._once()
+            if self.is_leaving:
+                return
             was_good = self.binds > binds and loop.time() - began_at >= STABLE_S
             failures = 0 if was_good else failures + 1
             delay_s = reconnect_wait_s(failures, self.refused_with, random.uniform)
@@ -104,6 +108,8 @@ class LinkKeeper:
             self.last_error = f"{host}:{port} {reason}"
             return
         self.link = link
+        if self.is_leaving:
+            link.abort()
         try:
             while not link.closed.is_set():
                 try:

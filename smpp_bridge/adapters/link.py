@@ -3,7 +3,8 @@
 What the SMSC sends is bounded by count and octets: above, the socket is not read until Kafka
 has caught up. The session parses all it is given, so nothing waits unparsed in our own buffer
 while the socket rests; one read (asyncio: 256 KiB) is the most by which a bound is passed.
-While the socket rests no timer runs: answers and link checks may lie unread in it.
+While the socket rests no timer runs: answers and link checks may lie unread in it. A peer that
+reads nothing itself is dead after the time that an answer may take.
 """
 
 from __future__ import annotations
@@ -70,6 +71,9 @@ class Link(asyncio.Protocol):
         self._is_writable = True
         self._is_reading = True
         self._flush_is_due = False
+        self._unwritten = 0
+        self._moved_at = self.now()
+        """When octets left for the peer last, or none waited."""
         self._transport: asyncio.Transport | None = None
 
     def now(self) -> float:
@@ -149,9 +153,21 @@ class Link(asyncio.Protocol):
 
     def tick(self) -> None:
         """Let time pass in the session, unless its answers may lie unread."""
-        if self._is_reading:
+        if self._is_stuck():
+            self.session.disconnected("the peer does not read what we write")
+            self.abort()
+        elif self._is_reading:
             self.session.tick(self.now())
             self._report()
+
+    def _is_stuck(self) -> bool:
+        """Whether the peer has read nothing for as long as an answer may take."""
+        assert self._transport is not None
+        unwritten, before = self._transport.get_write_buffer_size(), self._unwritten
+        self._unwritten = unwritten
+        if not unwritten or unwritten < before:
+            self._moved_at = self.now()
+        return self.now() - self._moved_at >= self._config.response_timeout_s
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Connected: bind at once."""

@@ -142,7 +142,9 @@ class Links:
             self._refused(CannotRun(sentence))
 
     async def drain(self, within_s: float) -> None:
-        """Wait for the answers that are due, say goodbye."""
+        """Wait for the answers that are due, say goodbye; nothing binds again."""
+        for keeper in self._keepers:
+            keeper.is_leaving = True
         loop = asyncio.get_running_loop()
         deadline = loop.time() + within_s
         # many sessions end the wait, once in a life: an event for it would cost more than it saves
@@ -152,6 +154,10 @@ class Links:
             if link.session.is_bound:
                 link.session.unbind()
                 link.flush()
+            elif link.session.state is SessionState.OPEN:
+                link.abort()
         closing = [asyncio.ensure_future(link.closed.wait()) for link in self.connected()]
         if closing:
             await asyncio.wait(closing, timeout=max(0.2, deadline - loop.time()))
+        for link in self.connected():
+            link.abort()  # it has not answered the goodbye

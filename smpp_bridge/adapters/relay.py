@@ -269,7 +269,7 @@ class Relay:
             return
         event = msgspec.structs.replace(
             transit.event,
-            outcome=mapping.outcome_of(status),
+            outcome=mapping.outcome_of(response),
             command_status=status,
             smsc_message_id=message_id[:_MAX_ID].decode("latin-1") or None,
             latency_ms=round(latency_s * 1000),

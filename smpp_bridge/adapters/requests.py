@@ -4,15 +4,16 @@ One consumer group per connection: a slow connection holds up no other, and each
 place in the topics. After a rebalance (a broker that restarts) reading begins again at the
 committed offset; the journal and the submitter know what is on its way. Another bridge with
 the same connection has another journal and would send again what this one has sent, so a
-bridge reads only while the whole topics are its own, and ends if they do not become so again.
+bridge reads and sends only while the whole topics are its own and the group has confirmed that
+within `_LEASE_S`, and ends if they do not become so again.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-import time
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from functools import partial
 from typing import Any, Final
 
@@ -27,6 +28,7 @@ from schemas.codec import SchemaError, decoder_for
 from schemas.events import MessageRequested
 from schemas.topics import OUTBOUND_REQUESTED, OUTBOUND_URGENT
 from smpp_bridge.adapters.counts import Counts
+from smpp_bridge.adapters.lease import Lease, boot_s
 from smpp_bridge.adapters.offsets import Offsets
 from smpp_bridge.adapters.submitter import Submitter
 
@@ -41,8 +43,9 @@ _WAIT_MS: Final = 100
 _LOOK_AGAIN_S: Final = 0.1
 _SESSION_TIMEOUT_MS: Final = 6000
 _NEVER_MS: Final = 2**31 - 1
-_PAUSE_S: Final = _SESSION_TIMEOUT_MS / 2000
-"""Between two readings; after more of it this may be no member any longer, and not know it."""
+_LEASE_S: Final = _SESSION_TIMEOUT_MS / 1000 - 1
+"""Less than the session timeout: what is sent at its very end is on the wire before."""
+_RENEW_S: Final = _LEASE_S / 4
 _PATIENCE_S: Final = 3 * _SESSION_TIMEOUT_MS / 1000
 """So long a part of the topics may be another's: a bridge that paused finds its own former
 membership there, until the session timeout."""
@@ -76,8 +79,12 @@ class Requests(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka has 
         self._decoder = decoder_for(OUTBOUND_REQUESTED.name)
         self._is_sole = False
         self._was_sole = False
-        self._looked_at = time.monotonic()
-        self._commits = asyncio.Lock()
+        self._is_assigned = asyncio.Event()
+        self._epoch = 0
+        """One more with each rebalance: what was read before is read again."""
+        self.lease = Lease(_LEASE_S)
+        self._committed: dict[TopicPartition, int] = {}
+        self._committing: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._ends_at: asyncio.TimerHandle | None = None
         self._offsets: dict[TopicPartition, Offsets] = {}
         self._due: dict[TopicPartition, int] = {}
@@ -94,8 +101,9 @@ class Requests(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka has 
     async def run(self, stop: asyncio.Event) -> None:
         """Read until `stop`."""
         while not stop.is_set():
+            epoch = self._epoch
             found = await self._read()
-            if found and not await self._is_still_member(stop):
+            if found and not await self._is_still_ours(epoch, stop):
                 continue  # reading begins again at the committed offset
             for partition, records in found.items():
                 offsets = self._offsets.setdefault(partition, Offsets())
@@ -116,19 +124,35 @@ class Requests(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka has 
     async def commit_regularly(self) -> None:
         """Until cancelled."""
         while True:
-            await asyncio.sleep(_COMMIT_S)
-            await self._commit()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_COMMIT_S):
+                    await self._is_assigned.wait()
+            self._is_assigned.clear()
+            self._committing = asyncio.ensure_future(self._commit())
+            await asyncio.wait({self._committing})
+            if not self._committing.cancelled():
+                self._committing.result()
 
     async def on_partitions_revoked(self, revoked: Iterable[TopicPartition]) -> None:
-        """They may be ours no longer: commit, and forget what was begun."""
-        await self._commit()
+        """They may be ours no longer: commit, and forget what was begun and what waits.
+
+        What has been sent gets its result all the same; the rest is read again by whoever has
+        the topics then.
+        """
+        self._committing.cancel()  # tried again in another generation, it would take back offsets
+        if self.lease.is_held:  # else the group may be empty, and take what a successor is beyond
+            await self._commit()
+        self._lost()
+        self._epoch += 1
+        self._submitter.forget_waiting()
         for partition in revoked:
-            self._offsets.pop(partition, None)
-            self._due.pop(partition, None)
+            for places in (self._offsets, self._due, self._committed):
+                places.pop(partition, None)
 
     async def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:
         """Reading begins at the committed offset, unless another bridge reads the rest."""
         self._wait_no_more()
+        self._epoch += 1
         self._is_sole = set(assigned) >= {
             TopicPartition(topic, number)
             for topic in MAX_BACKLOG
@@ -136,11 +160,20 @@ class Requests(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka has 
         }
         if self._is_sole:
             self._was_sole = True
+            self._is_assigned.set()
         elif self._was_sole:
             loop = asyncio.get_running_loop()
             self._ends_at = loop.call_later(_PATIENCE_S, self._give_up)
         else:
             self._give_up()
+
+    def may_act(self) -> bool:
+        """Whether nobody else can be reading and sending this connection's requests."""
+        return self._is_sole and self.lease.is_held
+
+    def _lost(self) -> None:
+        self._is_sole = False  # until everything is assigned anew
+        self.lease.end()
 
     def _give_up(self) -> None:
         self._fail(CannotRun(_SECOND.format(self._connection)))
@@ -150,26 +183,12 @@ class Requests(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka has 
             self._ends_at.cancel()
             self._ends_at = None
 
-    async def _is_still_member(self, stop: asyncio.Event) -> bool:
-        """After a pause of the process: another may have all this; a commit is refused then."""
-        now, before = time.monotonic(), self._looked_at
-        self._looked_at = now
-        partition = next(iter(self._consumer.assignment()), None)
-        if now - before < _PAUSE_S or partition is None:
-            return partition is not None
-        while not stop.is_set():
-            try:
-                async with self._commits:
-                    done = await self._consumer.committed(partition)
-                    await self._consumer.commit({partition: done or 0})
-            except CommitFailedError:
-                self._is_sole = False  # until it is assigned everything anew
-                return False
-            except KafkaError as error:
-                log.warning("membership unknown", extra={"fields": {"reason": repr(error)}})
-                await asyncio.sleep(_LOOK_AGAIN_S)
-            else:
+    async def _is_still_ours(self, epoch: int, stop: asyncio.Event) -> bool:
+        """Whether records may be taken that were read in `epoch`; waits while nobody knows."""
+        while epoch == self._epoch and not stop.is_set():
+            if self.may_act():
                 return True
+            await asyncio.sleep(_LOOK_AGAIN_S)
         return False
 
     async def _read(self) -> dict[TopicPartition, list[Any]]:
@@ -211,19 +230,35 @@ class Requests(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka has 
         for partition, offsets in self._offsets.items():
             front = offsets.committable()
             if front is not None:
-                self._due[partition] = front
+                self._due[partition] = self._committed[partition] = front
         due = dict(self._due)
+        if not due and self.lease.age_s > _RENEW_S:
+            due = await self._known_place()
         if not due:
             return
+        asked_at = boot_s()
         try:
-            async with self._commits:
-                await self._consumer.commit(due)
+            await self._consumer.commit(due)
+        except CommitFailedError:
+            self._lost()
+            return
         except KafkaError as error:
             # committed later; until then more would be read again after a crash, and known
             log.warning("offsets are not committed", extra={"fields": {"reason": repr(error)}})
             return
+        self.lease.renew(asked_at)
+        self._submitter.wake()
         for partition in [p for p in due if self._due.get(p) == due[p]]:
             del self._due[partition]
+
+    async def _known_place(self) -> dict[TopicPartition, int]:
+        """What can be committed again to ask whether this is still a member."""
+        partition = next(iter(self._consumer.assignment()), None)
+        if partition is None or not self._is_sole:
+            return {}
+        if partition not in self._committed:
+            self._committed[partition] = await self._consumer.committed(partition) or 0
+        return {partition: self._committed[partition]}
 
     def _take(self, offsets: Offsets, record: Any) -> None:
         offsets.begin(record.offset)

@@ -53,6 +53,8 @@ class Submitter:
         self._learned = LearnedRate()
         self._pump_is_due = False
         self._wakes_at: asyncio.TimerHandle | None = None
+        self.may_send: Callable[[], bool] = lambda: True
+        """Whether no other process may be sending the same."""
         self.room = asyncio.Event()
         self.is_draining = False
 
@@ -110,6 +112,14 @@ class Submitter:
         else:
             self._queue.put(work)
 
+    def forget_waiting(self) -> None:
+        """Drop what waits for a slot: it will be offered again, here or to another bridge."""
+        while self._queue:
+            work = self._queue.take()
+            if not work.is_settled:  # else its result is on its way
+                del self._active[work.part.event_id]
+        self.room.set()
+
     def wake(self) -> None:
         """Pump soon: a slot, a bind, a request or durable credit has come."""
         if not self._pump_is_due:
@@ -135,7 +145,7 @@ class Submitter:
         self._taken()
         message_id = response.message_id if isinstance(response, MessageResp) else b""
         answer = Answer(
-            mapping.outcome_of(status), status, message_id[:_MAX_ID].decode("latin-1") or None
+            mapping.outcome_of(response), status, message_id[:_MAX_ID].decode("latin-1") or None
         )
         if not work.is_settled:
             self._journal.note(work.key, "answered", answer)
@@ -224,7 +234,7 @@ class Submitter:
 
     def _ready_links(self) -> Iterable[Link]:
         """One link per message to send, in turn, while something can be sent."""
-        while self._queue and not self.is_draining and not self._brake.holds(self._loop.time()):
+        while self._queue and self._may_go_on():
             ready = [link for link in self._links() if link.can_submit()]
             if not ready:
                 return
@@ -232,6 +242,10 @@ class Submitter:
                 if not self._queue or len(self._active) - len(self._queue) >= MAX_UNDURABLE:
                     return
                 yield link
+
+    def _may_go_on(self) -> bool:
+        is_braked = self._brake.holds(self._loop.time())
+        return not self.is_draining and not is_braked and self.may_send()
 
     def _wake_in(self, delay_s: float) -> None:
         """One timer: whichever reason to wait set it, the pump asks both."""
@@ -275,7 +289,8 @@ class Submitter:
                 self._fail(error)
             elif is_first:
                 self._journal.note(work.key, "done")
-                del self._active[work.part.event_id]
+                if self._active.get(work.part.event_id) is work:  # or it was forgotten
+                    del self._active[work.part.event_id]
                 _finish(work)
                 if self._queue:
                     self.wake()

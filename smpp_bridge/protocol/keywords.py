@@ -17,7 +17,8 @@ Match = Literal["whole", "first_word", "phrase"]
 _WORDS: Final[dict[Wish, dict[str, str]]] = {
     "opt_out": {
         "en": "stop stopall unsubscribe cancel end quit revoke optout remove",
-        "zh": "r t td tdd n 退订 退定 退訂 拒收 取消 停止 回复r 回复t 回复td 回r 回t 回td 拒收r",
+        "zh": "r t td tdd n 退订 退定 退訂 拒收 取消 停止 回复r 回复t 回复td 回r 回t 回td 拒收r "
+        "t退订 td退订 r退订 n退订 停止订阅 取消订阅 取消訂閱",
         "de": "stopp abmelden abbestellen",
         "es": "baja alto parar salir cancelar nomas",
         "fr": "arret arreter desabonner desabonnement",
@@ -118,8 +119,9 @@ def classify_reply(text: str) -> Reply:
     for key in (" ".join(words), "".join(words)):  # "opt out" and "S T O P"
         if key in _MEANING:
             return Reply(*_MEANING[key], match="whole")
-    if _counts_as_first(words):
-        return Reply(*_MEANING[words[0]], match="first_word")
+    first = _first_of(words)
+    if first is not None:
+        return Reply(*_MEANING[first], match="first_word")
     return next(_phrases(words), Reply())
 
 
@@ -134,16 +136,32 @@ def classify_part(text: str, number: int) -> Reply:
         ('opt_out', None)
     """
     words = _words(text)
-    if number == 1 and len(words) > 1 and _counts_as_first(words):
-        return Reply(*_MEANING[words[0]], match="first_word")
+    first = _first_of(words) if number == 1 and words else None
+    if first is not None and (len(words) > 1 or first != words[0]):
+        return Reply(*_MEANING[first], match="first_word")
     return next(_phrases(words), Reply())
+
+
+def _first_of(words: list[str]) -> str | None:
+    """The keyword at the beginning, if it counts; Chinese goes on without a blank."""
+    if _counts_as_first(words):
+        return words[0]
+    return next((key for key in _BEGINNINGS if _begins(words[0], key)), None)
+
+
+def _begins(word: str, key: str) -> bool:
+    return word.startswith(key) and (not key.isascii() or _is_han(word[len(key) : len(key) + 1]))
+
+
+def _is_han(character: str) -> bool:
+    return "\u4e00" <= character <= "\u9fff"
 
 
 def _counts_as_first(words: list[str]) -> bool:
     first = words[0]
     if first not in _MEANING or len(first) == 1 or " ".join(words[:2]) in _NO_KEYWORD:
         return False
-    return first not in _EVERYDAY or words[1] in _BESIDE
+    return first not in _EVERYDAY or (len(words) > 1 and words[1] in _BESIDE)
 
 
 def _phrases(words: list[str]) -> Iterator[Reply]:
@@ -191,3 +209,13 @@ _PHRASE_LANGUAGES: Final = {
     for language, phrases in _PHRASES.items()
     for phrase in phrases.split("|")
 }
+_BEGINNINGS: Final = sorted(
+    (
+        key
+        for word in _WORDS["opt_out"]["zh"].split()
+        if len(key := _key(word)) > 1 and key not in _EVERYDAY
+    ),
+    key=len,
+    reverse=True,
+)
+"""Chinese opt-outs that count before more characters, the longest first."""

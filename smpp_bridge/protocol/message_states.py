@@ -20,17 +20,30 @@ STATES: Final = (
 )
 """message_state by number (SMPP 3.4 §5.2.28; 0 and 9 are 5.0 §4.7.15)."""
 STEMS: Final = (
+    ("EXPIR", "EXPIRED"),
+    ("EXPRD", "EXPIRED"),
+    ("NOTYET", "ENROUTE"),
+    ("TOBE", "ENROUTE"),
+    ("PENDING", "ENROUTE"),
+    ("RETRY", "ENROUTE"),
     ("UNDEL", "UNDELIVERABLE"),
     ("UNDLV", "UNDELIVERABLE"),
     ("NOTDEL", "UNDELIVERABLE"),
+    ("NONDEL", "UNDELIVERABLE"),
+    ("NODEL", "UNDELIVERABLE"),
+    ("NDELIV", "UNDELIVERABLE"),
     ("FAIL", "UNDELIVERABLE"),
+    ("NOTACC", "UNKNOWN"),
+    ("NACK", "UNKNOWN"),
     ("REJ", "REJECTED"),
     ("DELET", "DELETED"),
-    ("DELIV", "DELIVERED"),
+    ("DELIVERED", "DELIVERED"),
+    ("DELIVERD", "DELIVERED"),
+    ("DELIVRD", "DELIVERED"),
+    ("DELIVRED", "DELIVERED"),
+    ("DELIVD", "DELIVERED"),
     ("DELVRD", "DELIVERED"),
     ("DLVRD", "DELIVERED"),
-    ("EXPIR", "EXPIRED"),
-    ("EXPRD", "EXPIRED"),
     ("SKIP", "SKIPPED"),
     ("ACCEP", "ACCEPTED"),
     ("ACPTD", "ACCEPTED"),
@@ -39,7 +52,12 @@ STEMS: Final = (
     ("ACKED", "ENROUTE"),
     ("SCHED", "SCHEDULED"),
 )
-"""Stem anywhere in the token → state, in this order: UNDELIV holds DELIV, vendors misspell both."""
+"""Stem anywhere in the token's letters → state, in this order: UNDELIVERED holds DELIVERED, and
+vendors misspell both. A word like DELIVERY_ERROR has none: a false DELIVERED could not be taken
+back, UNKNOWN can.
+"""
+WHOLE: Final = dict.fromkeys(("DELIV", "DELIVE", "DELIVER", "DELIVERE"), "DELIVERED")
+"""Tokens that were cut after some letters; not stems, since DELIVERING is not delivered."""
 FINAL: Final = frozenset(
     {"DELIVERED", "EXPIRED", "DELETED", "UNDELIVERABLE", "REJECTED", "SKIPPED"}
 )
@@ -70,11 +88,12 @@ def state_of_token(token: str) -> str:
     """The state that a token of `stat:` means; `UNKNOWN` when none is recognised.
 
     Examples:
-        >>> [state_of_token(token) for token in ("DELIVRD", "Undelivered", "NOCRED", "")]
-        ['DELIVERED', 'UNDELIVERABLE', 'UNKNOWN', 'UNKNOWN']
+        >>> [state_of_token(token) for token in ("DELIVRD", "Undelivered", "NOT_DELIVERED", "")]
+        ['DELIVERED', 'UNDELIVERABLE', 'UNDELIVERABLE', 'UNKNOWN']
     """
-    upper = token.upper()
-    return next((state for stem, state in STEMS if stem in upper), "UNKNOWN")
+    letters = "".join(filter(str.isalpha, token.upper()))
+    found = WHOLE.get(letters)
+    return found or next((state for stem, state in STEMS if stem in letters), "UNKNOWN")
 
 
 def state_of_octets(value: bytes | None) -> str | None:

@@ -36,7 +36,7 @@ _NUMBER: Final = re.compile(r"[0-9][0-9().-]{5,}[0-9]")
 _DIGIT: Final = re.compile("[0-9]")
 _SHORT: Final = re.compile(r"[\w-]{0,10}").fullmatch
 _OTHER_KEY: Final = re.compile(r"(?<=\s)([A-Za-z_]{1,16}:)")
-_MAX_VALUE: Final = 128
+MAX_VALUE: Final = 128
 """Characters of a value that are kept: twice what §5.2.23 allows for an id."""
 
 
@@ -48,7 +48,7 @@ def fields_of(body: str) -> dict[str, str]:
         {'stat': 'EXPIRED', 'err': '255', 'id': '0000AB12'}
     """
     canonical = _CANONICAL.match(body)
-    if canonical is not None and canonical.end(1) - canonical.start(1) <= _MAX_VALUE:
+    if canonical is not None and canonical.end(1) - canonical.start(1) <= MAX_VALUE:
         return dict(zip(_CANONICAL_NAMES, canonical.groups(), strict=True))
     fields: dict[str, str] = {}
     for _, name, value, _ in _found(body):
@@ -84,15 +84,19 @@ def _is_impersonal(name: str, value: str, *, is_in_text: bool) -> bool:
     if name == "id":
         return not is_in_text
     if name == "stat":
-        return not is_in_text or state_of_token(value) != "UNKNOWN"
+        return not is_in_text or _is_state(value)
     return date_ms(value) is not None if name.endswith("date") else _SHORT(value) is not None
+
+
+def _is_state(value: str) -> bool:
+    return value.upper() == "UNKNOWN" or state_of_token(value) != "UNKNOWN"
 
 
 def _found(body: str) -> Iterator[tuple[str, str, str, str]]:
     """(key as written, name, first word of the value, the rest of it) of every field.
 
     What follows a `text:` with content is a part of that text, unless the receipt would have
-    no id or no state otherwise: both are seen at the very end.
+    no id or no state otherwise: both are seen at the very end. A state there is one that is known.
     """
     seen: set[str] = set()
     is_in_text = False
@@ -100,15 +104,21 @@ def _found(body: str) -> Iterator[tuple[str, str, str, str]]:
         name = _NAMES.get(key.lower(), key.lower())
         if name in seen or (is_in_text and name not in {"id", "stat"}):
             continue
+        if is_in_text and name == "stat" and not _is_state(_first_word(raw).rstrip(",;")):
+            continue
         seen.add(name)
         if name == "text":
             is_in_text = bool(raw.strip())
             yield key, name, "", raw.strip()
             continue
-        first = next(iter(raw.split()), "")
+        first = _first_word(raw)
         if raw[:1].isspace() and (":" in first or (name == "err" and not _DIGIT.search(first))):
             first = ""  # no value, and then a field that we do not know, or words
-        value = first.rstrip(",;")[:_MAX_VALUE]
+        value = first.rstrip(",;")[:MAX_VALUE]
         if name in {"stat", "err"} and _NUMBER.search(value):
             value = "…"
         yield key, name, value, raw.replace(first, "", 1)
+
+
+def _first_word(raw: str) -> str:
+    return next(iter(raw.split()), "")

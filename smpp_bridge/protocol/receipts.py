@@ -21,7 +21,7 @@ from smpp_bridge.protocol.constants import (
 from smpp_bridge.protocol.message_states import ReceiptRules, state_of_octets, state_of_token
 from smpp_bridge.protocol.pdu import DataSm, DeliverSm
 from smpp_bridge.protocol.receipt_dates import date_ms
-from smpp_bridge.protocol.receipt_text import anonymised, fields_of
+from smpp_bridge.protocol.receipt_text import MAX_VALUE, anonymised, fields_of
 from smpp_bridge.protocol.text import body_of, data_of, encoding_of_coding, split_udh
 
 __all__ = [
@@ -165,16 +165,19 @@ def _text_of(request: DeliverSm | DataSm) -> str:
     if not header and b"\0" < data[:1] < b" ":
         _, data = split_udh(data)  # a header without its flag: no receipt starts like that
     coding = "latin-1"
-    if encoding_of_coding(request.data_coding) == "ucs2" or data[:1] == b"\0" != data[1:2]:
+    if len(data) > 2 and data[1:2] == b"\0" == data[3:4] and data[:1] != b"\0":
+        coding = "utf-16-le"  # against every specification, whatever data_coding says
+    elif encoding_of_coding(request.data_coding) == "ucs2" or data[:1] == b"\0" != data[1:2]:
         coding = "utf-16-be"
-    elif data[1:2] == b"\0" and len(data) > 2:
-        coding = "utf-16-le"
     return data.decode(coding, "replace").replace("\0", " ").lstrip("\ufeffï»¿ \r\n")
 
 
 def _id_of(value: bytes | None) -> str:
-    """A C-octet string, which some send without its NUL and some with more behind it."""
-    return "" if value is None else value.split(b"\0", 1)[0].decode("latin-1").strip()
+    """A C-octet string, which some send without its NUL and some with more behind it.
+
+    Cut like an id in a text: 65 octets are allowed (§5.3.2.12), and 64 KiB are possible.
+    """
+    return "" if value is None else value.split(b"\0", 1)[0][:MAX_VALUE].decode("latin-1").strip()
 
 
 def _network_error(value: bytes | None) -> str | None:

@@ -8,7 +8,7 @@ renews them between their markers in docs/smpp.md.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Final
 
@@ -20,7 +20,7 @@ from smpp_bridge.protocol.meanings import (
     TAG_CLAUSES,
     status_name,
 )
-from smpp_bridge.protocol.message_states import STATES, STEMS, ReceiptRules
+from smpp_bridge.protocol.message_states import STATES, STEMS, WHOLE, ReceiptRules
 from smpp_bridge.protocol.states import ALLOWED, BUSY, NOT_SERVED, SessionState
 from smpp_bridge.protocol.status_uses import USES
 from smpp_bridge.protocol.text import encoding_of_coding
@@ -90,12 +90,18 @@ def _receipt_states() -> str:
                 str(number),
                 f"`{state}`",
                 finality[ReceiptRules().is_final(state)],
-                ", ".join(f"`{stem}`" for stem, meant in STEMS if meant == state)
-                or ("anything else" if state == "UNKNOWN" else ""),
+                ", ".join(_tokens_of(state)),
             )
             for number, state in enumerate(STATES)
         ),
     )
+
+
+def _tokens_of(state: str) -> Iterator[str]:
+    yield from (f"`{stem}`" for stem, meant in STEMS if meant == state)
+    yield from (f"`{token}` alone" for token, meant in WHOLE.items() if meant == state)
+    if state == "UNKNOWN":
+        yield "anything else"
 
 
 def _operations() -> str:

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from runtime.kafka import KafkaPublisher
+from runtime.process import ExitCode
 from schemas.events import InboundReceived, ReceiptReceived
 from schemas.topics import (
     INBOUND_RECEIVED,
@@ -23,6 +24,7 @@ from schemas.topics import (
 from smpp_bridge.protocol import pdu
 from smpp_bridge.protocol.constants import ESM_RECEIPT, CommandStatus
 from smpp_bridge.protocol.long_messages import messages_of
+from smslab.kafka.apache import ApacheKafka
 from tests.support.bridge import (
     TOKENIZER,
     WINDOW,
@@ -292,6 +294,23 @@ async def test_sigterm_waits_for_the_answer_and_publishes_it(
         await wait_until(lambda: len(of_connection(results, connection)) == 1)
         (result,) = of_connection(results, connection)
         assert (result.outcome, result.smsc_message_id) == ("accepted", "late")
+
+
+async def test_sigterm_ends_in_time_although_kafka_is_away(
+    own_kafka: ApacheKafka, connection: str, tmp_path: Path
+) -> None:
+    """What it has not confirmed was not acknowledged either; a supervisor kills after 8 s."""
+    async with run_smsc(Smsc()) as smsc:
+        settings = environment(own_kafka.bootstrap, smsc.port, tmp_path, connection)
+        async with process("smpp_bridge", settings) as bridge:
+            await wait_until(lambda: smsc.is_bound)
+            own_kafka.kill()
+            smsc.deliver(pdu.DeliverSm(source_addr=b"8613800000001", short_message=b"hi"), 1)
+            await asyncio.sleep(0.5)
+            bridge.terminate()
+            async with asyncio.timeout(8):
+                assert await bridge.wait() == ExitCode.DEPENDENCY_UNREACHABLE
+            assert smsc.acknowledged == []
 
 
 async def test_a_wrong_password_gives_one_sentence(

@@ -6,8 +6,11 @@ import asyncio
 
 import pytest
 
+from smpp_bridge.adapters.link import MAX_UNWRITTEN
+from smpp_bridge.adapters.links import Links
 from smpp_bridge.protocol import pdu
 from smpp_bridge.protocol.constants import CommandStatus, Tag
+from smpp_bridge.protocol.session_events import Closed
 from tests.support.chaos import Chaos, ChaosPeer
 from tests.support.links import Owner, config_for, kept_link
 from tests.support.smsc import Smsc, run_smsc
@@ -134,6 +137,41 @@ async def test_a_dead_link_is_left_although_its_peer_reads_nothing() -> None:
             link.flush()
         assert not link._is_writable
         await wait_until(lambda: len(smsc.peers) > 1)
+
+
+async def test_a_peer_that_never_reads_its_answers_is_left() -> None:
+    """The socket rests because they pile up; there the timers of the session rest, too."""
+    owner = Owner()
+    async with (
+        run_smsc(Chaos(), peer=Unreading) as smsc,
+        kept_link(config_for(smsc.port, response_timeout_s=0.6), owner) as keeper,
+    ):
+        await wait_until(lambda: keeper.link is not None and keeper.link.session.is_bound)
+        link = keeper.link
+        assert link is not None
+        assert link._transport is not None
+        link._transport.get_write_buffer_size = lambda: 2 * MAX_UNWRITTEN  # type: ignore[method-assign]
+        link.flush()
+        assert not link.is_reading
+        await wait_until(lambda: len(smsc.peers) > 1)
+    assert "the peer does not read" in next(e.reason for e in owner.events if isinstance(e, Closed))
+
+
+async def test_after_the_goodbye_no_link_binds_again() -> None:
+    """Another connection of the process may drain for seconds; the next process wants the bind."""
+    async with run_smsc(Smsc()) as smsc:
+        links = Links(
+            config_for(smsc.port, binds=2),
+            on_event=lambda *_: None,
+            on_ready=lambda: None,
+            refused=pytest.fail,
+        )
+        running = [asyncio.ensure_future(runner) for runner in links.runners()]
+        await wait_until(lambda: links.bound == 2)
+        await links.drain(5)
+        async with asyncio.timeout(5):
+            await asyncio.gather(*running)
+        assert (links.bound, len(smsc.peers), smsc.is_bound) == (0, 2, False)
 
 
 class HangsUp(ChaosPeer):

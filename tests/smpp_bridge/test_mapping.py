@@ -10,10 +10,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 from phonenumbers.phonemetadata import PhoneMetadata
 
+from schemas.codec import encode as as_record
 from schemas.events import InboundReceived, MessageRequested, ReceiptReceived
 from schemas.subject import SubjectKey, Tokenizer
 from smpp_bridge.configuration import Addressing
-from smpp_bridge.mapping import UnreadableAddress, msisdn_of, parts_of, received, submitted
+from smpp_bridge.mapping import (
+    UnreadableAddress,
+    msisdn_of,
+    outcome_of,
+    parts_of,
+    received,
+    submitted,
+)
 from smpp_bridge.protocol.codec import encode
 from smpp_bridge.protocol.constants import (
     ESM_RECEIPT,
@@ -22,7 +30,15 @@ from smpp_bridge.protocol.constants import (
     TON_NATIONAL,
     Tag,
 )
-from smpp_bridge.protocol.pdu import DataSm, DeliverSm
+from smpp_bridge.protocol.pdu import (
+    CancelSmResp,
+    DataSm,
+    DataSmResp,
+    DeliverSm,
+    GenericNack,
+    Pdu,
+    SubmitSmResp,
+)
 from smpp_bridge.protocol.receipts import ReceiptRules
 
 TOKENIZER = Tokenizer(SubjectKey("k1", bytes(32)))
@@ -293,3 +309,34 @@ def test_a_text_is_written_as_the_smsc_reads_it(default: Any, text: str, tail: b
     """data_coding, sm_default_msg_id, sm_length and text, as they stand on the wire."""
     (part,) = parts_of(request(text), default_encoding=default)
     assert encode(part.submit_sm).endswith(tail)
+
+
+@pytest.mark.parametrize(
+    ("response", "outcome"),
+    [
+        (SubmitSmResp(message_id=b"7"), "accepted"),
+        (DataSmResp(message_id=b"7"), "accepted"),
+        (SubmitSmResp(command_status=0x58), "rejected"),
+        (GenericNack(command_status=3), "rejected"),
+        (GenericNack(), "unknown"),
+        (CancelSmResp(), "unknown"),
+    ],
+)
+def test_only_a_response_that_can_accept_is_acceptance(response: Pdu, outcome: str) -> None:
+    """ROK in a PDU of another kind says nothing about the message."""
+    assert outcome_of(response) == outcome
+
+
+def test_a_receipt_and_a_reply_keep_no_more_of_an_address_or_an_id_than_smpp_has() -> None:
+    """64 KiB of them would be an event too large for Kafka, refused for ever."""
+    long = b"\x01" * 60_000
+    receipt = DeliverSm(
+        source_addr=b"8613800000001",
+        esm_class=4,
+        tlvs=((Tag.RECEIPTED_MESSAGE_ID, long), (Tag.MESSAGE_STATE, b"\2")),
+    )
+    reply = DeliverSm(source_addr=b"8613800000001", destination_addr=long, short_message=b"hi")
+    assert [len(as_record(event_of(request))) < 3000 for request in (receipt, reply)] == [
+        True,
+        True,
+    ]

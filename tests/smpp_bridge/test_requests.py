@@ -11,7 +11,7 @@ from aiokafka.errors import CommitFailedError
 from aiokafka.structs import TopicPartition
 
 from runtime.process import CannotRun
-from smpp_bridge.adapters import requests
+from smpp_bridge.adapters import lease, requests
 from smpp_bridge.adapters.counts import Counts
 from smpp_bridge.adapters.requests import MAX_BACKLOG, Requests
 from tests.support.topics import wait_until
@@ -27,6 +27,8 @@ class FakeConsumer:
         self.reads = 0
         self.is_member = True
         self.on_read: Callable[[], None] = lambda: None
+        self.is_away = False
+        self.commits: list[dict[TopicPartition, int]] = []
 
     def partitions_for_topic(self, _topic: str) -> Iterable[int]:
         """Three of each."""
@@ -47,10 +49,13 @@ class FakeConsumer:
         """Something."""
         return 7
 
-    async def commit(self, _offsets: dict[TopicPartition, int]) -> None:
-        """Refused for those whom the group has lost."""
+    async def commit(self, offsets: dict[TopicPartition, int]) -> None:
+        """Refused for those whom the group has lost; while Kafka is away nobody answers."""
+        if self.is_away:
+            await asyncio.Event().wait()
         if not self.is_member:
             raise CommitFailedError
+        self.commits.append(offsets)
 
 
 class FakeSubmitter:
@@ -60,6 +65,14 @@ class FakeSubmitter:
 
     def __init__(self) -> None:
         self.room = asyncio.Event()
+        self.forgotten = 0
+
+    def wake(self) -> None:
+        """Nothing to do."""
+
+    def forget_waiting(self) -> None:
+        """Count."""
+        self.forgotten += 1
 
 
 class Reader:
@@ -68,7 +81,8 @@ class Reader:
     def __init__(self) -> None:
         self.failures: list[BaseException] = []
         self.taken: list[Any] = []
-        submitter: Any = FakeSubmitter()
+        self.submitter = FakeSubmitter()
+        submitter: Any = self.submitter
         publisher: Any = None
         self.requests = Requests(
             bootstrap="127.0.0.1:1",
@@ -91,10 +105,12 @@ class Reader:
     async def read(self, until: Callable[[], bool]) -> None:
         """Run until something holds."""
         stop = asyncio.Event()
+        committing = asyncio.create_task(self.requests.commit_regularly())
         running = asyncio.create_task(self.requests.run(stop))
         await wait_until(until)
         stop.set()
         await running
+        committing.cancel()
 
 
 @pytest.fixture
@@ -103,6 +119,15 @@ async def reader(monkeypatch: pytest.MonkeyPatch) -> Reader:
     monkeypatch.setattr(requests, "AIOKafkaConsumer", FakeConsumer)
     monkeypatch.setattr(requests, "_PATIENCE_S", 0.05)
     return Reader()
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """Seconds since the machine was started, moved by the test."""
+    now = [1000.0]
+    for module in (requests, lease):
+        monkeypatch.setattr(module, "boot_s", lambda: now[0])
+    return now
 
 
 async def test_a_bridge_that_never_had_all_partitions_is_refused_at_once(reader: Reader) -> None:
@@ -138,15 +163,79 @@ async def test_a_bridge_that_meets_its_own_former_membership_goes_on(reader: Rea
     assert (reader.requests._ends_at, reader.failures) == (None, [])
 
 
-async def test_after_a_pause_nothing_is_taken_before_the_group_confirms(
-    reader: Reader, monkeypatch: pytest.MonkeyPatch
+async def test_after_a_pause_nothing_is_taken_or_sent_before_the_group_confirms(
+    reader: Reader, clock: list[float]
 ) -> None:
     """While it stood still, another may have read and sent the same requests."""
     await reader.assign(PARTITIONS)
-    monkeypatch.setattr(requests, "_PAUSE_S", 0.0)
+    await reader.read(lambda: bool(reader.taken))
+    assert reader.requests.may_act()
+    reader.taken.clear()
     reader.consumer.is_member = False
-    await reader.read(lambda: reader.consumer.reads > 0)
+    clock[0] += 60
+    assert not reader.requests.may_act()
+    reads = reader.consumer.reads
+    await reader.read(lambda: reader.consumer.reads > reads)
     assert reader.taken == []
     reader.consumer.is_member = True
     await reader.assign(PARTITIONS)
     await reader.read(lambda: bool(reader.taken))
+
+
+async def test_without_kafka_the_lease_ends_and_comes_back_with_it(
+    reader: Reader, clock: list[float]
+) -> None:
+    """The group forgets who cannot be heard; nothing that was read meanwhile is lost."""
+    await reader.assign(PARTITIONS)
+    reader.consumer.is_away = True
+    stop = asyncio.Event()
+    tasks = [reader.requests.run(stop), reader.requests.commit_regularly()]
+    running = [asyncio.create_task(task) for task in tasks]
+    await wait_until(lambda: reader.consumer.reads > 0)
+    clock[0] += 60
+    assert (reader.requests.may_act(), reader.taken) == (False, [])
+    reader.consumer.is_away = False
+    reader.requests._committing.cancel()
+    await wait_until(lambda: len(reader.taken) >= len(PARTITIONS))
+    stop.set()
+    running[1].cancel()
+    await running[0]
+
+
+async def test_what_was_read_before_a_rebalance_is_not_taken_after_it(
+    reader: Reader, clock: list[float]
+) -> None:
+    """It is read again by whoever has the partitions then, and this may be another."""
+    await reader.assign(PARTITIONS)
+    await reader.read(lambda: bool(reader.taken))
+    reader.taken.clear()
+    clock[0] += 60
+    reader.consumer.is_away = True
+    reads = reader.consumer.reads
+    stop = asyncio.Event()
+    running = asyncio.create_task(reader.requests.run(stop))
+    await wait_until(lambda: reader.consumer.reads > reads)
+    reader.consumer.is_away = False
+    await reader.assign(PARTITIONS[:3])
+    reader.requests.lease.renew(clock[0])
+    reads = reader.consumer.reads
+    stop.set()
+    await running
+    assert (reader.taken, reader.consumer.reads) == ([], reads)
+
+
+async def test_what_waits_is_forgotten_with_the_partitions(reader: Reader) -> None:
+    """Another bridge reads it again; sent by both, every customer would see it twice."""
+    await reader.assign(PARTITIONS)
+    await reader.assign(PARTITIONS[:3])
+    assert (reader.submitter.forgotten, reader.requests.may_act()) == (2, False)
+
+
+async def test_an_idle_bridge_keeps_its_lease(reader: Reader, clock: list[float]) -> None:
+    """With nothing new to commit, it commits what it has committed: seven, says the group."""
+    await reader.assign(PARTITIONS)
+    for _ in range(3):
+        clock[0] += 4
+        await reader.requests._commit()
+        assert reader.requests.may_act()
+    assert [set(each.values()) for each in reader.consumer.commits] == [{7}] * 3

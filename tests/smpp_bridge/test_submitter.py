@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -153,6 +153,14 @@ def desks() -> Iterator[list[Desk]]:
     opened: list[Desk] = []
     yield opened
     opened[-1].close()
+
+
+@pytest.fixture
+async def desk(tmp_path: Path) -> AsyncIterator[Desk]:
+    """One that is closed afterwards."""
+    opened = Desk(tmp_path)
+    yield opened
+    opened.close()
 
 
 async def test_transactional_and_otp_go_before_promotional(tmp_path: Path, desks: Any) -> None:
@@ -357,3 +365,48 @@ async def test_nothing_is_sent_that_the_journal_does_not_hold(
         await desk.offer("m1")
     assert (desk.link.is_flushed, desk.link.is_aborted) == (False, True)
     assert [type(error) for error in desk.failures] == [OSError]
+
+
+async def test_nothing_is_sent_while_another_bridge_may_send_the_same(desk: Desk) -> None:
+    """It waits, and goes out when the group has confirmed this one."""
+    is_sole = False
+    desk.submitter.may_send = lambda: is_sole
+    await desk.offer("m")
+    assert (desk.link.sent, desk.submitter.backlog) == ([], 1)
+    is_sole = True
+    desk.submitter.wake()
+    await asyncio.sleep(0)
+    assert len(desk.link.sent) == 1
+
+
+async def test_what_waits_can_be_forgotten_and_offered_again(desk: Desk) -> None:
+    """What was sent keeps its place: offered again, it waits for its answer and no more."""
+    desk.link.window = 1
+    for name in "ab":
+        await desk.offer(name)
+    desk.submitter.forget_waiting()
+    assert (desk.submitter.backlog, desk.submitter.in_flight) == (0, 1)
+    for name in "ab":
+        await desk.offer(name)
+    desk.answer()
+    desk.link.window = 2
+    desk.submitter.wake()
+    await asyncio.sleep(0)
+    desk.answer()
+    desk.store()
+    assert [each.message_id for each in desk.results] == ["a", "b"]
+    assert sorted(desk.finished) == ["a", "a", "b"]
+
+
+async def test_a_late_answer_of_what_was_forgotten_is_still_a_result(desk: Desk) -> None:
+    """The SMSC has it; offered again, it is the one that was answered."""
+    await desk.offer("otp", purpose="otp")
+    (_, work) = desk.link.sent[0]
+    desk.link.window = 0
+    desk.submitter.unanswered(work)
+    desk.submitter.forget_waiting()
+    desk.answer(is_late=True)
+    desk.store()
+    await desk.offer("otp", purpose="otp")
+    assert [each.outcome for each in desk.results] == ["accepted"]
+    assert (desk.submitter.backlog, desk.failures) == (0, [])

@@ -87,3 +87,12 @@ def test_an_undecodable_pdu_still_shows_its_header(digits: str) -> None:
     assert "sequence_number" in result.stdout
     assert "cannot be read: " in result.stdout
     assert json.loads(CliRunner().invoke(pdu, ["--json", digits]).stdout)["problem"]
+
+
+def test_an_object_is_one_line_whatever_the_text_holds() -> None:
+    """U+2028 and U+0085 end lines for Python and for browsers."""
+    text = "a\u2028b\u0085c".encode("utf-16-be")
+    frame = encode(pdus.DeliverSm(data_coding=8, short_message=text), 1).hex()
+    found = CliRunner().invoke(pdu, ["--json", frame])
+    assert len(found.output.splitlines()) == 1
+    assert json.loads(found.output)["message"]["text"] == "a\u2028b\u0085c"

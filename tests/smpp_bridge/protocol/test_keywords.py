@@ -12,7 +12,7 @@ from smpp_bridge.protocol.keywords import _PHRASES, _WORDS, Reply, classify_repl
 
 _LISTED = (
     "STOP STOPALL UNSUBSCRIBE CANCEL END QUIT REVOKE OPTOUT ARRET PARE SAIR BAJA R T TD "
-    "退订 拒收 回复R 回TD 回T बंद стоп"
+    "退订 停止订阅 拒收 回复R 回TD 回T बंद стоп"
 )
 OPT_OUTS = _LISTED.split()
 """Of Twilio's list, the FCC's, and those of Brazil, France, Spain, China, India, Russia."""
@@ -57,6 +57,8 @@ def test_an_opt_out_is_found_in_every_dress(word: str, form: str) -> None:
         ("STOP PLEASE", "opt_out", "first_word"),
         ("stop sending me this", "opt_out", "first_word"),
         ("Stop 36111", "opt_out", "first_word"),
+        *((text, "opt_out", "first_word") for text in ("退订谢谢", "退订0000", "TD谢谢")),
+        *((text, "opt_out", "whole") for text in ("T退订", "TD退订", "取消订阅")),
         ("cancel please", "opt_out", "first_word"),
         ("end these texts", "opt_out", "first_word"),
         ("please do not text me again", "opt_out", "phrase"),
@@ -87,6 +89,10 @@ def test_whole_message_first_word_and_phrase_are_told_apart(
         "",
         "   ",
         "nonstop fun",
+        "tdd1",
+        "取消订单",
+        "我要订票",
+        "停止线",
         "Where is the bus stop?",
         "Don't stop",
         "stop by tomorrow",

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from smpp_bridge.protocol.constants import ESM_INTERMEDIATE, ESM_RECEIPT, ESM_UDHI, Tag
@@ -266,6 +266,16 @@ def test_the_id_of_the_text_is_a_candidate_too() -> None:
         ("UNKNOWN", "UNKNOWN"),
         ("MK:0001", "UNKNOWN"),
         ("NOCRED", "UNKNOWN"),
+        ("DELIVERED_TO_HANDSET", "DELIVERED"),
+        ("MESSAGE-DELIVERED", "DELIVERED"),
+        ("DELIVER", "DELIVERED"),
+        *((token, "UNDELIVERABLE") for token in ("NOT_DELIVERED", "NON-DELIVERED", "NDELIVERED")),
+        *((token, "UNDELIVERABLE") for token in ("NOT_DELIV", "NoDelivery", "DELIVERY_FAILED")),
+        *((token, "ENROUTE") for token in ("TO_BE_DELIVERED", "NOT-YET-DELIVERED")),
+        *((token, "ENROUTE") for token in ("PENDING_DELIVERY", "RETRY_DELIVERY")),
+        ("DELIVERYEXPIRED", "EXPIRED"),
+        *((token, "UNKNOWN") for token in ("DELIVERY_ERROR", "DELIVERY_IMPOSSIBLE", "DELIVERING")),
+        *((token, "UNKNOWN") for token in ("NOTACCEPTED", "NACKED")),
     ],
 )
 def test_vendor_states_are_understood_or_kept(token: str, state: str) -> None:
@@ -373,6 +383,7 @@ WRITTEN = st.lists(
 ).map(" ".join)
 
 
+@example(5, "Xiaoming stat:Xiaoming", "Xiaoming", False)  # noqa: FBT003 - as hypothesis passes it
 @given(st.sampled_from(sorted(SAMPLES)), WRITTEN, st.sampled_from(PERSONAL), st.booleans())
 def test_no_number_and_no_text_of_any_dialect_is_kept(
     number: int,
@@ -433,3 +444,12 @@ def test_hexadecimal_and_decimal_spellings_find_each_other(number: int) -> None:
     """An id that the response wrote in one base and the receipt in another still matches."""
     assert str(number) in (*candidates_of(f"{number:X}"), f"{number:X}")
     assert f"{number:x}" in (*candidates_of(str(number)), str(number))
+
+
+@pytest.mark.parametrize("data_coding", [0, 8])
+def test_a_receipt_in_little_endian_is_read_whatever_it_says_it_is(data_coding: int) -> None:
+    """Against §5.2.19, and on the wire all the same."""
+    body = "id:7 sub:001 dlvrd:001 stat:DELIVRD err:000".encode("utf-16-le")
+    receipt = parse_receipt(DeliverSm(esm_class=4, data_coding=data_coding, short_message=body))
+    assert receipt is not None
+    assert (receipt.message_id, receipt.state) == ("7", "DELIVERED")
