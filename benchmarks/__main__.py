@@ -13,8 +13,10 @@ from rich.console import Console
 from benchmarks import report
 from benchmarks.bridge import BRIDGE
 from benchmarks.bridge_limits import LIMITS
+from benchmarks.engines import ENGINES
 from benchmarks.evaluation import EVALUATION
 from benchmarks.figures import Benchmark, Measured, Setup, WrongTotalError, run
+from benchmarks.freshness import FRESHNESS
 from benchmarks.machine import machine
 from benchmarks.peers import PEERS
 from benchmarks.processes import ProcessEndedError
@@ -26,7 +28,7 @@ from smslab.kafka.jars import DownloadError
 
 BENCHMARKS: Final[dict[str, Benchmark]] = {
     benchmark.name: benchmark
-    for benchmark in (TRANSPORT, WORKER, BRIDGE, LIMITS, PEERS, EVALUATION)
+    for benchmark in (TRANSPORT, ENGINES, WORKER, FRESHNESS, BRIDGE, LIMITS, PEERS, EVALUATION)
 }
 _RESULTS: Final = Path(__file__).parent / "results"
 _EXAMPLES: Final = """examples:

@@ -51,13 +51,18 @@ class Process:
     """`python -m …` on given cores; a context manager that never leaves it behind."""
 
     def __init__(
-        self, *arguments: str, cores: frozenset[int], log: Path, **variables: object
+        self,
+        *arguments: str,
+        cores: frozenset[int],
+        log: Path,
+        python: Path | None = None,
+        **variables: object,
     ) -> None:
         environment = {k: v for k, v in os.environ.items() if not k.startswith("SMS_")}
         self._log = log
         with log.open("wb") as errors, on(cores):
             self._process = subprocess.Popen(
-                [sys.executable, "-m", *arguments],
+                [str(python or sys.executable), "-m", *arguments],
                 cwd=_ROOT,
                 env=environment | {name: str(value) for name, value in variables.items()},
                 stdin=subprocess.PIPE,

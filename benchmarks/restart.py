@@ -34,7 +34,7 @@ from pipeline.storage.restore import restore
 from pipeline.storage.state import open_state
 from runtime.process import rest_garbage_collector
 from schemas.events import SubjectEvent
-from schemas.topics import MESSAGE_RECEIPT
+from schemas.topics import JOINED_TOPICS, MESSAGE_RECEIPT
 
 PEOPLE: Final = 1_000_000
 AT_HAND: Final[int] = next(f.default for f in fields(WorkerSettings) if f.name == "people_at_hand")
@@ -42,6 +42,7 @@ CAMPAIGN_MS: Final = 11 * 3_600_000
 NOW_MS: Final = 1_763_000_000_000
 _FLUSH: Final = 20_000
 _LOOKS: Final = 10
+_TURNS: Final = {topic.event: turn for turn, topic in enumerate(JOINED_TOPICS)}
 
 
 class Worker:
@@ -56,7 +57,8 @@ class Worker:
         self._offset = sum(self.state.offsets().values())
 
     def feed(self, events: list[SubjectEvent]) -> None:
-        """Join and commit one flush."""
+        """Join and commit one flush, topic by topic as the worker does."""
+        events.sort(key=lambda event: _TURNS[type(event)])
         _, places = self.engine.forgotten(events)
         facts = self.state.shelf.read(places.values())
         for subject, each in zip(places, facts, strict=True):

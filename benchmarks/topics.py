@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Mapping
+import time
+from collections import defaultdict
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Final, Self, TypeVar
 
@@ -18,6 +20,7 @@ from schemas.topics import Topic
 E = TypeVar("E", bound=Event)
 _PENDING: Final = 20_000
 _READ_WITHIN_S: Final = 60.0
+_PACE_S: Final = 0.002
 Offsets = Mapping[TopicPartition, int]
 
 
@@ -44,6 +47,53 @@ async def publish(bootstrap: str, events: Iterable[Event]) -> int:
     if failures:
         raise WrongTotalError(f"{len(failures)} events not published: {failures[0]!r}.")
     return count
+
+
+async def publish_paced(bootstrap: str, events: Sequence[Event], per_s: int) -> None:
+    """Publish at a steady rate: what is due, every few milliseconds, whatever is confirmed.
+
+    Raises:
+        WrongTotalError: If Kafka did not confirm one.
+    """
+    failures: list[BaseException] = []
+
+    def done(error: BaseException | None) -> None:
+        if error is not None:
+            failures.append(error)
+
+    async with KafkaPublisher(bootstrap, client_id="smslab-bench") as publisher:
+        started_s, sent = time.perf_counter(), 0
+        while sent < len(events):
+            due = min(len(events), 1 + int((time.perf_counter() - started_s) * per_s))
+            for event in events[sent:due]:
+                publisher.put_event(event, done)
+            sent = due
+            await asyncio.sleep(_PACE_S)
+        await publisher.flush()
+    if failures:
+        raise WrongTotalError(f"{len(failures)} events not published: {failures[0]!r}.")
+
+
+async def timestamps(
+    bootstrap: str, topics: Iterable[Topic]
+) -> Mapping[tuple[str, int], list[float]]:
+    """(topic, partition) → the producers' timestamps of all its records, in seconds, in order."""
+    places = [TopicPartition(t.name, number) for t in topics for number in range(t.partitions)]
+    consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap, enable_auto_commit=False)
+    await consumer.start()
+    found: defaultdict[tuple[str, int], list[float]] = defaultdict(list)
+    try:
+        ends = await consumer.end_offsets(places)
+        consumer.assign(places)
+        await consumer.seek_to_beginning()
+        async with asyncio.timeout(_READ_WITHIN_S):
+            while sum(map(len, found.values())) < sum(ends.values()):
+                batches = await consumer.getmany(timeout_ms=200, max_records=5000)
+                for place, records in batches.items():
+                    found[place.topic, place.partition] += [r.timestamp / 1000 for r in records]
+    finally:
+        await consumer.stop()
+    return found
 
 
 class Ends:

@@ -23,7 +23,6 @@ from pipeline.rows import Counters
 from pipeline.snapshot import SERVE_FILE
 from pipeline.storage.reader import ResultsReader
 from schemas.events import Event
-from smslab.kafka.apache import ApacheKafka
 from smslab.kafka.sockets import free_ports
 
 RECIPIENTS: Final = 400_000
@@ -70,7 +69,9 @@ def prepare(setup: Setup) -> Iterator[Measure]:
                 for_worker, for_broker = layouts[name]
                 assert kafka.pid is not None
                 move(kafka.pid, for_broker)
-                rates = _run(kafka, folder / "data", corpus, for_worker)
+                data = folder / "data"
+                rates = run_worker(kafka.bootstrap, data, corpus.distinct, for_worker)
+                check(data, corpus)
                 values[f"{name}, {_PER_S}"] = rates.per_s
                 values[f"{name}, {_PER_CPU_S}"] = rates.per_cpu_s
             return values
@@ -78,8 +79,11 @@ def prepare(setup: Setup) -> Iterator[Measure]:
         yield measure
 
 
-def _run(kafka: ApacheKafka, data: Path, corpus: Corpus, cores: frozenset[int]) -> Rates:
-    """From the first commit after the warm-up to the last one."""
+def run_worker(bootstrap: str, data: Path, total: int, cores: frozenset[int]) -> Rates:
+    """A worker with an empty folder until it has applied `total` events and nothing waits.
+
+    Measured from the first commit after the warm-up to the last one.
+    """
     shutil.rmtree(data, ignore_errors=True)
     data.mkdir()
     port = free_ports(1)[0]
@@ -87,11 +91,11 @@ def _run(kafka: ApacheKafka, data: Path, corpus: Corpus, cores: frozenset[int]) 
         "pipeline",
         cores=cores,
         log=data.with_suffix(".log"),
-        SMS_KAFKA=kafka.bootstrap,
+        SMS_KAFKA=bootstrap,
         SMS_WORKER_DATA=data,
         SMS_WORKER_HEALTH_PORT=port,
     )
-    progress = Progress(corpus.distinct)
+    progress = Progress(total)
     with worker:
         while not progress.is_complete:
             worker.check()
@@ -99,7 +103,6 @@ def _run(kafka: ApacheKafka, data: Path, corpus: Corpus, cores: frozenset[int]) 
             progress.see(ready(port).get("events_applied", progress.count), worker.cpu_s())
         _wait_for_lag_0(worker, port)
         worker.stop()
-    _check(data, corpus)
     return progress.rates()
 
 
@@ -110,7 +113,7 @@ def _wait_for_lag_0(worker: Process, port: int) -> None:
         time.sleep(EVERY_S)
 
 
-def _check(data: Path, corpus: Corpus) -> None:
+def check(data: Path, corpus: Corpus) -> None:
     """The published totals are what the corpus says, without the join's own arithmetic."""
     reader = ResultsReader(data / SERVE_FILE)
     info = reader.snapshot_info()

@@ -1,4 +1,4 @@
-"""Publishes the results about once a second, when they changed or could have changed."""
+"""Publishes the results about twice a second, when they changed or could have changed."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import logging
 import time
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from pathlib import Path
+from typing import Final
 
 from pipeline.metrics import Gauges
 from pipeline.rows import Lag, Verdict
@@ -22,6 +23,10 @@ Offsets = Mapping[tuple[str, int], int]
 Ends = Callable[[], Awaitable[Offsets | None]]
 Tell = Callable[[VerdictReached], Awaitable[None]]
 
+BEHIND_RECORDS: Final = 25_000
+"""More waits than comes in between two flushes: a picture is old when it is drawn."""
+BEHIND_MS: Final = 5_000
+"""Between two pictures meanwhile, each of which costs as much as 10,000 events."""
 _log = logging.getLogger(__name__)
 
 
@@ -57,6 +62,7 @@ class ResultsPublisher:
         self._next_maturity_ms: int | None = None
         self._goal = goal_of(state)
         self._known_ends: Offsets | None = None
+        self._drawn_ms = 0
         self._seen_ms = max((v.decided_at_ms for v in verdicts(state)), default=0)
 
     def lag_of(self, topics: Collection[str]) -> int | None:
@@ -79,15 +85,27 @@ class ResultsPublisher:
         return sum(lag.waiting for lag in lags)
 
     async def run(self, interval_ms: int, stop: asyncio.Event) -> None:
-        """Look again every `interval_ms` until `stop` is set, and once more then.
+        """`look` every `interval_ms` until `stop` is set, and publish once more then.
 
         Do not cancel it: a thread may be using the database.
         """
         while not stop.is_set():
-            await self.publish_if_changed()
+            await self.look()
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(stop.wait(), interval_ms / 1000)
         await self.publish_if_changed()
+
+    async def look(self) -> bool:
+        """Ask for the lag, and publish; while much waits, only when the last picture is old.
+
+        Returns: Whether it published.
+        """
+        asked_ms = now_ms()
+        await self._ask()
+        lag = self.lag
+        if lag is not None and lag > BEHIND_RECORDS and asked_ms - self._drawn_ms < BEHIND_MS:
+            return False
+        return await self._publish(asked_ms)
 
     async def publish_if_changed(self) -> bool:
         """Publish a snapshot unless it would show the same. Returns whether it did.
@@ -96,8 +114,14 @@ class ResultsPublisher:
             duckdb.Error: If a file cannot be written.
         """
         asked_ms = now_ms()
+        await self._ask()
+        return await self._publish(asked_ms)
+
+    async def _ask(self) -> None:
         self._known_ends = await self._ends()
         self._gauges.lags = lags_of(self._stored, self._known_ends or {})
+
+    async def _publish(self, asked_ms: int) -> bool:
         async with self._database:
             read_ms = await self._read_until(asked_ms)
             if read_ms is None:
@@ -115,7 +139,7 @@ class ResultsPublisher:
         async with self._database:
             await asyncio.to_thread(record_snapshot, self._state, picture.reached)
         await asyncio.to_thread(self._write, picture, lags)
-        self._sequence = picture.progress.sequence
+        self._sequence, self._drawn_ms = picture.progress.sequence, asked_ms
         self._next_maturity_ms = picture.next_maturity_ms
         self._show(picture, asked_ms)
         return True

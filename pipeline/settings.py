@@ -51,7 +51,7 @@ class WorkerSettings:
         "SMS_WORKER_SNAPSHOT_MS",
         integer(50, 3_600_000),
         "Milliseconds between snapshots of the results, when something changed.",
-        default=1000,
+        default=500,
     )
     watchdog_s: int = setting(
         "SMS_WORKER_WATCHDOG_S",

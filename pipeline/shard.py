@@ -14,7 +14,7 @@ import duckdb
 
 from pipeline.agents.commit import commit
 from pipeline.agents.decode import decode
-from pipeline.agents.intake import accept, gather
+from pipeline.agents.intake import accept, gather, unite
 from pipeline.agents.join import join
 from pipeline.batch import Delivery, RecordBatch
 from pipeline.dead_letters import publish_dead_letters
@@ -169,7 +169,7 @@ class Shard:
         groups = gather(
             deliveries, max_records=settings.flush_records, max_wait_ms=settings.flush_ms
         )
-        decoded = decode(groups, partial(publish_dead_letters, tools.publisher), now_ms)
+        decoded = decode(unite(groups), partial(publish_dead_letters, tools.publisher), now_ms)
         joined = join(decoded, self._engine, self._history, self._sweep_until)
         async for _ in commit(joined, self._store):
             pass

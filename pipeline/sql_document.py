@@ -67,7 +67,7 @@ FROM verdicts ORDER BY decided_at_ms""",
 
 _INTRODUCTION: Final = """# Results in SQL
 
-`serve.duckdb` in the worker's folder is replaced as a whole about once a second, when something
+`serve.duckdb` in the worker's folder is replaced as a whole about twice a second, when something
 changed. Open it read-only with DuckDB 2 or ask with `smslab sql "…"`. Every table and column
 carries its sentence in the file too (`duckdb_tables()`, `duckdb_columns()`).
 

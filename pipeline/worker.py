@@ -17,7 +17,7 @@ import duckdb
 
 from pipeline.agents.commit import commit
 from pipeline.agents.decode import decode
-from pipeline.agents.intake import accept, gather
+from pipeline.agents.intake import accept, gather, unite
 from pipeline.agents.join import join
 from pipeline.app import BatchSource, build_app
 from pipeline.broker import Broker
@@ -163,7 +163,7 @@ class Worker:
         groups = gather(
             deliveries, max_records=settings.flush_records, max_wait_ms=settings.flush_ms
         )
-        decoded = decode(groups, partial(publish_dead_letters, publisher), now_ms)
+        decoded = decode(unite(groups), partial(publish_dead_letters, publisher), now_ms)
         self._history = StoredHistory(state, self._database)
         flushes = join(decoded, self._engine, self._history, self._sweep_until)
         async for flush in commit(flushes, partial(self._store, state)):

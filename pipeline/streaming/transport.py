@@ -191,6 +191,16 @@ class BatchConsumer(driver.Consumer):
     async def _hand_over(
         self, records: Mapping[Any, Sequence[Any]], active: set[TP] | None
     ) -> None:
+        """Everything, or what comes before the group begins to rebalance: the rest is read again.
+
+        Raced against that once per fetch: a race per batch costs more than a batch of a few.
+        """
+        await self._commit_sometimes()
+        await self.wait_first(self._hand_over_all(records, active), self.suspend_flow.wait())
+
+    async def _hand_over_all(
+        self, records: Mapping[Any, Sequence[Any]], active: set[TP] | None
+    ) -> None:
         generation = self.app.consumer_generation_id
         for key, fetched in records.items():
             if self.app.consumer_generation_id != generation or not self.flow_active:
@@ -199,8 +209,7 @@ class BatchConsumer(driver.Consumer):
             is_wanted = active is None or tp in active or tp in self._buffered_partitions
             message = self._message(tp, fetched, generation) if is_wanted else None
             if message is not None:
-                await self._commit_sometimes()
-                await self.wait_first(self.callback(message), self.suspend_flow.wait())
+                await self.callback(message)
 
     def _message(self, tp: TP, fetched: Sequence[Any], generation: int) -> ConsumerMessage | None:
         position = self._read_offset.get(tp)

@@ -12,22 +12,31 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks import engines
 from benchmarks.__main__ import BENCHMARKS, main
 from benchmarks.corpus import CAMPAIGN, Corpus, definition
 from benchmarks.figures import Figure, Measured, WrongTotalError, must_equal
+from benchmarks.foreign_environment import NotInstalledError
+from benchmarks.freshness import Sightings
 from benchmarks.progress import Look, Progress
 from benchmarks.report import shown, table
 from benchmarks.worker import totals
 from pipeline.join.cohorts import VECTOR
 from pipeline.join.engine import JoinEngine
 from pipeline.rows import Counters
+from pipeline.storage.reader import ResultsReader
 from runtime.process import ExitCode
 
 ROOT = Path(__file__).parents[2]
+FOREIGN = {"engines"}
+"""Install packages that are none of ours."""
 
 
 @pytest.mark.kafka
-@pytest.mark.parametrize("name", BENCHMARKS)
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(n, marks=[pytest.mark.interop] * (n in FOREIGN)) for n in BENCHMARKS],
+)
 async def test_every_benchmark_gives_its_figures(name: str, tmp_path: Path) -> None:
     """As a command: all figures in the table and in the file, with the machine they come from."""
     arguments = ["--only", name, "--runs", "1", "--scale", "0.002", "--out", str(tmp_path)]
@@ -138,3 +147,31 @@ def test_a_target_is_met_by_the_median() -> None:
 def test_numbers_are_shown_with_three_digits(value: float, text: str) -> None:
     """More would claim a precision that is not there."""
     assert shown(value) == text
+
+
+def test_an_event_is_seen_with_the_first_snapshot_that_is_past_it(tmp_path: Path) -> None:
+    """Its age is from the producer's timestamp to that sighting, per partition."""
+    sightings = Sightings(ResultsReader(tmp_path / "serve.duckdb"), [10.0, 11.0, 13.0])
+    sightings.positions = [{("t", 0): 1}, {("t", 0): 1, ("t", 1): 9}, {("t", 0): 3, ("t", 1): 9}]
+    assert sightings.latencies_s(("t", 0), [9.5, 9.75, 12.0]) == [0.5, 3.25, 1.0]
+    assert sightings.latencies_s(("t", 1), [10.5]) == [0.5]
+
+
+def test_an_engine_that_cannot_be_had_is_said_and_has_no_figures(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The others are measured all the same."""
+
+    def refuse(engine: str) -> Path:
+        raise NotInstalledError(f"{engine} cannot be installed: no wheel")
+
+    monkeypatch.setattr(engines, "python_of", refuse)
+    pythons = engines.pythons()
+    assert pythons == {"quixstreams": None, "bytewax": None}
+    assert "quixstreams cannot be installed: no wheel" in capsys.readouterr().err
+    rates = {way: {"events/s": 6.0, "events/CPU-s": 3.0} for way in engines.ALL}
+    rates["bytewax"] = dict.fromkeys(("events/s", "events/CPU-s"), math.nan)
+    values = engines.values_of(rates)
+    assert math.isnan(values["worker ÷ bytewax, events/s"])
+    assert values["worker ÷ quixstreams, events/s"] == 1
+    assert set(values) == {figure.name for figure in engines.ENGINES.figures}

@@ -14,7 +14,7 @@ from pipeline import publish_results
 from pipeline.batch import Delivery, RecordBatch
 from pipeline.flush import DecodedBatch, Flush
 from pipeline.join.engine import JoinEngine
-from pipeline.publish_results import ResultsPublisher, lags_of
+from pipeline.publish_results import BEHIND_MS, BEHIND_RECORDS, ResultsPublisher, lags_of
 from pipeline.rows import JoinHealth, Verdict
 from pipeline.snapshot import changed, health_of, verdict_event
 from pipeline.storage.state import State, open_state
@@ -41,6 +41,9 @@ class Stage:
         self.confirms = True
         self.stored: dict[tuple[str, int], int] = {}
         self.engine = JoinEngine()
+        self.database = asyncio.Lock()
+        self.asked = asyncio.Event()
+        """Whether the publisher has asked Kafka."""
         monkeypatch.setattr(publish_results, "now_ms", lambda: self.now_ms)
         self.publisher = self.new_publisher()
 
@@ -49,7 +52,7 @@ class Stage:
         return ResultsPublisher(
             self.state,
             self.folder,
-            database=asyncio.Lock(),
+            database=self.database,
             stored=self.stored,
             ends=self._ends,
             tell=self._tell,
@@ -57,6 +60,7 @@ class Stage:
         )
 
     async def _ends(self) -> Mapping[tuple[str, int], int] | None:
+        self.asked.set()
         return self.ends
 
     async def _tell(self, event: VerdictReached) -> None:
@@ -145,6 +149,33 @@ async def test_what_is_stored_since_the_last_snapshot_does_not_wait(stage: Stage
     assert stage.publisher.lag == len(EVENTS) - 10
     stage.commit(EVENTS[10:])
     assert stage.publisher.lag == 0
+
+
+async def test_the_positions_of_a_snapshot_are_those_of_its_totals(stage: Stage) -> None:
+    """A flush that comes between the question to Kafka and the picture counts in both."""
+    stage.commit(EVENTS[:10])
+    async with stage.database:
+        publishing = asyncio.create_task(stage.publisher.publish_if_changed())
+        await stage.asked.wait()
+        stage.commit(EVENTS[10:25])
+    assert await publishing
+    assert stage.served("SELECT events_applied FROM snapshot_info") == [(25,)]
+    assert stage.served("SELECT next_offset, end_offset FROM lags") == [(25, 25)]
+
+
+@pytest.mark.parametrize(("waiting", "is_rarer"), [(BEHIND_RECORDS, False), (10**6, True)])
+async def test_pictures_are_rarer_while_much_waits(
+    stage: Stage, waiting: int, *, is_rarer: bool
+) -> None:
+    """While more than `BEHIND_RECORDS` wait, every `BEHIND_MS`; the lag is told all the same."""
+    published = []
+    for number, at_ms in enumerate((0, 1000, BEHIND_MS - 1, BEHIND_MS)):
+        stage.commit(EVENTS[number : number + 1])
+        stage.ends = {(TOPIC, 0): stage.stored[TOPIC, 0] + waiting}
+        stage.now_ms = START_MS + at_ms
+        published.append(await stage.publisher.look())
+        assert stage.publisher.lag == waiting
+    assert published == [True, not is_rarer, not is_rarer, True]
 
 
 @pytest.mark.parametrize("ends", [None, {(TOPIC, 0): 10**6}])

@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
+from functools import partial
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.agents.intake import accept, gather
+from pipeline.agents.intake import UNITED_RECORDS, accept, gather, unite
 from pipeline.batch import Delivery, LostRecordsError, RecordBatch
 from tests.support.worker import FakeRecord
 
@@ -103,3 +105,51 @@ async def test_an_error_of_the_source_comes_through() -> None:
 
     with pytest.raises(LostRecordsError):
         _ = [g async for g in gather(broken(), max_records=9, max_wait_ms=9)]
+
+
+async def united(*group: Delivery) -> list[Delivery]:
+    """What `unite` makes of one group."""
+
+    async def groups() -> AsyncIterator[list[Delivery]]:
+        yield list(group)
+
+    return [each async for found in unite(groups()) for each in found]
+
+
+@given(st.lists(st.tuples(st.integers(0, 2), st.integers(0, 2), st.integers(1, 1500)), max_size=12))
+async def test_uniting_changes_no_record(parts: list[tuple[int, int, int]]) -> None:
+    """The same records in the same order per partition, gaps as they were, every ack called."""
+    acked: list[int] = []
+    ends, group = [0, 0, 0], []
+    for partition, gap, length in parts:
+        first, following = ends[partition], ends[partition] + gap + length
+        plain = delivery(first + gap, following, partition=partition)
+        batch = replace(plain.batch, first_offset=first)
+        group.append(Delivery(batch, partial(acked.append, len(group))))
+        ends[partition] = following
+    found = await united(*group)
+    for partition in range(3):
+        before, after = (
+            [d.batch for d in some if d.batch.partition == partition] for some in (group, found)
+        )
+        assert [r for b in after for r in b.records] == [r for b in before for r in b.records]
+        assert [b.missing for b in after if b.missing] == [b.missing for b in before if b.missing]
+        assert [b.first_offset for b in after[1:]] == [b.next_offset for b in after[:-1]]
+        assert ([b.first_offset for b in after[:1]], [b.next_offset for b in after[-1:]]) == (
+            [b.first_offset for b in before[:1]],
+            [b.next_offset for b in before[-1:]],
+        )
+    for each in found:
+        each.ack()
+    assert sorted(acked) == list(range(len(group)))
+
+
+async def test_small_neighbours_become_one() -> None:
+    """Of a partition and a generation, up to a bound; others stay by themselves."""
+    small = [delivery(n, n + 1) for n in range(3)]
+    other = delivery(0, 4, partition=1)
+    later = delivery(3, 4, generation=2)
+    large = delivery(4, 4 + UNITED_RECORDS, generation=2)
+    found = await united(small[0], other, *small[1:], later, large)
+    shown = [(d.batch.partition, d.batch.first_offset, d.batch.next_offset) for d in found]
+    assert shown == [(0, 0, 3), (1, 0, 4), (0, 3, 4), (0, 4, 4 + UNITED_RECORDS)]

@@ -139,3 +139,18 @@ def test_a_reader_never_sees_a_half_written_snapshot(tmp_path: Path) -> None:
         stop.set()
         writer.join()
     assert [p.name for p in tmp_path.iterdir()] == ["serve.duckdb"]
+
+
+def test_a_snapshot_that_fails_leaves_the_old_one(tmp_path: Path) -> None:
+    """Nothing else stays in the folder, and the next one is written as ever."""
+    path = tmp_path / "serve.duckdb"
+    write_snapshot(path, snapshot(1))
+    before = path.read_bytes()
+    (wrong,) = snapshot(2)[SnapshotInfo]
+    assert isinstance(wrong, SnapshotInfo)
+    with pytest.raises(OverflowError):
+        write_snapshot(path, {SnapshotInfo: [msgspec.structs.replace(wrong, snapshot=2**64)]})
+    assert list(tmp_path.iterdir()) == [path]
+    assert path.read_bytes() == before
+    write_snapshot(path, snapshot(2))
+    assert ResultsReader(path).snapshot_info() == wrong
