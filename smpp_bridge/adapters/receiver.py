@@ -27,7 +27,9 @@ from smpp_bridge.protocol.constants import (
 )
 from smpp_bridge.protocol.pdu import DataSm, DeliverSm, MessageResp, Pdu, Request
 from smpp_bridge.protocol.receipts import anonymised_receipt
+from smpp_bridge.protocol.session import octets_of
 from smpp_bridge.replies import Replies
+from smpp_bridge.shares import Shares
 from smpp_bridge.spellings import Spellings
 from smpp_bridge.unreadable import place_of_error, written_down
 
@@ -61,15 +63,27 @@ class Receiver:
         self._replies = Replies(config.default_encoding)
         self._spellings = Spellings(counts.spellings)
         self._unowed = 0
+        self._held = Shares(
+            1,
+            messages=config.max_unacknowledged * (config.binds + 1),
+            octets=config.max_unacknowledged_bytes * (config.binds + 1),
+        )
+        """Of all links, dead ones too: an SMSC that binds anew while Kafka is away brings a
+        windowful each time."""
 
     def received(self, link: Link, request: Request) -> None:
         """Publish; the answer follows when Kafka has it."""
         if not isinstance(request, (DeliverSm, DataSm)):
             link.refuse(request)
             return
+        octets = octets_of(request)
+        if not self._held.take("", octets):
+            self._refuse(link, request)
+            return
         try:
-            self._publish(request, self._answer(link, request))
+            self._publish(request, self._answer(link, request, octets))
         except Exception as error:  # noqa: BLE001 - one PDU must not end the session
+            self._held.give("", octets)
             self._counts.failed(error)
             link.respond(request, CommandStatus.RSYSERR)  # the SMSC keeps it
             with suppress(Exception):  # told already
@@ -142,16 +156,21 @@ class Receiver:
     def _confirmed(self, _error: BaseException | None) -> None:
         self._unowed -= 1
 
-    def _answer(self, link: Link, request: DeliverSm | DataSm) -> Done:
+    def _refuse(self, link: Link, request: DeliverSm | DataSm) -> None:
+        """So that it comes again."""
+        self._counts.unstored += 1
+        link.respond(request, self._config.failed_publish_status)
+
+    def _answer(self, link: Link, request: DeliverSm | DataSm, octets: int) -> Done:
         came_at = link.now()
 
         def answer(error: BaseException | None) -> None:
+            self._held.give("", octets)
             self._counts.ack_latency.observe(link.now() - came_at)
             if error is None:
                 self._stored(link, request)
-                return
-            self._counts.unstored += 1
-            link.respond(request, self._config.failed_publish_status)  # so that it comes again
+            else:
+                self._refuse(link, request)
 
         return answer
 

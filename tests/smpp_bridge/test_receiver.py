@@ -224,3 +224,28 @@ def test_a_dead_letter_that_cannot_be_queued_takes_no_place(
         receiver.received(link, request)  # type: ignore[arg-type]
     receiver.unparsed(encode(request)[:-3], "DeliverSm: mandatory fields do not fit")
     assert len(publisher.dead) == 1
+
+
+async def test_what_dead_links_have_brought_counts_while_kafka_is_away(
+    publisher: HeldPublisher,
+) -> None:
+    """An SMSC that binds anew brings a windowful each time; none of it may add up for ever."""
+    config = ConnectionConfig(name="c", system_id="s", password="p", max_unacknowledged=10)
+    receiver = Receiver(
+        config,
+        publisher=publisher,
+        tokenizer=Tokenizer(SubjectKey("k1", bytes(32))),
+        counts=Counts(),
+    )
+    links = [RecordingLink() for _ in range(5)]
+    for number, link in enumerate(links):
+        for each in range(10):
+            body = b"id:%d-%d stat:DELIVRD err:000" % (number, each)
+            request = DeliverSm(source_addr=b"8613800000001", esm_class=4, short_message=body)
+            receiver.received(link, request)  # type: ignore[arg-type]
+    assert len(publisher.taken) == 20
+    assert [link.answers for link in links[2:]] == [[CommandStatus.RX_T_APPN] * 10] * 3
+    for _, done in publisher.taken:
+        done(None)
+    receiver.received(links[0], request)  # type: ignore[arg-type]
+    assert len(publisher.taken) == 21
