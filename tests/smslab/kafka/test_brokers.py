@@ -134,6 +134,7 @@ def test_auto_falls_back_loudly_when_the_download_is_impossible(
         ("nonsense", "--kafka == 'nonsense', must be auto, apache, memory or HOST:PORT"),
         (f"127.0.0.1:{free_ports(1)[0]}", "Kafka is not reachable at 127.0.0.1"),
     ],
+    ids=["no choice", "absent"],
 )
 def test_a_broker_that_is_not_there_is_one_sentence(chosen: str, sentence: str) -> None:
     """Wrong choices and absent brokers are named, within seconds."""
