@@ -129,7 +129,7 @@ async def test_killed_again_and_again_the_totals_are_exact(
             await worker.until(lambda s: s["lag"] == 0 and s["events_applied"] >= total)
             started = time.monotonic()
             assert worker.stop() == ExitCode.DONE, worker.log
-            assert time.monotonic() - started < 3.0
+            assert time.monotonic() - started < 20
     assert served_cohorts(data) == expected_cohorts(events)
     found = recount_folder(data)
     assert found.agrees, found

@@ -215,7 +215,7 @@ async def running(
             yield run
         finally:
             stop.set()
-            async with asyncio.timeout(3):
+            async with asyncio.timeout(20):
                 await served
 
 

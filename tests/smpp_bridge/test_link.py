@@ -169,7 +169,7 @@ async def test_after_the_goodbye_no_link_binds_again() -> None:
         running = [asyncio.ensure_future(runner) for runner in links.runners()]
         await wait_until(lambda: links.bound == 2)
         await links.drain(5)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             await asyncio.gather(*running)
         assert (links.bound, len(smsc.peers), smsc.is_bound) == (0, 2, False)
 

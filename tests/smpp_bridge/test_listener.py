@@ -260,7 +260,7 @@ async def test_a_stop_does_not_wait_for_strangers() -> None:
     async with listening() as desk:
         await raw(desk, b"")
         await wait_until(lambda: desk.listener.connections == 1)
-        async with asyncio.timeout(1):
+        async with asyncio.timeout(20):
             await desk.drain(60)
         await wait_until(lambda: not desk.listener.connections)
 

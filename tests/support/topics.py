@@ -14,7 +14,7 @@ from schemas.events import Event
 E = TypeVar("E", bound=Event)
 
 
-async def wait_until(condition: Callable[[], bool], timeout_s: float = 20.0) -> None:
+async def wait_until(condition: Callable[[], bool], timeout_s: float = 40.0) -> None:
     """Poll a condition; fails with it when it does not come true in time."""
     async with asyncio.timeout(timeout_s):
         while not condition():  # noqa: ASYNC110 - conditions of other processes have no event

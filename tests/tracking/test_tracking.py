@@ -140,7 +140,7 @@ async def test_sigterm_stops_it_and_a_taken_port_is_one_sentence(kafka: str) -> 
         assert f"SMS_TRACKING_PORT == {port}" in said
         assert "Traceback" not in said
         served.process.terminate()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             assert await served.process.wait() == 0
 
 

@@ -10,13 +10,14 @@ import pytest
 
 from tests.support.demo import Demo
 
-STOP_WITHIN_S = 10.0
+STOP_WITHIN_S = 30.0
+"""The stack kills after 8 s what does not end; a busy machine takes its time to tell."""
 
 pytestmark = [pytest.mark.kafka, pytest.mark.slow]
 
 
 async def test_ctrl_c_stops_everything(tmp_path: Path) -> None:
-    """Within 10 s no process that it started is left, and the screen says so in one word."""
+    """Soon no process that it started is left, and the screen says so in one word."""
     with Demo(tmp_path, "--messages", "3000") as demo:
         await demo.until(lambda: demo.submitted() > 100)
         assert len(demo.children()) >= 6

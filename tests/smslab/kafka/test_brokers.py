@@ -141,7 +141,7 @@ def test_a_broker_that_is_not_there_is_one_sentence(chosen: str, sentence: str) 
     started = time.monotonic()
     with pytest.raises(KafkaUnavailable, match=sentence), open_kafka(chosen, Path(), print):
         pass
-    assert time.monotonic() - started < 15
+    assert time.monotonic() - started < 40
 
 
 def test_an_existing_broker_gets_our_topics(own_kafka: ApacheKafka) -> None:
