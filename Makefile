@@ -33,7 +33,7 @@ check: lint types imports browser  ## lint, types, import contracts, all tests b
 	@$(BIN)/python -m pytest -n 2 --dist loadfile -m "not interop and not soak" $(ARGS)
 
 interop: $(VENV)/.installed  ## foreign SMPP peers from Debian, npm and Maven Central, and tshark
-	@$(BIN)/python -m pytest -m interop tests/interop tests/benchmarks
+	@$(BIN)/python -m pytest tests/interop
 
 soak: $(VENV)/.installed  ## kill worker, bridge and broker 36 times under load (ten minutes)
 	@$(BIN)/python -m pytest -m soak $(ARGS)

@@ -29,13 +29,13 @@ from runtime.process import ExitCode
 
 ROOT = Path(__file__).parents[2]
 FOREIGN = {"engines"}
-"""Install packages that are none of ours."""
+"""Installs packages that are none of ours, for a minute or more."""
 
 
 @pytest.mark.kafka
 @pytest.mark.parametrize(
     "name",
-    [pytest.param(n, marks=[pytest.mark.interop] * (n in FOREIGN)) for n in BENCHMARKS],
+    [pytest.param(n, marks=[pytest.mark.soak] * (n in FOREIGN)) for n in BENCHMARKS],
 )
 async def test_every_benchmark_gives_its_figures(name: str, tmp_path: Path) -> None:
     """As a command: all figures in the table and in the file, with the machine they come from."""
