@@ -101,8 +101,8 @@ class Requests(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka has 
     async def run(self, stop: asyncio.Event) -> None:
         """Read until `stop`."""
         while not stop.is_set():
-            epoch = self._epoch
             found = await self._read()
+            epoch = self._epoch  # after reading: it may have waited for a rebalance, and read on
             if found and not await self._is_still_ours(epoch, stop):
                 continue  # reading begins again at the committed offset
             for partition, records in found.items():
@@ -140,19 +140,22 @@ class Requests(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka has 
         the topics then.
         """
         self._committing.cancel()  # tried again in another generation, it would take back offsets
-        if self.lease.is_held:  # else the group may be empty, and take what a successor is beyond
-            await self._commit()
-        self._lost()
-        self._epoch += 1
-        self._submitter.forget_waiting()
-        for partition in revoked:
-            for places in (self._offsets, self._due, self._committed):
-                places.pop(partition, None)
+        try:
+            if self.lease.is_held:  # else the group may be empty, and take what is long outdated
+                await self._commit()
+        finally:
+            self._lost()
+            self._epoch += 1
+            self._submitter.forget_waiting()
+            for partition in revoked:
+                for places in (self._offsets, self._due, self._committed):
+                    places.pop(partition, None)
 
     async def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:
         """Reading begins at the committed offset, unless another bridge reads the rest."""
         self._wait_no_more()
         self._epoch += 1
+        self._submitter.forget_waiting()  # what came back since: throttled, or unanswered
         self._is_sole = set(assigned) >= {
             TopicPartition(topic, number)
             for topic in MAX_BACKLOG
@@ -200,6 +203,9 @@ class Requests(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka has 
             found = await self._consumer.getmany(
                 *partitions, timeout_ms=_WAIT_MS if has_all else 0, max_records=FETCH_RECORDS
             )
+        else:
+            # getmany would tell; without it a failed rejoin is never told, nor tried again
+            self._consumer._coordinator.check_errors()  # noqa: SLF001
         if not found and not (partitions and has_all):
             await self._room()
         return found
@@ -232,12 +238,13 @@ class Requests(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka has 
             if front is not None:
                 self._due[partition] = self._committed[partition] = front
         due = dict(self._due)
-        if not due and self.lease.age_s > _RENEW_S:
-            due = await self._known_place()
-        if not due:
+        if not due and self.lease.age_s <= _RENEW_S:
             return
         asked_at = boot_s()
         try:
+            due = due or await self._known_place()
+            if not due:
+                return
             await self._consumer.commit(due)
         except CommitFailedError:
             self._lost()

@@ -128,8 +128,9 @@ class Submitter:
 
     def tick(self) -> None:
         """Once a second: what has waited too long for a link is reported, not sent."""
-        for work in self._queue.take_expired(now_ms()):
-            self._expire(work)
+        if self.may_send():  # else another may be sending it
+            for work in self._queue.take_expired(now_ms()):
+                self._expire(work)
         self.wake()
 
     def answered(

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 
 import pytest
-from aiokafka.errors import CommitFailedError
+from aiokafka.errors import CommitFailedError, GroupAuthorizationFailedError
 from aiokafka.structs import TopicPartition
 
 from runtime.process import CannotRun
@@ -28,6 +28,9 @@ class FakeConsumer:
         self.is_member = True
         self.on_read: Callable[[], None] = lambda: None
         self.is_away = False
+        self._coordinator = self
+        self.failure: Exception | None = None
+        self.rebalance: Callable[[], Awaitable[None]] | None = None
         self.commits: list[dict[TopicPartition, int]] = []
 
     def partitions_for_topic(self, _topic: str) -> Iterable[int]:
@@ -41,9 +44,18 @@ class FakeConsumer:
     async def getmany(self, *partitions: TopicPartition, **_: Any) -> dict[TopicPartition, Any]:
         """A record of each, which nobody can read."""
         await asyncio.sleep(0)
+        if self.rebalance is not None:
+            rebalance, self.rebalance = self.rebalance, None
+            await rebalance()
+            return {partition: ["of the new assignment"] for partition in self.assigned}
         self.reads += 1
         self.on_read()
         return {partition: ["record"] for partition in partitions}
+
+    def check_errors(self) -> None:
+        """As aiokafka tells that it could not join again."""
+        if self.failure is not None:
+            raise self.failure
 
     async def committed(self, _partition: TopicPartition) -> int:
         """Something."""
@@ -228,7 +240,7 @@ async def test_what_waits_is_forgotten_with_the_partitions(reader: Reader) -> No
     """Another bridge reads it again; sent by both, every customer would see it twice."""
     await reader.assign(PARTITIONS)
     await reader.assign(PARTITIONS[:3])
-    assert (reader.submitter.forgotten, reader.requests.may_act()) == (2, False)
+    assert (reader.submitter.forgotten, reader.requests.may_act()) == (4, False)
 
 
 async def test_an_idle_bridge_keeps_its_lease(reader: Reader, clock: list[float]) -> None:
@@ -239,3 +251,33 @@ async def test_an_idle_bridge_keeps_its_lease(reader: Reader, clock: list[float]
         await reader.requests._commit()
         assert reader.requests.may_act()
     assert [set(each.values()) for each in reader.consumer.commits] == [{7}] * 3
+
+
+async def test_what_is_read_behind_a_rebalance_is_not_lost(reader: Reader) -> None:
+    """A read that waits for the new assignment gives its records, and moves on behind them."""
+    await reader.assign(PARTITIONS)
+    reader.consumer.rebalance = lambda: reader.assign(PARTITIONS)
+    await reader.read(lambda: bool(reader.taken))
+    assert reader.taken[: len(PARTITIONS)] == ["of the new assignment"] * len(PARTITIONS)
+
+
+async def test_a_failed_rejoin_ends_the_process(reader: Reader) -> None:
+    """Nothing is read then, and reading is where aiokafka tells it: the supervisor starts anew."""
+    await reader.assign(PARTITIONS)
+    await reader.assign(PARTITIONS[:3])
+    reader.consumer.failure = GroupAuthorizationFailedError("g")
+    with pytest.raises(GroupAuthorizationFailedError):
+        await reader.requests.run(asyncio.Event())
+
+
+async def test_partitions_are_let_go_although_the_last_commit_fails(reader: Reader) -> None:
+    """Old offsets would be taken for those of the next generation."""
+    await reader.assign(PARTITIONS)
+    await reader.read(lambda: bool(reader.taken))
+    epoch = reader.requests._epoch
+    reader.requests._due = {PARTITIONS[0]: 9}
+    reader.consumer.commit = None  # type: ignore[assignment,method-assign]
+    with pytest.raises(TypeError):
+        await reader.requests.on_partitions_revoked(PARTITIONS)
+    assert (reader.requests._epoch, reader.requests._due) == (epoch + 1, {})
+    assert not reader.requests.may_act()

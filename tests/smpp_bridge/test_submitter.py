@@ -410,3 +410,14 @@ async def test_a_late_answer_of_what_was_forgotten_is_still_a_result(desk: Desk)
     await desk.offer("otp", purpose="otp")
     assert [each.outcome for each in desk.results] == ["accepted"]
     assert (desk.submitter.backlog, desk.failures) == (0, [])
+
+
+async def test_nothing_expires_while_another_bridge_may_be_sending_it(desk: Desk) -> None:
+    """Two results of one message would contradict each other."""
+    desk.submitter.may_send = lambda: False
+    await desk.offer("m", expires_at_ms=1)
+    desk.submitter.tick()
+    assert (desk.results, desk.submitter.backlog) == ([], 1)
+    desk.submitter.may_send = lambda: True
+    desk.submitter.tick()
+    assert [each.outcome for each in desk.results] == ["expired"]

@@ -23,11 +23,11 @@ from pipeline.streaming.fetch import fetched_records
 ONE, TWO = TopicPartition("t", 0), TopicPartition("t", 1)
 
 
-def packed(sizes: list[int], base: int = 0) -> bytes:
+def packed(sizes: list[int], base: int = 0, compression: int = 0) -> bytes:
     """Record batches of these sizes, as a broker sends them."""
     data = b""
     for size in sizes:
-        builder = DefaultRecordBatchBuilder(2, 0, False, -1, -1, -1, 1 << 20)  # noqa: FBT003
+        builder = DefaultRecordBatchBuilder(2, compression, False, -1, -1, -1, 1 << 20)  # noqa: FBT003
         for place in range(size):
             builder.append(place, 1000 + base + place, b"k", b"v%d" % (base + place), [])
         batch = bytearray(builder.build())
@@ -79,6 +79,19 @@ def test_the_same_records_in_the_same_order(sizes: list[int], start: int, limit:
     assert found == expected
     assert position.position == sum(sizes)
     assert fetcher.asked_again == 1
+
+
+@pytest.mark.parametrize("compression", range(1, 5), ids=["gzip", "snappy", "lz4", "zstd"])
+def test_what_another_producer_has_compressed_is_read(compression: int) -> None:
+    """A shop that sends its conversions itself may have any setting that Kafka allows."""
+    data = packed([30, 30], compression=compression)
+    assert len(data) < len(packed([30, 30]))
+    fetched, _ = result(ONE, data)
+    fetcher, found = Fetcher({ONE: fetched}), list[bytes]()
+    while fetcher._records:
+        taken = asyncio.run(fetched_records(fetcher, {ONE}, 0, 100, {}))
+        found += [record.value for record in taken.get(ONE, [])]
+    assert found == [b"v%d" % number for number in range(60)]
 
 
 async def test_a_partition_that_left_is_dropped_and_one_that_pauses_waits() -> None:
