@@ -12,7 +12,7 @@ from typing import Final, Self, TypeVar
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from benchmarks.figures import WrongTotalError
-from runtime.kafka import KafkaPublisher
+from runtime.kafka import Done, KafkaPublisher
 from schemas.codec import decoder_for
 from schemas.events import Event
 from schemas.topics import Topic
@@ -30,22 +30,13 @@ async def publish(bootstrap: str, events: Iterable[Event]) -> int:
     Raises:
         WrongTotalError: If Kafka did not confirm one.
     """
-    failures: list[BaseException] = []
-
-    def done(error: BaseException | None) -> None:
-        if error is not None:
-            failures.append(error)
-
     count = 0
-    async with KafkaPublisher(bootstrap, client_id="smslab-bench") as publisher:
+    async with _publishing(bootstrap) as (publisher, done):
         for event in events:
             publisher.put_event(event, done)
             count += 1
             if publisher.pending >= _PENDING:
                 await publisher.flush()
-        await publisher.flush()
-    if failures:
-        raise WrongTotalError(f"{len(failures)} events not published: {failures[0]!r}.")
     return count
 
 
@@ -55,13 +46,7 @@ async def publish_paced(bootstrap: str, events: Sequence[Event], per_s: int) -> 
     Raises:
         WrongTotalError: If Kafka did not confirm one.
     """
-    failures: list[BaseException] = []
-
-    def done(error: BaseException | None) -> None:
-        if error is not None:
-            failures.append(error)
-
-    async with KafkaPublisher(bootstrap, client_id="smslab-bench") as publisher:
+    async with _publishing(bootstrap) as (publisher, done):
         started_s, sent = time.perf_counter(), 0
         while sent < len(events):
             due = min(len(events), 1 + int((time.perf_counter() - started_s) * per_s))
@@ -69,6 +54,19 @@ async def publish_paced(bootstrap: str, events: Sequence[Event], per_s: int) -> 
                 publisher.put_event(event, done)
             sent = due
             await asyncio.sleep(_PACE_S)
+
+
+@asynccontextmanager
+async def _publishing(bootstrap: str) -> AsyncIterator[tuple[KafkaPublisher, Done]]:
+    """A publisher, and what is to be called for each event; Kafka has all of them at the end."""
+    failures: list[BaseException] = []
+
+    def done(error: BaseException | None) -> None:
+        if error is not None:
+            failures.append(error)
+
+    async with KafkaPublisher(bootstrap, client_id="smslab-bench") as publisher:
+        yield publisher, done
         await publisher.flush()
     if failures:
         raise WrongTotalError(f"{len(failures)} events not published: {failures[0]!r}.")

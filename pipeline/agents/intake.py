@@ -113,7 +113,7 @@ def _fits(run: Sequence[Delivery], delivery: Delivery) -> bool:
         and batch.generation == before.generation
         and not batch.missing
         and not before.missing
-        and sum(len(each.batch.records) for each in run) + len(batch.records) <= UNITED_RECORDS
+        and batch.next_offset - run[0].batch.first_offset <= UNITED_RECORDS
     )
 
 

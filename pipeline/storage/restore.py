@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import islice
 
 from pipeline.join.engine import JoinEngine
+from pipeline.join.log_length import USELESS_ABOVE
 from pipeline.storage import history
 from pipeline.storage.deltas import news_of, news_table
 from pipeline.storage.state import State
@@ -13,8 +14,6 @@ from schemas.codec import decoder_for
 from schemas.events import CampaignDefined
 from schemas.topics import CAMPAIGN_DEFINITION
 
-COMPACT_ABOVE = 3
-"""Compact when the log holds more than this many facts per fact that is needed."""
 _ROW_FACTS = 100_000
 """Facts per row of a compacted log, some 20 MB in memory."""
 _SQL = named("restore")
@@ -47,7 +46,7 @@ def definitions(state: State) -> list[CampaignDefined]:
 def compact(state: State, engine: JoinEngine) -> bool:
     """Log anew what `engine`, just restored, holds, if that is much less. Returns whether."""
     ((logged,),) = state.connection.execute(_SQL["log_size"]).fetchall()
-    if logged <= COMPACT_ABOVE * engine.facts:
+    if logged <= USELESS_ABOVE * engine.facts:
         return False
     news = engine.everything()
     with state.transaction():

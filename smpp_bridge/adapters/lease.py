@@ -8,6 +8,7 @@ later than the group's own.
 
 from __future__ import annotations
 
+import math
 import time
 from typing import Final
 
@@ -25,7 +26,7 @@ class Lease:
 
     def __init__(self, length_s: float) -> None:
         self._length_s = length_s
-        self._asked_at = -length_s
+        self._asked_at = -math.inf
 
     @property
     def is_held(self) -> bool:
@@ -43,4 +44,4 @@ class Lease:
 
     def end(self) -> None:
         """The group has refused."""
-        self._asked_at = boot_s() - self._length_s
+        self._asked_at = -math.inf

@@ -153,21 +153,21 @@ class Link(asyncio.Protocol):
 
     def tick(self) -> None:
         """Let time pass in the session, unless its answers may lie unread."""
-        if self._is_stuck():
+        self._note_progress()
+        if self.now() - self._moved_at >= self._config.response_timeout_s:
             self.session.disconnected("the peer does not read what we write")
             self.abort()
         elif self._is_reading:
             self.session.tick(self.now())
             self._report()
 
-    def _is_stuck(self) -> bool:
-        """Whether the peer has read nothing for as long as an answer may take."""
+    def _note_progress(self) -> None:
+        """Whether the peer has taken something off the socket since the last look."""
         assert self._transport is not None
         unwritten, before = self._transport.get_write_buffer_size(), self._unwritten
         self._unwritten = unwritten
         if not unwritten or unwritten < before:
             self._moved_at = self.now()
-        return self.now() - self._moved_at >= self._config.response_timeout_s
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Connected: bind at once."""

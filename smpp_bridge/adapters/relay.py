@@ -284,7 +284,7 @@ class Relay:
 
     def _short(self, response: Pdu) -> tuple[bytes, Tlvs]:
         """What of an answer may wait for Kafka: the id and TLVs, all of them if they are sane."""
-        if sizes.octets_of(response) <= MAX_ANSWER:
+        if sizes.content_octets(response) <= MAX_ANSWER:
             return id_of(response), response.tlvs
         self.counts.oversized += 1
         log.warning("an answer of the SMSC was cut", connection=self.config.name)

@@ -102,8 +102,7 @@ class Requests(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka has 
         """Read until `stop`."""
         while not stop.is_set():
             found = await self._read()
-            epoch = self._epoch  # after reading: it may have waited for a rebalance, and read on
-            if found and not await self._is_still_ours(epoch, stop):
+            if found and not await self._may_take(stop):
                 continue  # reading begins again at the committed offset
             for partition, records in found.items():
                 offsets = self._offsets.setdefault(partition, Offsets())
@@ -186,8 +185,13 @@ class Requests(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka has 
             self._ends_at.cancel()
             self._ends_at = None
 
-    async def _is_still_ours(self, epoch: int, stop: asyncio.Event) -> bool:
-        """Whether records may be taken that were read in `epoch`; waits while nobody knows."""
+    async def _may_take(self, stop: asyncio.Event) -> bool:
+        """Whether records that were just read may be taken; waits while nobody knows.
+
+        They belong to the epoch in which the read ended: it may have waited for a rebalance, and
+        then moved on behind what it gives.
+        """
+        epoch = self._epoch
         while epoch == self._epoch and not stop.is_set():
             if self.may_act():
                 return True

@@ -11,11 +11,10 @@ import re
 import struct
 from collections.abc import Callable, Iterable
 from itertools import groupby
-from operator import attrgetter
 from typing import Any, Final
 
 from smpp_bridge.protocol.constants import RESPONSE_BIT, CommandId, CommandStatus, Tag
-from smpp_bridge.protocol.fields import FIELDS, Field
+from smpp_bridge.protocol.fields import FIELDS, Field, reader_of
 from smpp_bridge.protocol.pdu import REQUESTS, Message, Pdu, Tlvs
 
 HEADER: Final = struct.Struct(">IIII")
@@ -198,7 +197,7 @@ def _encoder(fields: tuple[Field, ...]) -> Callable[[Pdu, bool], bytes]:
     template = b"".join(b"%b\0" if field.kind == "c_string" else b"%c" for field in fields)
     plain = [field for field in fields if field.kind != "short_message"]
     limits = _limits(fields)
-    values_of = _values(plain)
+    values_of = reader_of(plain)
     has_short_message = len(plain) < len(fields)
 
     def encode_body(pdu: Any, is_strict: bool) -> bytes:  # noqa: FBT001 - one hot call, by position
@@ -216,13 +215,6 @@ def _encoder(fields: tuple[Field, ...]) -> Callable[[Pdu, bool], bytes]:
 
 def _limits(fields: Iterable[Field]) -> list[tuple[str, int]]:
     return [(field.name, field.limit) for field in fields if field.kind == "c_string"]
-
-
-def _values(fields: list[Field]) -> Callable[[Pdu], tuple[Any, ...]]:
-    names = [field.name for field in fields]
-    if len(names) > 1:
-        return attrgetter(*names)
-    return lambda pdu: tuple(getattr(pdu, name) for name in names)
 
 
 def _check(pdu: Pdu, limits: list[tuple[str, int]], *, is_strict: bool) -> None:

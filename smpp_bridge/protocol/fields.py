@@ -6,7 +6,9 @@ receive is taken as it comes.
 
 from __future__ import annotations
 
-from typing import Final, Literal, NamedTuple
+from collections.abc import Callable, Sequence
+from operator import attrgetter
+from typing import Any, Final, Literal, NamedTuple
 
 from smpp_bridge.protocol import pdu
 
@@ -103,3 +105,11 @@ FIELDS: Final[dict[type[pdu.Pdu], tuple[Field, ...]]] = {
     pdu.GenericNack: (),
 }
 """Every PDU that we know. submit_multi is not among them: its sender gets RINVCMDID (§4.3)."""
+
+
+def reader_of(fields: Sequence[Field]) -> Callable[[pdu.Pdu], tuple[Any, ...]]:
+    """Reads the values of some fields, in their order."""
+    names = [field.name for field in fields]
+    if len(names) > 1:
+        return attrgetter(*names)
+    return lambda message: tuple(getattr(message, name) for name in names)

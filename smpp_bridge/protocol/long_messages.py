@@ -227,7 +227,7 @@ class Joiner:
         self, key: _Key, place: Place, request: Message | DataSm, now: float
     ) -> Joined | None:
         waiting = self._unfinished.setdefault(key, _Unfinished(now))
-        size = PART_OCTETS + sizes.octets_of(request)
+        size = PART_OCTETS + sizes.content_octets(request)
         waiting.parts[place.number] = request
         waiting.octets += size
         self.octets += size

@@ -447,4 +447,4 @@ def _version_of(response: pdu.BindResp) -> int:
 
 def octets_of(request: pdu.Pdu) -> int:
     """About how many octets a pending request holds in memory."""
-    return _PDU_OVERHEAD + sizes.octets_of(request)
+    return _PDU_OVERHEAD + sizes.content_octets(request)

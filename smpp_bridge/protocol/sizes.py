@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from operator import attrgetter
-from typing import Any, Final
+from typing import Final
 
-from smpp_bridge.protocol.fields import FIELDS, Field
+from smpp_bridge.protocol.fields import FIELDS, reader_of
 from smpp_bridge.protocol.pdu import Pdu
 
 TLV_OVERHEAD: Final = 100
 """Of a TLV besides its value: a tuple, a number and the head of the octets."""
 
 
-def octets_of(pdu: Pdu) -> int:
+def content_octets(pdu: Pdu) -> int:
     """Octets of all that a peer can make long: strings, text and optional parameters."""
     octets = sum(map(len, _STRINGS[type(pdu)](pdu)))
     for _, value in pdu.tlvs:
@@ -21,11 +19,7 @@ def octets_of(pdu: Pdu) -> int:
     return octets
 
 
-def _strings(fields: tuple[Field, ...]) -> Callable[[Any], tuple[bytes, ...]]:
-    names = [field.name for field in fields if field.kind != "octet"]
-    if len(names) > 1:
-        return attrgetter(*names)
-    return lambda pdu: tuple(getattr(pdu, name) for name in names)
-
-
-_STRINGS: Final = {cls: _strings(fields) for cls, fields in FIELDS.items()}
+_STRINGS: Final = {
+    cls: reader_of([field for field in fields if field.kind != "octet"])
+    for cls, fields in FIELDS.items()
+}

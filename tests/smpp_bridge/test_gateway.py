@@ -121,6 +121,12 @@ async def test_a_second_bridge_on_the_same_journal_is_refused(
     assert "another bridge uses this folder" in said
 
 
+def environment_of(kafka: str, folder: Path, name: str, smsc: Smsc) -> dict[str, str]:
+    """A bridge with one connection to an SMSC, and a folder of its own."""
+    config = {"connections": {name: connection_config(smsc.port)}}
+    return file_environment(kafka, folder / str(smsc.port), config)
+
+
 async def test_a_second_bridge_with_the_same_connection_is_refused_and_sends_nothing(
     kafka: str, names: tuple[str, str], tmp_path: Path
 ) -> None:
@@ -132,10 +138,7 @@ async def test_a_second_bridge_with_the_same_connection_is_refused_and_sends_not
         KafkaPublisher(kafka) as publisher,
         TopicReader(kafka, MESSAGE_SUBMITTED.name) as results,
     ):
-        first, second = (
-            file_environment(kafka, tmp_path / str(port), {"connections": {name: config}})
-            for port, config in ((s.port, connection_config(s.port)) for s in (smsc, other))
-        )
+        first, second = (environment_of(kafka, tmp_path, name, each) for each in (smsc, other))
         async with process("smpp_bridge", first) as bridge:
             await publisher.publish(requested(name, 0))
             await wait_until(lambda: len(of_connection(results, name)) == 1)
@@ -173,10 +176,7 @@ async def test_of_two_bridges_that_were_each_alone_once_one_ends_and_nothing_is_
         KafkaPublisher(kafka) as publisher,
         TopicReader(kafka, MESSAGE_SUBMITTED.name) as results,
     ):
-        first, second = (
-            file_environment(kafka, tmp_path / str(port), {"connections": {name: config}})
-            for port, config in ((s.port, connection_config(s.port)) for s in (smsc, other))
-        )
+        first, second = (environment_of(kafka, tmp_path, name, each) for each in (smsc, other))
         async with process("smpp_bridge", first) as bridge:
             await publisher.publish(requested(name, 0, source_addr="0"))
             await wait_until(lambda: len(of_connection(results, name)) == 1)

@@ -20,7 +20,7 @@ from smpp_bridge.protocol.long_messages import (
     place_of,
 )
 from smpp_bridge.protocol.pdu import DataSm, DeliverSm
-from smpp_bridge.protocol.sizes import octets_of
+from smpp_bridge.protocol.sizes import content_octets
 
 ANY_TEXT = st.builds(
     lambda text, times: text * times,  # so that most have several parts
@@ -143,7 +143,7 @@ def test_what_stays_incomplete_is_given_up_in_time() -> None:
 
 def test_unfinished_messages_are_bounded_by_count_and_octets() -> None:
     """The oldest make room; they are reported, not forgotten."""
-    part = PART_OCTETS + octets_of(parts_of("a" * 200)[0])
+    part = PART_OCTETS + content_octets(parts_of("a" * 200)[0])
     for joiner in (Joiner(max_messages=2), Joiner(max_octets=2 * part)):
         for reference in range(5):
             joiner.add(parts_of("a" * 200, reference=reference)[0], reference)
