@@ -12,9 +12,10 @@ import json
 import os
 import sys
 import time
+import traceback
 import uuid
 from collections import defaultdict
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -39,7 +40,7 @@ async def read_batches(
     """The worker's way, with its settings and through its queue."""
     settings = WorkerSettings(kafka=bootstrap, data=folder)
     role = replace(ALONE, group=f"bench-{uuid.uuid4().hex}")  # no trace of who read before
-    source = BatchSource(build_app(settings, role, dict), role.topics)
+    source = BatchSource(build_app(settings, role, dict), [TOPIC])
     counts: defaultdict[bytes | None, int] = defaultdict(int)
     await source.start()
     async for delivery in source.deliveries():
@@ -95,6 +96,16 @@ _WAYS: Final[dict[str, Callable[[str, Path, Meter], Awaitable[None]]]] = {
 
 async def main(way: str, bootstrap: str, events: int, folder: Path) -> None:
     """Read, print what was measured as JSON, and end without the libraries' farewells."""
+    try:
+        print(json.dumps(await _measured(way, bootstrap, events, folder)), flush=True)
+    except BaseException:  # noqa: BLE001 - Faust does not end by being cancelled
+        traceback.print_exc()
+        sys.stderr.flush()
+        os._exit(1)
+    os._exit(0)
+
+
+async def _measured(way: str, bootstrap: str, events: int, folder: Path) -> Mapping[str, float]:
     meter = Meter(events)
     reading = asyncio.ensure_future(_WAYS[way](bootstrap, folder, meter))
     deadline = time.monotonic() + _START_S + events / _SLOWEST_PER_S
@@ -102,11 +113,9 @@ async def main(way: str, bootstrap: str, events: int, folder: Path) -> None:
         if reading.done():  # in batches it never returns, stock Faust reads elsewhere
             reading.result()
         if time.monotonic() > deadline:
-            print(f"{way}: {meter.count} of {events} events read", file=sys.stderr, flush=True)
-            os._exit(1)  # Faust does not end by being cancelled
+            raise TimeoutError(f"{way}: {meter.count} of {events} events read")
         await asyncio.sleep(_LOOK_S)
-    print(json.dumps(meter.found), flush=True)
-    os._exit(0)
+    return meter.found
 
 
 if __name__ == "__main__":
