@@ -1,9 +1,8 @@
-"""Publishes the results about twice a second, when they changed or could have changed."""
+"""Publishes the results after a flush, about twice a second, and when time may change them."""
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import time
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
@@ -63,6 +62,7 @@ class ResultsPublisher:
         self._goal = goal_of(state)
         self._known_ends: Offsets | None = None
         self._drawn_ms = 0
+        self._flushed = asyncio.Event()
         self._seen_ms = max((v.decided_at_ms for v in verdicts(state)), default=0)
 
     def lag_of(self, topics: Collection[str]) -> int | None:
@@ -85,15 +85,25 @@ class ResultsPublisher:
         return sum(lag.waiting for lag in lags)
 
     async def run(self, interval_ms: int, stop: asyncio.Event) -> None:
-        """`look` every `interval_ms` until `stop` is set, and publish once more then.
+        """`look` when a flush was stored, until `stop` is set, and publish once more then.
+
+        Pictures are begun `interval_ms` apart at least; so is a look when nothing is stored, for
+        time matures cohorts. A clock of its own would let every flush wait for half an interval.
 
         Do not cancel it: a thread may be using the database.
         """
+        interval_s = interval_ms / 1000
         while not stop.is_set():
-            await self.look()
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(stop.wait(), interval_ms / 1000)
+            begun_s = time.monotonic()
+            self._flushed.clear()
+            if await self.look():
+                await _first_of(begun_s + interval_s - time.monotonic(), stop)
+            await _first_of(interval_s, stop, self._flushed)
         await self.publish_if_changed()
+
+    def flushed(self) -> None:
+        """Say that a flush was stored."""
+        self._flushed.set()
 
     async def look(self) -> bool:
         """Ask for the lag, and publish; while much waits, only when the last picture is old.
@@ -205,6 +215,18 @@ class ResultsPublisher:
             now_ms=now_ms(),
             is_broker_in_memory=self._is_broker_in_memory,
         )
+
+
+async def _first_of(timeout_s: float, *events: asyncio.Event) -> None:
+    """Wait until one of them is set, or for so long."""
+    waiting = [asyncio.ensure_future(event.wait()) for event in events]
+    try:
+        await asyncio.wait(
+            waiting, timeout=max(0.0, timeout_s), return_when=asyncio.FIRST_COMPLETED
+        )
+    finally:
+        for each in waiting:
+            each.cancel()
 
 
 def lags_of(stored: Offsets, ends: Offsets) -> list[Lag]:

@@ -50,7 +50,7 @@ class WorkerSettings:
     snapshot_ms: int = setting(
         "SMS_WORKER_SNAPSHOT_MS",
         integer(50, 3_600_000),
-        "Milliseconds between snapshots of the results, when something changed.",
+        "Milliseconds at least between two snapshots of the results; one follows a flush.",
         default=500,
     )
     watchdog_s: int = setting(

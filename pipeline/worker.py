@@ -172,6 +172,8 @@ class Worker:
                 await self._learn_from_deltas(state)
             else:
                 self._events_applied += flush.deltas.applied
+            if self._results is not None:
+                self._results.flushed()
 
     async def _learn_from_deltas(self, state: State) -> None:
         """They say how far the sources were read, and how many events that were."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Mapping
 from itertools import pairwise
 from pathlib import Path
@@ -20,6 +21,7 @@ from pipeline.snapshot import changed, health_of, verdict_event
 from pipeline.storage.state import State, open_state
 from runtime.kafka import PublishError
 from schemas.events import SubjectEvent, VerdictReached
+from tests.support.topics import wait_until
 from tests.support.worker import START_MS, FakeRecord, campaign_events, definition
 
 TOPIC = "sms.recipient.assigned.v1"
@@ -161,6 +163,54 @@ async def test_the_positions_of_a_snapshot_are_those_of_its_totals(stage: Stage)
     assert await publishing
     assert stage.served("SELECT events_applied FROM snapshot_info") == [(25,)]
     assert stage.served("SELECT next_offset, end_offset FROM lags") == [(25, 25)]
+
+
+class Looks:
+    """What a running publisher does, look by look: when it began, and whether it published."""
+
+    def __init__(self, stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.begun_s: list[float] = []
+        self.published: list[bool] = []
+        self._look = stage.publisher.look
+        monkeypatch.setattr(stage.publisher, "look", self._note)
+
+    async def _note(self) -> bool:
+        self.begun_s.append(time.monotonic())
+        self.published.append(await self._look())
+        return self.published[-1]
+
+
+async def test_a_flush_is_shown_when_it_is_stored(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After a quiet time it waits for no tick: here the next one is an hour away."""
+    await stage.publisher.publish_if_changed()
+    looks, stop = Looks(stage, monkeypatch), asyncio.Event()
+    running = asyncio.create_task(stage.publisher.run(3_600_000, stop))
+    await wait_until(lambda: looks.published == [False])
+    stage.commit(EVENTS)
+    stage.publisher.flushed()
+    await wait_until(lambda: looks.published == [False, True])
+    assert stage.served("SELECT events_applied FROM snapshot_info") == [(len(EVENTS),)]
+    stop.set()
+    await running
+
+
+async def test_pictures_keep_their_distance(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However often something is stored, they are begun `interval_ms` apart; none is forgotten."""
+    looks, stop = Looks(stage, monkeypatch), asyncio.Event()
+    running = asyncio.create_task(stage.publisher.run(150, stop))
+    for event in EVENTS[:40]:
+        async with stage.database:
+            stage.commit([event])
+        stage.publisher.flushed()
+        await asyncio.sleep(0.01)
+    await wait_until(lambda: stage.served("SELECT events_applied FROM snapshot_info") == [(40,)])
+    stop.set()
+    await running
+    drawn = [at for at, drew in zip(looks.begun_s, looks.published, strict=True) if drew]
+    assert len(drawn) > 1
+    assert all(later - earlier >= 0.149 for earlier, later in pairwise(drawn))
 
 
 @pytest.mark.parametrize(("waiting", "is_rarer"), [(BEHIND_RECORDS, False), (10**6, True)])
