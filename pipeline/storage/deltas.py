@@ -21,7 +21,7 @@ FACTS_CODEC = "zstd"
 NEWS_CODEC = "zstd"
 """A third of the size for a tenth of the time that writing the rest would take."""
 _JOINED = frozenset(topic.name for topic in JOINED_TOPICS)
-_COHORT_KEY = (
+COHORT_KEY = (
     ("campaign_id", pa.string()),
     ("variant_id", pa.string()),
     ("cohort_start_ms", pa.int64()),
@@ -36,7 +36,7 @@ def tables_of(
     flush: Flush, *, sequence: int, now_ms: int, keeps_facts: bool
 ) -> dict[str, pa.Table]:
     """Name → table, only those that have rows, in the order of `flush.sql`."""
-    tables = {name: make(flush, sequence, now_ms) for name, make in _MAKERS.items()}
+    tables = {name: make(flush, sequence, now_ms) for name, make in MAKERS.items()}
     if keeps_facts:
         tables["pending_facts"] = _pending_facts(flush, sequence)
     return {name: table for name, table in tables.items() if table.num_rows}
@@ -67,13 +67,13 @@ def _cohorts(flush: Flush, _sequence: int, _now_ms: int) -> pa.Table:
     vectors = zip(*flush.deltas.cohorts.values(), strict=True)
     columns = {
         name: pa.array(values, type=kind)
-        for (name, kind), values in zip(_COHORT_KEY, keys, strict=False)
+        for (name, kind), values in zip(COHORT_KEY, keys, strict=False)
     }
-    columns |= {name: _numbers(values) for name, values in zip(VECTOR, vectors, strict=False)}
+    columns |= {name: numbers(values) for name, values in zip(VECTOR, vectors, strict=False)}
     return pa.table(columns)
 
 
-def _numbers(values: Sequence[int]) -> pa.Array:
+def numbers(values: Sequence[int]) -> pa.Array:
     """64-bit integers, or their digits where one does not fit; SQL casts both."""
     try:
         return pa.array(values, type=_INT)
@@ -256,12 +256,16 @@ def _gaps(flush: Flush, _sequence: int, now_ms: int) -> pa.Table:
 
 
 def _offsets(flush: Flush, _sequence: int, _now_ms: int) -> pa.Table:
+    return offsets_table({(b.topic, b.partition): b.next_offset for b in flush.ranges})
+
+
+def offsets_table(ends: Mapping[tuple[str, int], int]) -> pa.Table:
+    """Rows of `offsets`: (topic, partition) → next offset."""
     columns = {"topic": _TEXT, "partition": _INT, "next_offset": _INT}
-    ends = {(batch.topic, batch.partition): batch.next_offset for batch in flush.ranges}
     return _table(columns, ((*key, end) for key, end in ends.items()))
 
 
-_MAKERS: Mapping[str, Callable[[Flush, int, int], pa.Table]] = {
+MAKERS: Mapping[str, Callable[[Flush, int, int], pa.Table]] = {
     "cohorts": _cohorts,
     "deliverability": _deliverability,
     "receipt_latency": _receipt_latency,

@@ -7,20 +7,26 @@ offset of the delta topic; what is no continuation is skipped or stops (`pipelin
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import astuple, dataclass
 from pathlib import Path
+
+import pyarrow as pa
 
 from pipeline.delta_log import Applied, Decision, advance, judge
 from pipeline.flush import Flush
 from pipeline.rows import Lag, Partition
-from pipeline.storage.change import table_of, unpack
+from pipeline.storage.change import Change, unpack
+from pipeline.storage.deltas import offsets_table
 from pipeline.storage.state import State, open_state
 from pipeline.storage.statements import more_tables, named
+from pipeline.storage.unite import unite
 from schemas.events import CohortDelta
 from schemas.topics import CAMPAIGN_DEFINITION, JOINED_TOPICS, SUBJECT_PARTITIONS
 
 FOLDER = "sink"
+TOGETHER = 256
+"""Deltas unpacked at the same time."""
 _JOINED = frozenset(topic.name for topic in JOINED_TOPICS)
 _SQL = named("sink")
 _log = logging.getLogger(__name__)
@@ -92,6 +98,8 @@ class SinkState(State):
         known = {shard.partition: shard for shard in self.shards()}
         positions = _positions(known, self.offsets())
         watermarks = {place: shard.watermark_ms for place, shard in known.items()}
+        told: dict[int, CohortDelta] = {}
+        changes: list[Change] = []
         for delta in arrived:
             place = delta.partition
             decision = judge(positions.get(place), delta)
@@ -99,10 +107,18 @@ class SinkState(State):
                 self._refuse(delta)
             body = self._whole(delta) if decision is Decision.APPLY else None
             if body is not None:
-                watermark_ms = self._change(body, now_ms)
+                changes.append(change := unpack(body))
                 positions[place] = advance(delta, positions.get(place))
-                watermarks[place] = max(watermark_ms, watermarks.get(place, 0))
-                self._note(delta, positions[place], watermarks[place])
+                watermarks[place] = max(change.watermark_ms, watermarks.get(place, 0))
+                told[place] = delta
+            if len(changes) == TOGETHER:
+                self._change(changes, now_ms)
+                changes = []
+        if changes:
+            self._change(changes, now_ms)
+        if told:
+            self._note([_shard(d, positions[p], watermarks[p]) for p, d in told.items()])
+            self.run("offsets", _offsets({place: positions[place] for place in told}))
 
     def _refuse(self, delta: CohortDelta) -> None:
         self.foreign += 1
@@ -125,34 +141,21 @@ class SinkState(State):
         execute(_SQL["pieces_gone"], [place])
         return b"".join(body for (body,) in bodies)
 
-    def _change(self, body: bytes, now_ms: int) -> int:
-        """Change the aggregates. Returns the newest event time."""
-        change = unpack(body)
-        for name, stream in change.tables.items():
-            self.run(name, table_of(stream))
-        self._drop_old_activity(change.newest_activity_ms, now_ms)
-        self._add_progress(change.applied, change.duplicates, change.watermark_ms)
-        return change.watermark_ms
-
-    def _note(self, delta: CohortDelta, applied: Applied, watermark_ms: int) -> None:
-        execute, place = self.connection.execute, delta.partition
-        for each in delta.ranges:
-            if each.topic != CAMPAIGN_DEFINITION.name:  # those are read here, too
-                execute(_SQL["offset_gone"], [each.topic, place])
-                execute(_SQL["offset"], [each.topic, place, each.next_offset])
-        execute(_SQL["shard_gone"], [place])
-        execute(
-            _SQL["shard"],
-            [
-                place,
-                delta.chain,
-                delta.sequence,
-                delta.worker,
-                delta.occurred_at_ms,
-                applied.offsets.get(CAMPAIGN_DEFINITION.name, 0),
-                watermark_ms,
-            ],
+    def _change(self, changes: Sequence[Change], now_ms: int) -> None:
+        for name, table in unite(changes).items():
+            self.run(name, table)
+        self._drop_old_activity(max(change.newest_activity_ms for change in changes), now_ms)
+        self._add_progress(
+            sum(change.applied for change in changes),
+            sum(change.duplicates for change in changes),
+            max(change.watermark_ms for change in changes),
         )
+
+    def _note(self, shards: Sequence[Shard]) -> None:
+        execute = self.connection.execute
+        execute(_SQL["shards_gone"], [[shard.partition for shard in shards]])
+        for shard in shards:
+            execute(_SQL["shard"], astuple(shard))
 
 
 def open_sink(data: Path) -> SinkState:
@@ -164,6 +167,30 @@ def open_sink(data: Path) -> SinkState:
     opened = open_state(data / FOLDER)
     opened.connection.execute(more_tables("sink_tables"))
     return SinkState(opened)
+
+
+def _shard(delta: CohortDelta, applied: Applied, watermark_ms: int) -> Shard:
+    return Shard(
+        delta.partition,
+        delta.chain,
+        delta.sequence,
+        delta.worker,
+        delta.occurred_at_ms,
+        applied.offsets.get(CAMPAIGN_DEFINITION.name, 0),
+        watermark_ms,
+    )
+
+
+def _offsets(positions: Mapping[int, Applied]) -> pa.Table:
+    """How far partitions were counted; not of the definitions, which are read here, too."""
+    return offsets_table(
+        {
+            (topic, place): end
+            for place, applied in positions.items()
+            for topic, end in applied.offsets.items()
+            if topic != CAMPAIGN_DEFINITION.name
+        }
+    )
 
 
 def _positions(shards: dict[int, Shard], offsets: dict[tuple[str, int], int]) -> dict[int, Applied]:

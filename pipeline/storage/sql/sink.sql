@@ -2,17 +2,11 @@
 SELECT "partition", chain, "sequence", worker, counted_at_ms, definitions_offset, watermark_ms
 FROM shards ORDER BY "partition";
 
--- name: shard_gone
-DELETE FROM shards WHERE "partition" = ?;
+-- name: shards_gone
+DELETE FROM shards WHERE "partition" IN ?;
 
 -- name: shard
 INSERT INTO shards VALUES (?, ?, ?, ?, ?, ?, ?);
-
--- name: offset_gone
-DELETE FROM offsets WHERE topic = ? AND "partition" = ?;
-
--- name: offset
-INSERT INTO offsets VALUES (?, ?, ?);
 
 -- name: piece_gone
 DELETE FROM delta_pieces WHERE "partition" = ? AND ("sequence" < ? OR piece = ?);

@@ -1,0 +1,125 @@
+"""Changes applied together are the changes applied one after the other."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pipeline.batch import Delivery, RecordBatch
+from pipeline.flush import DecodedBatch, Flush
+from pipeline.join.cohorts import VECTOR
+from pipeline.join.deltas import Deltas
+from pipeline.rows import UnmatchedReceipt
+from pipeline.storage.change import PRIVATE, Change, travelling
+from pipeline.storage.deltas import MAKERS, tables_of
+from pipeline.storage.unite import GONE, KEYS, LISTED, WAITING, unite
+from schemas.topics import MESSAGE_RECEIPT
+
+HUGE = 2**80
+NUMBERS = st.sampled_from([-HUGE, -3, 0, 1, 2**62, HUGE])
+SPECIAL = {GONE, WAITING}
+
+
+def receipt(event_id: str, state: str) -> UnmatchedReceipt:
+    """One that waits."""
+    return UnmatchedReceipt(
+        connection="c", smsc_message_id=event_id, subject="s", state=state,
+        received_at_ms=1, reason="no_submit",
+    )  # fmt: skip
+
+
+@st.composite
+def deltas(draw: st.DrawFn) -> Deltas:
+    """Few keys, so that they meet."""
+    cohorts = st.tuples(st.just("c"), st.sampled_from("ab"), st.just(0), st.just(1),
+                        st.sampled_from(["", "city"]), st.just(""))  # fmt: skip
+    vectors = st.lists(NUMBERS, min_size=len(VECTOR), max_size=len(VECTOR))
+    small = st.integers(-5, 5)
+    states = st.sampled_from([None, "DELIVERED", "EXPIRED"])
+    unmatched = draw(st.dictionaries(st.sampled_from("xyz"), states))
+    return Deltas(
+        draw(small),
+        0,
+        0,
+        cohorts=draw(st.dictionaries(cohorts, vectors, max_size=3)),
+        activity=draw(st.dictionaries(st.tuples(small, st.sampled_from("tu")), small)),
+        health=draw(
+            st.dictionaries(st.sampled_from("cd"), st.lists(small, min_size=3, max_size=3))
+        ),
+        unmatched={key: state and receipt(key, state) for key, state in unmatched.items()},
+    )
+
+
+def change_of(each: Deltas, missing: int = 0) -> Change:
+    """As a delta carries it."""
+    batch = RecordBatch(MESSAGE_RECEIPT.name, 0, 0, missing, [])
+    flush = Flush([DecodedBatch(Delivery(batch, lambda: None))], each)
+    tables = tables_of(flush, sequence=1, now_ms=1, keeps_facts=False)
+    return Change(each.applied, 0, 0, 0, travelling(tables))
+
+
+def rows(tables: dict[str, pa.Table], name: str) -> list[tuple[object, ...]]:
+    """Of one table, sorted; numbers that travel as text are numbers."""
+    if name not in tables:
+        return []
+    key = KEYS.get(name, tables[name].schema.names)
+    return sorted(
+        tuple(value if column in key else int(value) for column, value in row.items())
+        for row in tables[name].to_pylist()
+    )
+
+
+def added(changes: Sequence[Change], name: str) -> list[tuple[object, ...]]:
+    """What a statement per change would leave, read naively."""
+    width, sums = len(KEYS[name]), {}
+    for row in (row for change in changes for row in rows(unite([change]), name)):
+        before = sums.get(row[:width], (0,) * (len(row) - width))
+        sums[row[:width]] = tuple(map(sum, zip(before, row[width:], strict=True)))
+    return sorted((*key, *values) for key, values in sums.items())
+
+
+@settings(deadline=None)
+@given(st.lists(deltas(), min_size=1, max_size=4))
+def test_numbers_of_a_key_are_added_up(several: list[Deltas]) -> None:
+    """Beyond 64 bits, too, and with keys that only some of them have."""
+    changes = [change_of(each) for each in several]
+    united = unite(changes)
+    for name in ("cohorts", "activity", "join_health"):
+        assert rows(united, name) == added(changes, name)
+
+
+@settings(deadline=None)
+@given(st.lists(deltas(), min_size=1, max_size=4))
+def test_the_last_word_about_a_receipt_counts(several: list[Deltas]) -> None:
+    """Whoever was ever spoken of leaves the table first; who waits in the end comes back."""
+    united = unite([change_of(each) for each in several])
+    last = {key: row for each in several for key, row in each.unmatched.items()}
+    found = {name: united[name].to_pylist() for name in SPECIAL & united.keys()}
+    waiting = {row["event_id"]: row["state"] for row in found.get(WAITING, [])}
+    assert waiting == {key: row.state for key, row in last.items() if row is not None}
+    assert {row["event_id"] for row in found.get(GONE, [])} == last.keys()
+    assert sorted(found, key=list(united).index) == [GONE, WAITING][: len(found)]
+
+
+def test_lists_are_put_one_behind_the_other() -> None:
+    """A gap in each of two deltas: two rows."""
+    united = unite([change_of(Deltas(0, 0, 0), missing) for missing in (3, 4)])
+    assert united["gaps"]["missing"].to_pylist() == [3, 4]
+
+
+def test_every_table_that_travels_has_a_rule() -> None:
+    """Or the first sink that applies two deltas at once would end."""
+    read_by_the_sink_itself = {"allocations", "connections"}
+    travels = MAKERS.keys() - PRIVATE - read_by_the_sink_itself
+    assert travels | {"fact_files"} == KEYS.keys() | LISTED | SPECIAL
+
+
+def test_a_table_without_a_rule_is_refused() -> None:
+    """It is never guessed whether its rows are added up."""
+    change = Change(0, 0, 0, 0, travelling({"new": pa.table({"a": [1]})}))
+    with pytest.raises(ValueError, match="table == 'new', must have a rule"):
+        unite([change, change])
