@@ -20,6 +20,7 @@ from benchmarks.freshness import FRESHNESS
 from benchmarks.machine import machine
 from benchmarks.peers import PEERS
 from benchmarks.processes import ProcessEndedError
+from benchmarks.several import SEVERAL
 from benchmarks.transport import TRANSPORT
 from benchmarks.worker import WORKER
 from runtime.process import ExitCode
@@ -28,7 +29,17 @@ from smslab.kafka.jars import DownloadError
 
 BENCHMARKS: Final[dict[str, Benchmark]] = {
     benchmark.name: benchmark
-    for benchmark in (TRANSPORT, ENGINES, WORKER, FRESHNESS, BRIDGE, LIMITS, PEERS, EVALUATION)
+    for benchmark in (
+        TRANSPORT,
+        ENGINES,
+        WORKER,
+        SEVERAL,
+        FRESHNESS,
+        BRIDGE,
+        LIMITS,
+        PEERS,
+        EVALUATION,
+    )
 }
 _RESULTS: Final = Path(__file__).parent / "results"
 _EXAMPLES: Final = """examples:

@@ -1,0 +1,108 @@
+"""Two workers that share the partitions, and their sink, beside one worker on the same backlog."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Final
+
+from benchmarks.cores import move
+from benchmarks.corpus import Corpus, definition
+from benchmarks.figures import Benchmark, Figure, Measure, Setup, Values
+from benchmarks.processes import Process, fresh_broker, ready
+from benchmarks.progress import EVERY_S, Progress, Rates
+from benchmarks.topics import publish
+from benchmarks.worker import check, run_worker
+from schemas.events import Event
+from smslab.kafka.sockets import free_ports
+
+RECIPIENTS: Final = 200_000
+MEMBERS: Final = 2
+_PER_S, _PER_CPU_S = "events/s", "events/CPU-s"
+_ONE, _SEVERAL = "one worker", f"{MEMBERS} members and a sink"
+FIGURES: Final = tuple(
+    figure
+    for unit in (_PER_S, _PER_CPU_S)
+    for figure in (
+        Figure(f"{_ONE}, {unit}", unit),
+        Figure(f"{_SEVERAL}, {unit}", unit, at_least=180_000 if unit == _PER_S else None),
+        Figure(f"{_SEVERAL} ÷ {_ONE}, {unit}", "×"),
+    )
+) + tuple(Figure(f"cores that {name} got", "cores") for name in (_ONE, _SEVERAL))
+
+
+@contextmanager
+def prepare(setup: Setup) -> Iterator[Measure]:
+    """Every run has a broker of its own: its topic of deltas belongs to one folder."""
+    corpus = Corpus(setup.size(RECIPIENTS))
+
+    def events() -> Iterator[Event]:
+        yield definition(corpus.recipients)
+        yield from corpus.events()
+
+    def measure(number: int) -> Values:
+        everything = setup.cores.everything
+        with fresh_broker(setup.cores) as (kafka, folder):
+            assert kafka.pid is not None
+            asyncio.run(publish(kafka.bootstrap, events()))
+            move(kafka.pid, everything)
+            rates = {}
+            for name in (_ONE, _SEVERAL)[:: 1 if number % 2 else -1]:
+                run = run_worker if name == _ONE else _run_several
+                data = folder / name.replace(" ", "-")
+                rates[name] = run(kafka.bootstrap, data, corpus.distinct, everything)
+                check(data, corpus)
+        return _values(rates)
+
+    yield measure
+
+
+def _run_several(bootstrap: str, data: Path, total: int, cores: frozenset[int]) -> Rates:
+    """From empty folders until the sink has applied `total` events and nothing waits."""
+    data.mkdir()
+    roles = ["sink", *["member"] * MEMBERS]
+    ports, progress = free_ports(len(roles)), Progress(total)
+    with ExitStack() as stack:
+        workers = [
+            stack.enter_context(
+                Process(
+                    "pipeline",
+                    cores=cores,
+                    log=data.with_suffix(f".{port}.log"),
+                    SMS_KAFKA=bootstrap,
+                    SMS_WORKER_DATA=data,
+                    SMS_WORKER_ROLE=role,
+                    SMS_WORKER_HEALTH_PORT=port,
+                )
+            )
+            for role, port in zip(roles, ports, strict=True)
+        ]
+        while not progress.is_complete or any(ready(port).get("lag") != 0 for port in ports):
+            for worker in workers:
+                worker.check()
+            time.sleep(EVERY_S)
+            applied = ready(ports[0]).get("events_applied", progress.count)
+            progress.see(applied, sum(worker.cpu_s() for worker in workers))
+        for worker in reversed(workers):
+            worker.stop()
+    return progress.rates()
+
+
+def _values(rates: dict[str, Rates]) -> Values:
+    values: dict[str, float] = {}
+    for unit in (_PER_S, _PER_CPU_S):
+        found = {n: r.per_s if unit == _PER_S else r.per_cpu_s for n, r in rates.items()}
+        values |= {f"{name}, {unit}": value for name, value in found.items()}
+        values[f"{_SEVERAL} ÷ {_ONE}, {unit}"] = found[_SEVERAL] / found[_ONE]
+    return values | {f"cores that {name} got": rate.cores for name, rate in rates.items()}
+
+
+SEVERAL: Final = Benchmark(
+    "several",
+    "two members and their sink against one worker, on a campaign that waits in Kafka",
+    FIGURES,
+    prepare,
+)
