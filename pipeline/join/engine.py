@@ -3,34 +3,33 @@
 from __future__ import annotations
 
 import sys
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import groupby, islice
 
-from pipeline.join.deltas import ActivityKey, DeliverabilityKey, Deltas, Retired, Shelved
+from pipeline.join.deltas import Deltas, Retired, Shelved
 from pipeline.join.facts import (
     AnyFact,
     Assignment,
     Facts,
     News,
-    Receipt,
     converter_of,
     decode_facts,
     encode_facts,
     merge,
 )
 from pipeline.join.horizon import HORIZON_MS, Schedule, Sketch, kept_until_ms
+from pipeline.join.known_outcomes import KnownOutcomes
 from pipeline.join.log_length import SLACK, LogLength
 from pipeline.join.matching import Unmatched
 from pipeline.join.money import Definitions
 from pipeline.join.outcomes import NOTHING, Ledger, outcome_of
 from pipeline.join.places import Found, Places
 from pipeline.join.stories import SIGNS, Person, Step, Stories, Story
+from pipeline.join.tally import Tally
 from schemas.events import CampaignDefined, SubjectEvent
 from schemas.topics import JOINED_TOPICS
 
-HOUR_MS = 3_600_000
-ACTIVITY_MS = 10_000
 SWEPT_AT_ONCE = 50_000
 """People looked at per sweep, about 0.2 s of work; who is left is looked at in the next."""
 RENEWED = 1_000
@@ -60,10 +59,15 @@ class JoinEngine:
             attribution window.
         at_hand: How many people are kept in memory with all their facts.
         log_slack: A log of so many facts is short enough, whatever it holds.
+        outcomes: Shared with other engines of the process.
     """
 
     def __init__(
-        self, horizon_ms: int = HORIZON_MS, at_hand: int = sys.maxsize, log_slack: int = SLACK
+        self,
+        horizon_ms: int = HORIZON_MS,
+        at_hand: int = sys.maxsize,
+        log_slack: int = SLACK,
+        outcomes: KnownOutcomes | None = None,
     ) -> None:
         self._horizon_ms = horizon_ms
         self._at_hand = at_hand
@@ -77,9 +81,9 @@ class JoinEngine:
         self._retiring: list[str] = []
         self._retired = Sketch()
         self._definitions: dict[str, CampaignDefined] = {}
-        self._stories = Stories(self._definitions)
+        self._stories = Stories(self._definitions, outcomes)
         self._assigned: defaultdict[str, set[str]] = defaultdict(set)
-        self._watermark_ms = 0
+        self._tally = Tally()
         self._forget_pending()
 
     def _forget_pending(self) -> None:
@@ -89,9 +93,8 @@ class JoinEngine:
         self._orphans: dict[str, Unmatched] = {}
         self._matched: list[tuple[str, Unmatched]] = []
         self._news: list[News] = []
-        self._deliverability: Counter[DeliverabilityKey] = Counter()
-        self._activity: Counter[ActivityKey] = Counter()
-        self._receipts = self._applied = self._duplicates = 0
+        self._tally.forget()
+        self._applied = self._duplicates = 0
 
     def define(self, definition: CampaignDefined) -> Definitions:
         """Put a definition in force and project its recipients anew at the next `take`.
@@ -186,7 +189,7 @@ class JoinEngine:
                     self._change_unmatched(subject, person)
         self._applied += len(new)
         self._held += len(new)
-        self._tally(new, topic)
+        self._tally.add(new, topic)
 
     def _meet(self, subject: str, fact: AnyFact) -> Person:
         person = self._people[subject] = Person({}, self._stories.beginning, since=self._round)
@@ -203,7 +206,7 @@ class JoinEngine:
     def _repeat(self, subject: str, person: Person, key: str, fact: AnyFact, topic: str) -> None:
         """An event_id again: the smaller fact stays."""
         self._duplicates += 1
-        self._watermark_ms = max(self._watermark_ms, fact.at_ms)
+        self._tally.see(fact.at_ms)
         known = person.facts[key]
         fact = merge(known, fact)
         if fact is not known:
@@ -212,8 +215,8 @@ class JoinEngine:
             self._news.append((subject, key, fact))
             if type(fact) is Assignment:
                 self._assigned[fact.campaign_id].add(subject)
-            self._tally([known], topic, -1)
-            self._tally([fact], topic)
+            self._tally.add([known], topic, -1)
+            self._tally.add([fact], topic)
 
     def load(self, subject: str, facts: bytes) -> None:
         """Restore a person; what the facts add is in the aggregates already.
@@ -257,7 +260,7 @@ class JoinEngine:
                 if subject not in self._places:  # else the schedule knows
                     self._schedule.add(subject, 0)
             _check_unseen(subject, person)
-            self._watermark_ms = max(self._watermark_ms, fact.at_ms)
+            self._tally.see(fact.at_ms)
             known = person.facts.get(key)
             self._held += known is None
             kept = person.facts[key] = fact if known is None else merge(known, fact)
@@ -331,7 +334,7 @@ class JoinEngine:
             now_ms: Not later than the oldest event that still waits to be applied, or people
                 are put aside only to be fetched back.
         """
-        now_ms = min(now_ms, self._watermark_ms)
+        now_ms = min(now_ms, self._tally.watermark_ms)
         absent: list[str] = []
         for subject in self._schedule.due(now_ms, SWEPT_AT_ONCE):
             person = self._people.get(subject)
@@ -351,7 +354,7 @@ class JoinEngine:
         Raises:
             msgspec.MsgspecError: If the facts are not from `Deltas.shelved`.
         """
-        now_ms = min(now_ms, self._watermark_ms)
+        now_ms = min(now_ms, self._tally.watermark_ms)
         for subject, data in people:
             if self._is_due(subject, decode_facts(data), now_ms):
                 self.load(subject, data)
@@ -385,9 +388,9 @@ class JoinEngine:
         deltas = Deltas(
             self._applied,
             self._duplicates,
-            self._watermark_ms,
-            deliverability={key: n for key, n in self._deliverability.items() if n},
-            activity={key: n for key, n in self._activity.items() if n},
+            self._tally.watermark_ms,
+            deliverability=self._tally.deliverability,
+            activity=self._tally.activity,
             round=self._round,
             news=self._news,
             news_from=self._round if first is None else first.since,
@@ -395,7 +398,7 @@ class JoinEngine:
             shelved=shelved,
             emptied=self._places.take_emptied(),
         )
-        ledger.close(deltas, self._receipts)
+        ledger.close(deltas, self._tally.receipts)
         self._round += 1
         self._forget_pending()
         return deltas
@@ -469,22 +472,6 @@ class JoinEngine:
         if person.outcome is None:
             person.outcome, person.covariates = outcome_of(person.facts, self._definitions)
         self._stale.add(subject)
-
-    def _tally(self, facts: list[AnyFact], topic: str, sign: int = 1) -> None:
-        """Count what needs no person: time, activity, receipts, deliverability."""
-        times = [fact.at_ms for fact in facts]
-        self._watermark_ms = max(self._watermark_ms, *times, 0)
-        for moment, number in Counter([at_ms // ACTIVITY_MS for at_ms in times]).items():
-            self._activity[moment * ACTIVITY_MS, topic] += sign * number
-        receipts = [fact for fact in facts if type(fact) is Receipt]
-        self._receipts += sign * len(receipts)
-        finals = [
-            (fact.connection, fact.at_ms // HOUR_MS, fact.state, fact.err)
-            for fact in receipts
-            if fact.is_final
-        ]
-        for (connection, hour, state, err), number in Counter(finals).items():
-            self._deliverability[connection, hour * HOUR_MS, state, err] += sign * number
 
 
 def _campaigns_of(facts: Facts) -> set[str]:

@@ -29,6 +29,7 @@ from pipeline.join.facts import (
     Receipt,
     Submit,
 )
+from pipeline.join.known_outcomes import KnownOutcomes, learn
 from pipeline.join.latency import HOUR_MS, up_to_ms
 from pipeline.join.matching import NO_SUBMIT, Unmatched
 from pipeline.join.outcomes import NOTHING, Covariates, Outcome, outcome_of
@@ -106,8 +107,12 @@ class Person(msgspec.Struct, gc=False):
 class Stories:
     """All stories under the definitions in force."""
 
-    def __init__(self, definitions: Mapping[str, CampaignDefined]) -> None:
+    def __init__(
+        self, definitions: Mapping[str, CampaignDefined], shared: KnownOutcomes | None = None
+    ) -> None:
         self._definitions = definitions
+        self._shared = shared or KnownOutcomes()
+        self._outcomes: dict[frozenset[Sign], Outcome] | None = None
         self.beginning = Story(frozenset(), NOTHING)
         """Of people of whom nothing is known."""
         self._stories: dict[frozenset[Sign], Story] = {}
@@ -121,6 +126,7 @@ class Stories:
         for story in self._known:
             story.steps = {}
         self._stories, self._known, self._size = {}, [], 0
+        self._outcomes = None
         self.widths = {
             campaign_id: cohort_width_ms(definition.goal.window_ms)
             for campaign_id, definition in self._definitions.items()
@@ -158,11 +164,17 @@ class Stories:
     def _story(self, signs: frozenset[Sign], facts: Facts) -> Story:
         story = self._stories.get(signs)
         if story is None:
-            outcome, _ = outcome_of(facts, self._definitions)
-            if outcome.unmatched:
-                outcome = msgspec.structs.replace(outcome, unmatched=_SOMEBODYS)
+            if self._outcomes is None:  # not before: after a start many definitions come at once
+                self._outcomes = self._shared.under(self._definitions)
+            outcome = learn(self._outcomes, signs, lambda: self._project(facts))
             story = self._stories[signs] = Story(signs, outcome)
         return story
+
+    def _project(self, facts: Facts) -> Outcome:
+        outcome, _ = outcome_of(facts, self._definitions)
+        if outcome.unmatched:
+            outcome = msgspec.structs.replace(outcome, unmatched=_SOMEBODYS)
+        return outcome
 
 
 Widths = Mapping[str, int]
