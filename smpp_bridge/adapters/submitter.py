@@ -137,6 +137,8 @@ class Submitter:
         self, work: Work, response: Pdu, latency_s: float, *, is_late: bool = False
     ) -> None:
         """The SMSC answered; late answers count, too: they hold the id that receipts name."""
+        if not work.is_settled:
+            work = self._current(work)
         status = response.command_status
         self._counts.statuses[status] += 1
         self._counts.submit_latency.observe(latency_s)
@@ -151,6 +153,13 @@ class Submitter:
         if not work.is_settled:
             self._journal.note(work.key, "answered", answer)
         self._settle(work, answer.outcome, answer, latency_s)
+
+    def _current(self, work: Work) -> Work:
+        """The same part as it is now, if it was forgotten and offered again since this was sent."""
+        active = self._active.get(work.part.event_id)
+        if active is None and self._journal.fate(work.key).kind == "done":
+            work.is_settled = True
+        return active or work
 
     def _taken(self) -> None:
         """No throttling: as fast as this, and a little faster."""

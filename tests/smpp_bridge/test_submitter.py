@@ -412,6 +412,50 @@ async def test_a_late_answer_of_what_was_forgotten_is_still_a_result(desk: Desk)
     assert (desk.submitter.backlog, desk.failures) == (0, [])
 
 
+@pytest.mark.parametrize("is_sent_again", [False, True])
+async def test_a_late_answer_of_what_was_forgotten_settles_what_was_offered_again(
+    desk: Desk, *, is_sent_again: bool
+) -> None:
+    """Unless it is on the wire already, the second attempt would be a second message."""
+    await desk.offer("otp", purpose="otp")
+    (_, forgotten) = desk.link.sent.pop()
+    desk.link.window = 0
+    desk.submitter.unanswered(forgotten)
+    desk.submitter.forget_waiting()
+    desk.link.window = int(is_sent_again)
+    await desk.offer("otp", purpose="otp")
+    desk.reply(forgotten, is_late=True)
+    desk.store()
+    desk.link.window = 5
+    desk.submitter.wake()
+    await asyncio.sleep(0)
+    assert desk.texts == ["otp"] * is_sent_again
+    assert (desk.outcomes, desk.finished) == ([("accepted", True)], ["otp"])
+    if is_sent_again:
+        desk.answer(message_id=b"8")
+    assert [each.event_id for each in desk.results] == ["otp/1", "otp/1/8"][: 1 + is_sent_again]
+
+
+async def test_a_late_answer_behind_the_result_of_what_was_offered_again_is_another_fact(
+    desk: Desk,
+) -> None:
+    """With the id of the first result it would be taken for the same one, and be lost."""
+    await desk.offer("otp", purpose="otp")
+    (_, forgotten) = desk.link.sent.pop()
+    desk.link.window = 0
+    desk.submitter.unanswered(forgotten)
+    desk.submitter.forget_waiting()
+    await desk.offer("otp", purpose="otp", expires_at_ms=1)
+    desk.store()
+    desk.reply(forgotten, is_late=True)
+    desk.store()
+    assert [(each.event_id, each.outcome) for each in desk.results] == [
+        ("otp/1", "unknown"),
+        ("otp/1/7", "accepted"),
+    ]
+    assert desk.finished == ["otp"]
+
+
 async def test_nothing_expires_while_another_bridge_may_be_sending_it(desk: Desk) -> None:
     """Two results of one message would contradict each other."""
     desk.submitter.may_send = lambda: False
