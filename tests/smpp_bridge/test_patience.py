@@ -90,7 +90,6 @@ async def test_who_gives_up_does_not_wait_for_kafka_to_end(reader: Reader) -> No
 
 async def test_who_leaves_takes_nothing_that_is_assigned_to_it_meanwhile(reader: Reader) -> None:
     """It would send under a lease that the group forgets in the same moment."""
-
     could_act: list[bool] = []
 
     async def assigned_once_more() -> None:
