@@ -13,6 +13,7 @@ from msgspec.structs import replace
 
 from schemas.events import MessageRequested, MessageSubmitted
 from schemas.subject import SubjectKey, Tokenizer
+from smpp_bridge.adapters import submitter
 from smpp_bridge.adapters.clock import now_ms
 from smpp_bridge.adapters.counts import Counts
 from smpp_bridge.adapters.journal import Journal
@@ -377,6 +378,35 @@ async def test_nothing_is_sent_while_another_bridge_may_send_the_same(desk: Desk
     desk.submitter.wake()
     await asyncio.sleep(0)
     assert len(desk.link.sent) == 1
+
+
+@pytest.mark.parametrize(
+    ("stood_still_s", "is_lease_over", "is_sent"),
+    [(0.0, True, True), (60.0, False, True), (60.0, True, False)],
+)
+async def test_nothing_is_sent_that_a_disk_has_held_up_for_longer_than_the_lease(
+    desk: Desk,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    stood_still_s: float,
+    is_lease_over: bool,
+    is_sent: bool,
+) -> None:
+    """Another may be sending it; what ends meanwhile without a pause was meant to go out."""
+    now = [1000.0]
+    is_held = True
+    monkeypatch.setattr(submitter, "boot_s", lambda: now[0])
+    desk.submitter.may_send = lambda: is_held
+
+    def write() -> None:
+        nonlocal is_held
+        now[0] += stood_still_s
+        is_held = not is_lease_over
+
+    monkeypatch.setattr(desk._journal, "write", write)
+    await desk.offer("m")
+    assert (desk.link.is_flushed, desk.link.is_aborted) == (is_sent, not is_sent)
+    assert desk.failures == []
 
 
 async def test_what_waits_can_be_forgotten_and_offered_again(desk: Desk) -> None:
