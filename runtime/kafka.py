@@ -239,7 +239,8 @@ def _tell(dones: Sequence[Done], error: BaseException | None) -> None:
         except Exception as unforeseen:  # noqa: BLE001 - whatever it is ends this answer alone
             at = traceback.extract_tb(unforeseen.__traceback__)[-1]
             fields = {"error": type(unforeseen).__name__, "at": f"{at.name}:{at.lineno}"}
-            log.error("an answer of Kafka has set off an error", extra={"fields": fields})  # noqa: TRY400 - its words may hold a number
+            # not `log.exception`: its words may hold a number
+            log.error("an answer of Kafka has set off an error", extra={"fields": fields})  # noqa: TRY400
 
 
 def _settle(future: asyncio.Future[None], error: BaseException | None) -> None:
