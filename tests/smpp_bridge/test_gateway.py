@@ -200,6 +200,32 @@ async def test_of_two_bridges_that_were_each_alone_once_one_ends_and_one_sends_t
     assert len(smsc.submitted) < 120
 
 
+@pytest.mark.soak  # each start of a process is a rebalance or two
+async def test_a_second_bridge_that_is_started_again_and_again_does_not_silence_the_first(
+    kafka: str, names: tuple[str, str], tmp_path: Path
+) -> None:
+    """Each time it leaves the group at once; a supervisor may do this all night."""
+    name, _ = names
+    async with (
+        run_smsc(Smsc()) as smsc,
+        run_smsc(Smsc()) as other,
+        KafkaPublisher(kafka) as publisher,
+        TopicReader(kafka, MESSAGE_SUBMITTED.name) as results,
+    ):
+        first, second = (environment_of(kafka, tmp_path, name, each) for each in (smsc, other))
+        async with process("smpp_bridge", first) as bridge:
+            await publisher.publish(requested(name, 0))
+            await wait_until(lambda: len(of_connection(results, name)) == 1)
+            for number in range(1, 11):
+                code, _ = await sentence_of("smpp_bridge", second)
+                assert code == 2
+                await publisher.publish(requested(name, number))
+            assert len(of_connection(results, name)) > 1
+            await wait_until(lambda: len(of_connection(results, name)) == 11)
+            assert bridge.returncode is None
+    assert (len(smsc.submitted), other.submitted) == (11, [])
+
+
 async def test_a_one_time_password_overtakes_a_campaign_of_thousands(
     kafka: str, names: tuple[str, str], tmp_path: Path
 ) -> None:
