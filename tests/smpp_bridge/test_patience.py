@@ -53,7 +53,7 @@ async def test_of_two_that_lose_patience_together_one_stays_and_reads(
     reader: Reader, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Both began to wait with the same rebalance: without either, nobody would send."""
-    monkeypatch.setattr(requests, "_PATIENCE_S", 0.2)
+    monkeypatch.setattr(requests, "_PATIENCE_S", 0.5)
     other = Reader()
     for each in (reader, other):
         await each.assign(PARTITIONS)
@@ -61,9 +61,8 @@ async def test_of_two_that_lose_patience_together_one_stays_and_reads(
     await other.assign(REST)
     reader.consumer.on_stop = lambda: other.assign(PARTITIONS)
     other.consumer.on_stop = lambda: reader.assign(PARTITIONS)
-    await asyncio.sleep(0.3)
-    assert len(reader.failures + other.failures) == 1
-    await asyncio.sleep(0.3)
+    await wait_until(lambda: bool(reader.failures + other.failures))
+    await asyncio.sleep(0.75)
     assert len(reader.failures + other.failures) == 1
     survivor = other if reader.failures else reader
     await survivor.read(lambda: bool(survivor.taken))

@@ -179,7 +179,7 @@ async def test_who_loses_partitions_sends_no_more_and_waits_no_longer_than_its_l
 ) -> None:
     """A commit beside or behind the rejoin could end the new membership, or take offsets back."""
     monkeypatch.setattr(requests, "_COMMIT_S", 0.01)
-    reader.requests.lease = Lease(0.3)
+    reader.requests.lease = Lease(0.5)
     await reader.lead()
     reader.finish(7)
     reader.consumer.is_away = True
@@ -196,7 +196,7 @@ async def test_who_loses_partitions_sends_no_more_and_waits_no_longer_than_its_l
 
 async def test_the_last_commit_takes_the_place_of_one_that_waits(reader: Reader) -> None:
     """Tried again in another generation, that one would take back offsets."""
-    reader.requests.lease = Lease(0.3)
+    reader.requests.lease = Lease(0.5)
     await reader.lead()
     reader.finish(7)
     reader.consumer.is_away = True
