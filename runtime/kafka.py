@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
+import traceback
 import zlib
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
@@ -207,8 +208,7 @@ class KafkaPublisher:
                 error = await self._send(batch.builder, key)
                 self.pending -= len(batch.dones)
                 self.pending_bytes -= batch.size
-                for done in batch.dones:
-                    done(error)
+                _tell(batch.dones, error)
         finally:
             slot.in_flight = False
 
@@ -229,6 +229,18 @@ def partition_for(topic: Topic, event: Event, key: str) -> int:
     if isinstance(event, SubjectEvent):
         return partition_of(key, topic.partitions)
     return zlib.crc32(key.encode()) % topic.partitions
+
+
+def _tell(dones: Sequence[Done], error: BaseException | None) -> None:
+    """Tell everybody; whoever fails on it keeps the answer from nobody else."""
+    for done in dones:
+        try:
+            done(error)
+        except Exception as unforeseen:  # noqa: BLE001 - whatever it is ends this answer alone
+            at = traceback.extract_tb(unforeseen.__traceback__)[-1]
+            fields = {"error": type(unforeseen).__name__, "at": f"{at.name}:{at.lineno}"}
+            # not `log.exception`: its words may hold a number
+            log.error("an answer of Kafka has set off an error", extra={"fields": fields})  # noqa: TRY400
 
 
 def _settle(future: asyncio.Future[None], error: BaseException | None) -> None:

@@ -64,6 +64,10 @@ class Route(Part, Protocol):
     def learned_per_s(self) -> float:
         """Messages per second that the SMSC takes; 0 if it has not throttled."""
 
+    @property
+    def is_lease_held(self) -> bool:
+        """Whether it may send."""
+
 
 class Failure:
     """The first thing that ends the process."""

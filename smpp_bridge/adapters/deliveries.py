@@ -154,6 +154,13 @@ class Deliveries:
             delivery.answer(CommandStatus.RX_T_APPN)
             delivery.request = _GONE
 
+    def failed(self, client: Client, delivery: Delivery) -> None:
+        """Nobody foresaw what its answer has set off: it ends, unless it waits to go out again."""
+        if delivery.is_ours and delivery not in client.waiting:
+            self._unsendable(client, delivery, CommandStatus.RSYSERR)
+        else:
+            delivery.answer(CommandStatus.RSYSERR)
+
     def link_lost(self, client: Client, link: Link) -> None:
         """The SMSC brings again what came on it and was not answered: let it wait no longer."""
         waiting, client.waiting = client.waiting, deque()

@@ -151,7 +151,7 @@ class Desk:
             case session_events.Received(request):
                 front.respond(request, CommandStatus.RSYSERR)
             case session_events.Answered(delivery) | session_events.Expired(delivery):
-                delivery.answer(CommandStatus.RSYSERR)
+                self.deliveries.failed(self._client(front), delivery)
             case _:
                 pass
 

@@ -76,6 +76,11 @@ class Gateway:
         """Messages per second that the SMSC takes; 0 if it has not throttled."""
         return self._submitter.learned_per_s
 
+    @property
+    def is_lease_held(self) -> bool:
+        """Whether it may read and send."""
+        return self._requests.may_act()
+
     async def start(self) -> None:
         """Join the consumer group."""
         await self._requests.start()

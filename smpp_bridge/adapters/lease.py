@@ -31,7 +31,12 @@ class Lease:
     @property
     def is_held(self) -> bool:
         """Whether nobody else can have the connection."""
-        return boot_s() - self._asked_at < self._length_s
+        return self.left_s > 0
+
+    @property
+    def left_s(self) -> float:
+        """Seconds until it ends; not above 0 when it has."""
+        return self._length_s - self.age_s
 
     @property
     def age_s(self) -> float:

@@ -13,6 +13,7 @@ Every metric has the label `connection`.
 | `smslab_bridge_in_flight` | gauge | messages without a durable result |
 | `smslab_bridge_backlog` | gauge | messages that wait for a window slot |
 | `smslab_bridge_learned_rate` | gauge | submit_sm a second learned from throttling; 0 before |
+| `smslab_bridge_lease_held` | gauge | 1 while it may send; else Kafka is away or another has it |
 | `smslab_bridge_unacknowledged` | gauge | deliver_sm that wait for Kafka |
 | `smslab_bridge_paused` | gauge | sessions whose socket is not read, because too much waits |
 | `smslab_bridge_submits_total` | counter | submit_sm sent |
@@ -80,6 +81,7 @@ _GAUGES: Final[dict[str, tuple[str, Callable[[Route], float]]]] = {
         "submit_sm a second that the SMSC takes, once it has throttled.",
         lambda route: route.learned_per_s,
     ),
+    "lease_held": ("Whether it may send.", lambda route: route.is_lease_held),
     "unacknowledged": (
         "deliver_sm that wait for Kafka.",
         lambda route: sum(link.unacknowledged for link in route.links.connected()),

@@ -56,6 +56,8 @@ class Relay:
 
     learned_per_s = 0.0
     """Nothing is learned: the ESME is told of throttling, and slows down itself."""
+    is_lease_held = True
+    """Needs none: what it sends it has from its ESMEs alone."""
 
     def __init__(
         self,

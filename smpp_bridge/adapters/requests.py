@@ -5,7 +5,7 @@ place in the topics. After a rebalance (a broker that restarts) reading begins a
 committed offset; the journal and the submitter know what is on its way. Another bridge with
 the same connection has another journal and would send again what this one has sent, so a
 bridge reads and sends only while the whole topics are its own and the group has confirmed that
-within `_LEASE_S`, and ends if they do not become so again.
+within `_LEASE_S`, and leaves the group and ends if they do not become so again.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ from schemas.topics import OUTBOUND_REQUESTED, OUTBOUND_URGENT
 from smpp_bridge.adapters.counts import Counts
 from smpp_bridge.adapters.lease import Lease, boot_s
 from smpp_bridge.adapters.offsets import Offsets
+from smpp_bridge.adapters.patience import Patience
 from smpp_bridge.adapters.submitter import Submitter
 
 FETCH_RECORDS: Final = 1000
@@ -42,13 +43,21 @@ _COMMIT_S: Final = 0.5
 _WAIT_MS: Final = 100
 _LOOK_AGAIN_S: Final = 0.1
 _SESSION_TIMEOUT_MS: Final = 6000
+_HEARTBEAT_MS: Final = _SESSION_TIMEOUT_MS // 3
+_REBALANCE_TIMEOUT_MS: Final = 10_000
+"""So long the group waits for us when another joins, else the session timeout. Until a heartbeat
+tells it (2 s) commits are accepted and renew the lease (5 s): another 3 s for slow answers."""
 _NEVER_MS: Final = 2**31 - 1
 _LEASE_S: Final = _SESSION_TIMEOUT_MS / 1000 - 1
 """Less than the session timeout: what is sent at its very end is on the wire before."""
 _RENEW_S: Final = _LEASE_S / 4
 _PATIENCE_S: Final = 3 * _SESSION_TIMEOUT_MS / 1000
 """So long a part of the topics may be another's: a bridge that paused finds its own former
-membership there, until the session timeout."""
+membership there, until the session timeout. Twice as long for who has the first partition: of
+several that wait since the same rebalance, one stays."""
+_FIRST: Final = TopicPartition(OUTBOUND_REQUESTED.name, 0)
+_LEAVE_S: Final = 0.6
+"""At most for the goodbye of a process that ends anyhow; Kafka may be away."""
 
 _SECOND: Final = (
     "connection {0!r}: another bridge has it already. Stop that one, or take the connection out "
@@ -85,7 +94,8 @@ class Requests(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka has 
         self.lease = Lease(_LEASE_S)
         self._committed: dict[TopicPartition, int] = {}
         self._committing: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._ends_at: asyncio.TimerHandle | None = None
+        self._patience = Patience(self._give_up)
+        self._leaving: asyncio.Future[None] | None = None
         self._offsets: dict[TopicPartition, Offsets] = {}
         self._due: dict[TopicPartition, int] = {}
         self._consumer = AIOKafkaConsumer(
@@ -94,7 +104,8 @@ class Requests(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka has 
             enable_auto_commit=False,
             auto_offset_reset="earliest",
             session_timeout_ms=_SESSION_TIMEOUT_MS,
-            heartbeat_interval_ms=_SESSION_TIMEOUT_MS // 3,
+            heartbeat_interval_ms=_HEARTBEAT_MS,
+            rebalance_timeout_ms=_REBALANCE_TIMEOUT_MS,
             max_poll_interval_ms=_NEVER_MS,  # a full bridge reads nothing, and is still the one
         )
 
@@ -116,8 +127,8 @@ class Requests(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka has 
 
     async def stop(self) -> None:
         """Commit and leave the group."""
-        self._wait_no_more()
-        await self._commit()
+        self._patience.end()
+        await self._commit_last()
         await self._consumer.stop()
 
     async def commit_regularly(self) -> None:
@@ -127,6 +138,8 @@ class Requests(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka has 
                 async with asyncio.timeout(_COMMIT_S):
                     await self._is_assigned.wait()
             self._is_assigned.clear()
+            if not self._is_sole:
+                continue
             self._committing = asyncio.ensure_future(self._commit())
             await asyncio.wait({self._committing})
             if not self._committing.cancelled():
@@ -138,10 +151,8 @@ class Requests(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka has 
         What has been sent gets its result all the same; the rest is read again by whoever has
         the topics then.
         """
-        self._committing.cancel()  # tried again in another generation, it would take back offsets
         try:
-            if self.lease.is_held:  # else the group may be empty, and take what is long outdated
-                await self._commit()
+            await self._commit_last()
         finally:
             self._lost()
             self._epoch += 1
@@ -152,20 +163,21 @@ class Requests(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka has 
 
     async def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:
         """Reading begins at the committed offset, unless another bridge reads the rest."""
-        self._wait_no_more()
         self._epoch += 1
         self._submitter.forget_waiting()  # what came back since: throttled, or unanswered
+        if self._leaving is not None:
+            return
         self._is_sole = set(assigned) >= {
             TopicPartition(topic, number)
             for topic in MAX_BACKLOG
             for number in self._consumer.partitions_for_topic(topic) or ()
         }
         if self._is_sole:
+            self._patience.end()
             self._was_sole = True
             self._is_assigned.set()
         elif self._was_sole:
-            loop = asyncio.get_running_loop()
-            self._ends_at = loop.call_later(_PATIENCE_S, self._give_up)
+            self._patience.begin(_PATIENCE_S * (2 if _FIRST in assigned else 1))
         else:
             self._give_up()
 
@@ -178,12 +190,18 @@ class Requests(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka has 
         self.lease.end()
 
     def _give_up(self) -> None:
-        self._fail(CannotRun(_SECOND.format(self._connection)))
+        if self._leaving is None:  # a task: aiokafka waits for its callbacks before it leaves
+            self._leaving = asyncio.ensure_future(self._leave())
 
-    def _wait_no_more(self) -> None:
-        if self._ends_at is not None:
-            self._ends_at.cancel()
-            self._ends_at = None
+    async def _leave(self) -> None:
+        """Leave the group, then end: whoever stays need not wait for the session timeout."""
+        self._lost()
+        try:
+            with suppress(TimeoutError, KafkaError):
+                async with asyncio.timeout(_LEAVE_S):
+                    await self._consumer.stop()
+        finally:
+            self._fail(CannotRun(_SECOND.format(self._connection)))
 
     async def _may_take(self, stop: asyncio.Event) -> bool:
         """Whether records that were just read may be taken; waits while nobody knows.
@@ -195,6 +213,7 @@ class Requests(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka has 
         while epoch == self._epoch and not stop.is_set():
             if self.may_act():
                 return True
+            self._check_errors()
             await asyncio.sleep(_LOOK_AGAIN_S)
         return False
 
@@ -208,11 +227,15 @@ class Requests(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka has 
                 *partitions, timeout_ms=_WAIT_MS if has_all else 0, max_records=FETCH_RECORDS
             )
         else:
-            # getmany would tell; without it a failed rejoin is never told, nor tried again
-            self._consumer._coordinator.check_errors()  # noqa: SLF001
+            self._check_errors()
         if not found and not (partitions and has_all):
             await self._room()
         return found
+
+    def _check_errors(self) -> None:
+        """Raise what getmany would: not asked, aiokafka never tells that a rejoin has failed."""
+        if self._leaving is None:
+            self._consumer._coordinator.check_errors()  # noqa: SLF001
 
     def _open_partitions(self) -> list[TopicPartition]:
         """Those that may be read on; of a topic that fills the memory, none."""
@@ -235,6 +258,19 @@ class Requests(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka has 
                 await self._submitter.room.wait()
         except TimeoutError:
             return  # a gap closes without an event
+
+    async def _commit_last(self) -> None:
+        """Commit what is due and begin nothing more, within what is left of the lease.
+
+        Later the group may be empty, and would take back what another has committed since.
+        """
+        self._is_sole = False
+        self._committing.cancel()
+        await asyncio.wait({self._committing})
+        if self.lease.is_held:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self.lease.left_s):
+                    await self._commit()
 
     async def _commit(self) -> None:
         for partition, offsets in self._offsets.items():

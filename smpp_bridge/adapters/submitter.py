@@ -12,6 +12,7 @@ from smpp_bridge import mapping
 from smpp_bridge.adapters.clock import now_ms
 from smpp_bridge.adapters.counts import Counts
 from smpp_bridge.adapters.journal import Answer, Journal, part_key
+from smpp_bridge.adapters.lease import boot_s
 from smpp_bridge.adapters.link import Link
 from smpp_bridge.adapters.queue import Work, WorkQueue
 from smpp_bridge.configuration import ConnectionConfig
@@ -22,6 +23,8 @@ from smpp_bridge.protocol.pdu import MessageResp, Pdu
 MAX_UNDURABLE: Final = 20_000
 """Results that Kafka has not confirmed; above, nothing is sent: about 10 MB, 0.5 s of work."""
 _ROOM_BELOW: Final = 2000
+_STALL_S: Final = 0.5
+"""Half of what a lease leaves until another may send: no disk that works takes as long."""
 _MAX_ID: Final = 100
 """Octets of smsc_message_id that are kept; the specification allows 64."""
 
@@ -137,6 +140,8 @@ class Submitter:
         self, work: Work, response: Pdu, latency_s: float, *, is_late: bool = False
     ) -> None:
         """The SMSC answered; late answers count, too: they hold the id that receipts name."""
+        if not work.is_settled:
+            work = self._current(work)
         status = response.command_status
         self._counts.statuses[status] += 1
         self._counts.submit_latency.observe(latency_s)
@@ -151,6 +156,13 @@ class Submitter:
         if not work.is_settled:
             self._journal.note(work.key, "answered", answer)
         self._settle(work, answer.outcome, answer, latency_s)
+
+    def _current(self, work: Work) -> Work:
+        """The same part as it is now, if it was forgotten and offered again since this was sent."""
+        active = self._active.get(work.part.event_id)
+        if active is None and self._journal.fate(work.key).kind == "done":
+            work.is_settled = True
+        return active or work
 
     def _taken(self) -> None:
         """No throttling: as fast as this, and a little faster."""
@@ -194,6 +206,7 @@ class Submitter:
     def _pump(self) -> None:
         """Send while there are work, slots, tokens and durable credit."""
         self._pump_is_due = False
+        began_at = boot_s()
         used: set[Link] = set()
         for link in self._ready_links():
             work = self._next()
@@ -210,8 +223,12 @@ class Submitter:
                 link.abort()  # nothing of this turn has been written to a socket, nor will be
             self._fail(error)
             return
+        is_too_late = boot_s() - began_at > _STALL_S and not self.may_send()
         for link in used:
-            link.flush()
+            if is_too_late:
+                link.abort()
+            else:
+                link.flush()
         if len(self._queue) < _ROOM_BELOW:
             self.room.set()
         if self._queue and self._brake.holds(self._loop.time()):

@@ -83,6 +83,27 @@ async def test_every_event_arrives_once_in_its_person_s_partition_in_order(kafka
         assert values == sorted(values)
 
 
+async def test_whoever_fails_on_an_answer_keeps_it_from_nobody_else(
+    kafka: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Its neighbours in the batch, and what waits behind it, are told; the log says where."""
+    run = uuid.uuid4().hex
+    told: list[BaseException | None] = []
+
+    def fails(_error: BaseException | None) -> None:
+        raise KeyError("8613800000000")
+
+    async with KafkaPublisher(kafka) as publisher:
+        for done in (told.append, fails, told.append):
+            publisher.put_event(conversion(0, run), done)
+        await publisher.flush()
+        assert publisher.pending == 0
+    assert told == [None, None]
+    (said,) = (record for record in caplog.records if record.levelname == "ERROR")
+    assert vars(said)["fields"]["error"] == "KeyError"
+    assert "86138" not in repr(vars(said))
+
+
 async def test_a_stopped_broker_loses_nothing_that_was_acknowledged(
     own_kafka: ApacheKafka,
 ) -> None:

@@ -165,7 +165,7 @@ async def committed(kafka: str, group: str) -> None:
 
 
 @pytest.mark.soak  # half a minute of waiting for Kafka's timeouts
-async def test_of_two_bridges_that_were_each_alone_once_one_ends_and_nothing_is_sent_twice(
+async def test_of_two_bridges_that_were_each_alone_once_one_ends_and_one_sends_the_rest(
     kafka: str, names: tuple[str, str], tmp_path: Path
 ) -> None:
     """One stood still and wakes beside its successor, whose journal knows other messages."""
@@ -191,11 +191,39 @@ async def test_of_two_bridges_that_were_each_alone_once_one_ends_and_nothing_is_
                     await publisher.publish(requested(name, number, source_addr=str(number)))
                 both = [asyncio.create_task(each.wait()) for each in (bridge, successor)]
                 async with asyncio.timeout(40):
-                    ended, _ = await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
-                assert {task.result() for task in ended} == {2}
+                    ended, others = await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
+                assert [task.result() for task in ended] == [2]
+                await wait_until(lambda: len(of_connection(results, name)) == 120)
+                assert [task.done() for task in others] == [False]
     sent = [request.source_addr for each in (smsc, other) for request in each.submitted]
-    assert len(sent) == len(set(sent))
-    assert len(smsc.submitted) < 60 < len(sent) + 1
+    assert sorted(map(int, sent)) == list(range(120))
+    assert len(smsc.submitted) < 120
+
+
+@pytest.mark.soak  # each start of a process is a rebalance or two
+async def test_a_second_bridge_that_is_started_again_and_again_does_not_silence_the_first(
+    kafka: str, names: tuple[str, str], tmp_path: Path
+) -> None:
+    """Each time it leaves the group at once; a supervisor may do this all night."""
+    name, _ = names
+    async with (
+        run_smsc(Smsc()) as smsc,
+        run_smsc(Smsc()) as other,
+        KafkaPublisher(kafka) as publisher,
+        TopicReader(kafka, MESSAGE_SUBMITTED.name) as results,
+    ):
+        first, second = (environment_of(kafka, tmp_path, name, each) for each in (smsc, other))
+        async with process("smpp_bridge", first) as bridge:
+            await publisher.publish(requested(name, 0))
+            await wait_until(lambda: len(of_connection(results, name)) == 1)
+            for number in range(1, 11):
+                code, _ = await sentence_of("smpp_bridge", second)
+                assert code == 2
+                await publisher.publish(requested(name, number))
+            assert len(of_connection(results, name)) > 1
+            await wait_until(lambda: len(of_connection(results, name)) == 11)
+            assert bridge.returncode is None
+    assert (len(smsc.submitted), other.submitted) == (11, [])
 
 
 async def test_a_one_time_password_overtakes_a_campaign_of_thousands(

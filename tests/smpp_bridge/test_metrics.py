@@ -4,20 +4,50 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
+from prometheus_client import CollectorRegistry
 
 from runtime.kafka import KafkaPublisher
 from schemas.topics import MESSAGE_SUBMITTED
-from smpp_bridge.adapters import metrics
+from smpp_bridge.adapters import metrics, requests
+from smpp_bridge.adapters.gateway import Gateway
+from smpp_bridge.configuration import ConnectionConfig
 from smpp_bridge.protocol import pdu
 from smpp_bridge.protocol.constants import ESM_RECEIPT, CommandStatus
 from tests.support.bridge import environment, of_connection, requested
 from tests.support.metrics import samples_at
 from tests.support.processes import process
+from tests.support.readers import PARTITIONS, FakeConsumer
 from tests.support.smsc import Smsc, run_smsc
 from tests.support.sockets import free_port
 from tests.support.topics import TopicReader, wait_until
+
+
+async def test_a_lease_that_is_not_held_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Bound and silent: nothing else tells it from a connection without work."""
+    monkeypatch.setattr(requests, "AIOKafkaConsumer", FakeConsumer)
+    nobody: Any = None
+    gateway = Gateway(
+        ConnectionConfig(name="c", system_id="s", password="p"),
+        bootstrap="127.0.0.1:1",
+        publisher=nobody,
+        journal=nobody,
+        tokenizer=nobody,
+        fail=nobody,
+        refused=nobody,
+    )
+    registry = CollectorRegistry()
+    registry.register(metrics.RouteCollector([gateway], lambda: 0))
+    found = []
+    for is_held in (False, True):
+        if is_held:
+            gateway._requests._consumer.assigned = PARTITIONS
+            await gateway._requests.on_partitions_assigned(PARTITIONS)
+            await gateway._requests._commit()
+        found.append(registry.get_sample_value("smslab_bridge_lease_held", {"connection": "c"}))
+    assert found == [0, 1]
 
 
 @pytest.mark.kafka
@@ -61,6 +91,7 @@ async def test_the_metrics_say_what_happened(kafka: str, tmp_path: Path) -> None
     assert value("state", state="BOUND_TRX") == 1
     assert (value("window_size"), value("window_in_use"), value("in_flight")) == (64, 0, 0)
     assert value("learned_rate") == 0
+    assert value("lease_held") == 1
     assert value("submits_total") == 3
     assert value("results_total", outcome="accepted") == 2
     assert value("results_total", outcome="rejected") == 1

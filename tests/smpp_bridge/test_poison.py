@@ -204,6 +204,20 @@ async def test_what_the_queue_cannot_send_is_counted_as_dropped(tmp_path: Path) 
         await wait_until(lambda: proxy.desk.deliveries.kept.messages == 0)
 
 
+async def test_what_was_kept_takes_no_room_when_its_answer_fails(
+    monkeypatch: Patch, tmp_path: Path
+) -> None:
+    """The ESME has it or not, nobody knows; what comes next is kept as before."""
+    queueing = account(when_unbound="queue")
+    async with run_smsc(Smsc()) as smsc, run_proxy({"c": smsc.port}, tmp_path, queueing) as proxy:
+        smsc.deliver(reply(POISON), "mo")
+        await wait_until(lambda: proxy.desk.deliveries.kept.messages == 1)
+        break_(monkeypatch, proxy.desk.deliveries, "answered")
+        await proxy.esme()
+        await wait_until(lambda: unexpected(proxy) == 1)
+        assert (proxy.desk.deliveries.kept.messages, proxy.desk.clients["shop"].dropped) == (0, 1)
+
+
 async def test_an_answer_that_cannot_be_written_holds_up_nothing(
     monkeypatch: Patch, tmp_path: Path
 ) -> None:

@@ -3,126 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable
-from typing import Any
 
 import pytest
-from aiokafka.errors import CommitFailedError, GroupAuthorizationFailedError
-from aiokafka.structs import TopicPartition
+from aiokafka.errors import GroupAuthorizationFailedError
 
-from runtime.process import CannotRun
 from smpp_bridge.adapters import lease, requests
-from smpp_bridge.adapters.counts import Counts
-from smpp_bridge.adapters.requests import MAX_BACKLOG, Requests
+from smpp_bridge.adapters.lease import Lease
+from tests.support.readers import PARTITIONS, FakeConsumer, Reader
 from tests.support.topics import wait_until
-
-PARTITIONS = [TopicPartition(topic, number) for topic in MAX_BACKLOG for number in range(3)]
-
-
-class FakeConsumer:
-    """What the group says is told by the test."""
-
-    def __init__(self, **_: Any) -> None:
-        self.assigned: list[TopicPartition] = []
-        self.reads = 0
-        self.is_member = True
-        self.on_read: Callable[[], None] = lambda: None
-        self.is_away = False
-        self._coordinator = self
-        self.failure: Exception | None = None
-        self.rebalance: Callable[[], Awaitable[None]] | None = None
-        self.commits: list[dict[TopicPartition, int]] = []
-
-    def partitions_for_topic(self, _topic: str) -> Iterable[int]:
-        """Three of each."""
-        return range(3)
-
-    def assignment(self) -> set[TopicPartition]:
-        """As assigned last."""
-        return set(self.assigned)
-
-    async def getmany(self, *partitions: TopicPartition, **_: Any) -> dict[TopicPartition, Any]:
-        """A record of each, which nobody can read."""
-        await asyncio.sleep(0)
-        if self.rebalance is not None:
-            rebalance, self.rebalance = self.rebalance, None
-            await rebalance()
-            return {partition: ["of the new assignment"] for partition in self.assigned}
-        self.reads += 1
-        self.on_read()
-        return {partition: ["record"] for partition in partitions}
-
-    def check_errors(self) -> None:
-        """As aiokafka tells that it could not join again."""
-        if self.failure is not None:
-            raise self.failure
-
-    async def committed(self, _partition: TopicPartition) -> int:
-        """Something."""
-        return 7
-
-    async def commit(self, offsets: dict[TopicPartition, int]) -> None:
-        """Refused for those whom the group has lost; while Kafka is away nobody answers."""
-        if self.is_away:
-            await asyncio.Event().wait()
-        if not self.is_member:
-            raise CommitFailedError
-        self.commits.append(offsets)
-
-
-class FakeSubmitter:
-    """Empty."""
-
-    backlog = 0
-
-    def __init__(self) -> None:
-        self.room = asyncio.Event()
-        self.forgotten = 0
-
-    def wake(self) -> None:
-        """Nothing to do."""
-
-    def forget_waiting(self) -> None:
-        """Count."""
-        self.forgotten += 1
-
-
-class Reader:
-    """Requests of a connection on a fake consumer."""
-
-    def __init__(self) -> None:
-        self.failures: list[BaseException] = []
-        self.taken: list[Any] = []
-        self.submitter = FakeSubmitter()
-        submitter: Any = self.submitter
-        publisher: Any = None
-        self.requests = Requests(
-            bootstrap="127.0.0.1:1",
-            connection="a",
-            submitter=submitter,
-            publisher=publisher,
-            counts=Counts(),
-            fail=self.failures.append,
-        )
-        self.consumer = FakeConsumer()
-        self.requests._consumer = self.consumer
-        self.requests._take = lambda _, record: self.taken.append(record)  # type: ignore[method-assign]
-
-    async def assign(self, partitions: list[TopicPartition]) -> None:
-        """As the group coordinator does."""
-        await self.requests.on_partitions_revoked(self.consumer.assigned)
-        self.consumer.assigned = partitions
-        await self.requests.on_partitions_assigned(partitions)
-
-    async def read(self, until: Callable[[], bool]) -> None:
-        """Run until something holds."""
-        stop = asyncio.Event()
-        committing = asyncio.create_task(self.requests.commit_regularly())
-        running = asyncio.create_task(self.requests.run(stop))
-        await wait_until(until)
-        stop.set()
-        await running
-        committing.cancel()
 
 
 @pytest.fixture
@@ -142,12 +30,6 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     return now
 
 
-async def test_a_bridge_that_never_had_all_partitions_is_refused_at_once(reader: Reader) -> None:
-    """Another was there before."""
-    await reader.assign(PARTITIONS[:3])
-    assert [type(error) for error in reader.failures] == [CannotRun]
-
-
 async def test_a_bridge_whose_partitions_another_shares_reads_none_of_them(reader: Reader) -> None:
     """Each has a journal of its own: what one has sent, the other would send again."""
     await reader.assign(PARTITIONS)
@@ -156,23 +38,6 @@ async def test_a_bridge_whose_partitions_another_shares_reads_none_of_them(reade
     await reader.assign(PARTITIONS[:3])
     await reader.read(lambda: bool(reader.failures))
     assert reader.consumer.reads == reads
-
-
-async def test_a_bridge_whose_partitions_stay_shared_ends_and_says_why(reader: Reader) -> None:
-    """Two that were each alone once would share them for ever."""
-    await reader.assign(PARTITIONS)
-    await reader.assign(PARTITIONS[3:])
-    await wait_until(lambda: bool(reader.failures))
-    assert "another bridge has it already" in str(reader.failures[0])
-
-
-async def test_a_bridge_that_meets_its_own_former_membership_goes_on(reader: Reader) -> None:
-    """The group forgets that one after the session timeout."""
-    await reader.assign(PARTITIONS)
-    await reader.assign(PARTITIONS[3:])
-    await reader.assign(PARTITIONS)
-    await reader.read(lambda: bool(reader.taken))
-    assert (reader.requests._ends_at, reader.failures) == (None, [])
 
 
 async def test_after_a_pause_nothing_is_taken_or_sent_before_the_group_confirms(
@@ -268,6 +133,156 @@ async def test_a_failed_rejoin_ends_the_process(reader: Reader) -> None:
     reader.consumer.failure = GroupAuthorizationFailedError("g")
     with pytest.raises(GroupAuthorizationFailedError):
         await reader.requests.run(asyncio.Event())
+
+
+async def test_a_failed_rejoin_ends_the_process_while_records_wait(reader: Reader) -> None:
+    """They wait for a lease that never comes."""
+    await reader.assign(PARTITIONS)
+    reads = reader.consumer.reads
+    running = asyncio.create_task(reader.requests.run(asyncio.Event()))
+    await wait_until(lambda: reader.consumer.reads > reads)
+    reader.consumer.failure = GroupAuthorizationFailedError("g")
+    with pytest.raises(GroupAuthorizationFailedError):
+        async with asyncio.timeout(5):
+            await running
+
+
+async def test_records_of_an_earlier_assignment_are_not_taken_in_the_next(
+    reader: Reader, clock: list[float]
+) -> None:
+    """They are read again: taken twice, a finished tail would stand for an unfinished head."""
+    await reader.assign(PARTITIONS)
+    reader.consumer.record = "old"
+    stop = asyncio.Event()
+    running = asyncio.create_task(reader.requests.run(stop))
+    await wait_until(lambda: reader.consumer.reads > 0)
+    reader.consumer.record = "new"
+    await reader.assign(PARTITIONS)
+    reader.requests.lease.renew(clock[0])
+    await wait_until(lambda: bool(reader.taken))
+    stop.set()
+    await running
+    assert set(reader.taken) == {"new"}
+
+
+def test_the_group_waits_longer_than_a_lease_can_last_after_another_has_joined(
+    reader: Reader,
+) -> None:
+    """Until a heartbeat tells of it, a commit renews the lease; then the other one reads."""
+    told_within_s = reader.settings["heartbeat_interval_ms"] / 1000
+    assert reader.settings["rebalance_timeout_ms"] / 1000 >= told_within_s + requests._LEASE_S + 1
+    assert reader.settings["session_timeout_ms"] / 1000 >= requests._LEASE_S + 1
+
+
+async def test_who_loses_partitions_sends_no_more_and_waits_no_longer_than_its_lease(
+    reader: Reader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A commit beside or behind the rejoin could end the new membership, or take offsets back."""
+    monkeypatch.setattr(requests, "_COMMIT_S", 0.01)
+    reader.requests.lease = Lease(0.5)
+    await reader.lead()
+    reader.finish(7)
+    reader.consumer.is_away = True
+    forgotten, asked = reader.submitter.forgotten, reader.consumer.asked
+    revoking = asyncio.create_task(reader.requests.on_partitions_revoked(PARTITIONS))
+    committing = asyncio.create_task(reader.requests.commit_regularly())
+    await asyncio.sleep(0)
+    assert not reader.requests.may_act()
+    async with asyncio.timeout(5):
+        await revoking
+    committing.cancel()
+    assert (reader.consumer.asked, reader.submitter.forgotten) == (asked + 1, forgotten + 1)
+
+
+async def test_the_last_commit_takes_the_place_of_one_that_waits(reader: Reader) -> None:
+    """Tried again in another generation, that one would take back offsets."""
+    reader.requests.lease = Lease(0.5)
+    await reader.lead()
+    reader.finish(7)
+    reader.consumer.is_away = True
+    committing = asyncio.create_task(reader.requests.commit_regularly())
+    await wait_until(lambda: reader.consumer.asked > 1)
+    reader.consumer.is_away = False
+    await reader.requests.on_partitions_revoked(PARTITIONS)
+    committing.cancel()
+    assert reader.requests._committing.cancelled()
+    assert reader.consumer.commits[-1] == {PARTITIONS[0]: 8}
+
+
+async def test_without_a_lease_nothing_is_committed_any_more(
+    reader: Reader, clock: list[float]
+) -> None:
+    """The group may be empty, and takes from anybody what is long outdated."""
+    for end in (lambda: reader.requests.on_partitions_revoked(PARTITIONS), reader.requests.stop):
+        await reader.lead()
+        reader.finish(7)
+        commits = len(reader.consumer.commits)
+        clock[0] += 60
+        await end()
+        assert len(reader.consumer.commits) == commits
+
+
+async def test_what_is_due_is_committed_at_the_end(reader: Reader) -> None:
+    """Else the next process reads it again, and looks it up in the journal."""
+    for end in (lambda: reader.requests.on_partitions_revoked(PARTITIONS), reader.requests.stop):
+        await reader.lead()
+        reader.finish(7)
+        await end()
+        assert reader.consumer.commits[-1] == {PARTITIONS[0]: 8}
+    assert (reader.consumer.is_stopped, reader.requests.may_act()) == (True, False)
+
+
+async def test_a_stopped_reader_leaves_no_commit_behind(reader: Reader) -> None:
+    """It would be sent when the group is empty."""
+    await reader.lead()
+    reader.finish(7)
+    reader.consumer.is_away = True
+    committing = asyncio.create_task(reader.requests.commit_regularly())
+    await wait_until(lambda: reader.consumer.asked > 1)
+    committing.cancel()
+    reader.consumer.is_away = False
+    await reader.requests.stop()
+    assert reader.requests._committing.done()
+
+
+async def test_a_refused_commit_ends_a_lease_that_seems_fresh(reader: Reader) -> None:
+    """The group has given the partitions to another."""
+    await reader.lead()
+    assert reader.requests.may_act()
+    reader.finish(7)
+    reader.consumer.is_member = False
+    await reader.requests._commit()
+    assert not reader.requests.may_act()
+
+
+async def test_a_lease_counts_from_the_question(reader: Reader, clock: list[float]) -> None:
+    """How long the answer was on its way nobody knows."""
+    await reader.assign(PARTITIONS)
+
+    def answer_comes_late() -> None:
+        clock[0] += 60
+
+    reader.consumer.on_commit = answer_comes_late
+    await reader.requests._commit()
+    assert not reader.requests.may_act()
+
+
+async def test_what_is_committed_is_not_committed_again(reader: Reader) -> None:
+    """While the lease is young, nothing is asked for nothing."""
+    await reader.lead()
+    reader.finish(7)
+    for _ in range(3):
+        await reader.requests._commit()
+    assert [each for each in reader.consumer.commits if each == {PARTITIONS[0]: 8}] != []
+    assert len(reader.consumer.commits) == 2
+
+
+async def test_what_waits_goes_out_with_the_lease(reader: Reader) -> None:
+    """Nobody else wakes the submitter then."""
+    await reader.assign(PARTITIONS)
+    woken = reader.submitter.woken
+    await reader.requests._commit()
+    assert reader.submitter.woken == woken + 1
 
 
 async def test_partitions_are_let_go_although_the_last_commit_fails(reader: Reader) -> None:

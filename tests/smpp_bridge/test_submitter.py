@@ -13,6 +13,7 @@ from msgspec.structs import replace
 
 from schemas.events import MessageRequested, MessageSubmitted
 from schemas.subject import SubjectKey, Tokenizer
+from smpp_bridge.adapters import submitter
 from smpp_bridge.adapters.clock import now_ms
 from smpp_bridge.adapters.counts import Counts
 from smpp_bridge.adapters.journal import Journal
@@ -379,6 +380,35 @@ async def test_nothing_is_sent_while_another_bridge_may_send_the_same(desk: Desk
     assert len(desk.link.sent) == 1
 
 
+@pytest.mark.parametrize(
+    ("stood_still_s", "is_lease_over", "is_sent"),
+    [(0.0, True, True), (60.0, False, True), (60.0, True, False)],
+)
+async def test_nothing_is_sent_that_a_disk_has_held_up_for_longer_than_the_lease(
+    desk: Desk,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    stood_still_s: float,
+    is_lease_over: bool,
+    is_sent: bool,
+) -> None:
+    """Another may be sending it; what ends meanwhile without a pause was meant to go out."""
+    now = [1000.0]
+    is_held = True
+    monkeypatch.setattr(submitter, "boot_s", lambda: now[0])
+    desk.submitter.may_send = lambda: is_held
+
+    def write() -> None:
+        nonlocal is_held
+        now[0] += stood_still_s
+        is_held = not is_lease_over
+
+    monkeypatch.setattr(desk._journal, "write", write)
+    await desk.offer("m")
+    assert (desk.link.is_flushed, desk.link.is_aborted) == (is_sent, not is_sent)
+    assert desk.failures == []
+
+
 async def test_what_waits_can_be_forgotten_and_offered_again(desk: Desk) -> None:
     """What was sent keeps its place: offered again, it waits for its answer and no more."""
     desk.link.window = 1
@@ -410,6 +440,50 @@ async def test_a_late_answer_of_what_was_forgotten_is_still_a_result(desk: Desk)
     await desk.offer("otp", purpose="otp")
     assert [each.outcome for each in desk.results] == ["accepted"]
     assert (desk.submitter.backlog, desk.failures) == (0, [])
+
+
+@pytest.mark.parametrize("is_sent_again", [False, True])
+async def test_a_late_answer_of_what_was_forgotten_settles_what_was_offered_again(
+    desk: Desk, *, is_sent_again: bool
+) -> None:
+    """Unless it is on the wire already, the second attempt would be a second message."""
+    await desk.offer("otp", purpose="otp")
+    (_, forgotten) = desk.link.sent.pop()
+    desk.link.window = 0
+    desk.submitter.unanswered(forgotten)
+    desk.submitter.forget_waiting()
+    desk.link.window = int(is_sent_again)
+    await desk.offer("otp", purpose="otp")
+    desk.reply(forgotten, is_late=True)
+    desk.store()
+    desk.link.window = 5
+    desk.submitter.wake()
+    await asyncio.sleep(0)
+    assert desk.texts == ["otp"] * is_sent_again
+    assert (desk.outcomes, desk.finished) == ([("accepted", True)], ["otp"])
+    if is_sent_again:
+        desk.answer(message_id=b"8")
+    assert [each.event_id for each in desk.results] == ["otp/1", "otp/1/8"][: 1 + is_sent_again]
+
+
+async def test_a_late_answer_behind_the_result_of_what_was_offered_again_is_another_fact(
+    desk: Desk,
+) -> None:
+    """With the id of the first result it would be taken for the same one, and be lost."""
+    await desk.offer("otp", purpose="otp")
+    (_, forgotten) = desk.link.sent.pop()
+    desk.link.window = 0
+    desk.submitter.unanswered(forgotten)
+    desk.submitter.forget_waiting()
+    await desk.offer("otp", purpose="otp", expires_at_ms=1)
+    desk.store()
+    desk.reply(forgotten, is_late=True)
+    desk.store()
+    assert [(each.event_id, each.outcome) for each in desk.results] == [
+        ("otp/1", "unknown"),
+        ("otp/1/7", "accepted"),
+    ]
+    assert desk.finished == ["otp"]
 
 
 async def test_nothing_expires_while_another_bridge_may_be_sending_it(desk: Desk) -> None:
