@@ -178,6 +178,8 @@ class Gap(Row, frozen=True, kw_only=True, gc=False):
     """Offsets between that carried no record any more."""
     seen_at_ms: int
     """When the worker met the gap."""
+    written_after_ms: int | None = None
+    """When it last had everything that Kafka held: what is missing came later; NULL: never had."""
 
 
 class FactFile(Row, frozen=True, kw_only=True, gc=False):

@@ -137,7 +137,8 @@ class ResultsPublisher:
         if not await self._tell_all(picture.reached):
             return False
         async with self._database:
-            await asyncio.to_thread(record_snapshot, self._state, picture.reached)
+            caught_up_ms = asked_ms if is_everything_read(lags) else None
+            await asyncio.to_thread(record_snapshot, self._state, picture.reached, caught_up_ms)
         await asyncio.to_thread(self._write, picture, lags)
         self._sequence, self._drawn_ms = picture.progress.sequence, asked_ms
         self._next_maturity_ms = picture.next_maturity_ms
@@ -205,6 +206,11 @@ class ResultsPublisher:
             now_ms=now_ms(),
             is_broker_in_memory=self._is_broker_in_memory,
         )
+
+
+def is_everything_read(lags: Sequence[Lag]) -> bool:
+    """Whether nothing waits; without an answer from Kafka nobody knows."""
+    return bool(lags) and not any(lag.waiting for lag in lags)
 
 
 def lags_of(stored: Offsets, ends: Offsets) -> list[Lag]:

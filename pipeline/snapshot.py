@@ -88,6 +88,7 @@ def draw(stored: Stored, watermark_ms: int) -> Picture:
             health_of(stored.healths, campaign.campaign_id),
             watermark_ms,
             last.get(campaign.campaign_id),
+            stored.gaps,
         )
         for campaign, variants in pairs
     ]

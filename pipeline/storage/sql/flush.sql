@@ -94,7 +94,9 @@ INSERT INTO pending_facts BY NAME SELECT * FROM delta_pending_facts;
 INSERT INTO fact_files BY NAME SELECT * FROM delta_fact_files;
 
 -- name: gaps
-INSERT INTO gaps BY NAME SELECT * FROM delta_gaps;
+INSERT INTO gaps BY NAME
+SELECT *, (SELECT caught_up_ms FROM progress) AS written_after_ms FROM delta_gaps
+ANTI JOIN gaps USING (topic, "partition", first_offset, next_offset);
 
 -- name: offsets
 MERGE INTO offsets AS t USING delta_offsets AS d

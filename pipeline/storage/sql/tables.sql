@@ -41,6 +41,7 @@ CREATE TABLE IF NOT EXISTS gaps (
     topic VARCHAR, "partition" INTEGER, first_offset BIGINT, next_offset BIGINT,
     missing BIGINT, seen_at_ms BIGINT
 );
+ALTER TABLE gaps ADD COLUMN IF NOT EXISTS written_after_ms BIGINT;
 CREATE TABLE IF NOT EXISTS offsets (topic VARCHAR, "partition" INTEGER, next_offset BIGINT);
 -- Events since the last Parquet files: their bytes, one line each, compressed from `size`.
 CREATE TABLE IF NOT EXISTS pending_facts (
@@ -60,6 +61,8 @@ CREATE TABLE IF NOT EXISTS progress (
     layout INTEGER, cluster_id VARCHAR, sequence BIGINT, snapshot BIGINT,
     events_applied BIGINT, duplicates_ignored BIGINT, watermark_ms BIGINT
 );
-INSERT INTO progress SELECT {layout}, '', 0, 0, 0, 0, 0
+-- When everything that Kafka held was last known to be stored; NULL: never.
+ALTER TABLE progress ADD COLUMN IF NOT EXISTS caught_up_ms BIGINT;
+INSERT INTO progress SELECT {layout}, '', 0, 0, 0, 0, 0, NULL
     WHERE NOT EXISTS (SELECT 1 FROM progress);
 UPDATE progress SET layout = {layout} WHERE layout <> {layout};

@@ -19,8 +19,9 @@ from pipeline.join.engine import JoinEngine
 from pipeline.join.facts import Inbound, News
 from pipeline.rows import DeadLetter, ReceiptLatency, UnmatchedReceipt
 from pipeline.storage import history
+from pipeline.storage.lost import skip_lost
 from pipeline.storage.restore import compact, restore
-from pipeline.storage.results import allocations, plain_rows
+from pipeline.storage.results import allocations, gaps, plain_rows, record_snapshot
 from pipeline.storage.state import open_state
 from runtime.process import CannotRun
 from schemas.events import AllocationChanged
@@ -100,7 +101,37 @@ def test_a_hole_in_kafka_is_recorded(tmp_path: Path) -> None:
     state.commit(flush(0, 10), 1)
     state.commit(flush(10, 30, records=5), 77)
     rows = state.connection.execute("FROM gaps").fetchall()
-    assert rows == [(TOPIC, 0, 10, 30, 15, 77)]
+    assert rows == [(TOPIC, 0, 10, 30, 15, 77, None)]
+
+
+def test_a_gap_says_when_everything_had_been_read(tmp_path: Path) -> None:
+    """What is missing was written after that; a later moment never replaces an earlier gap's."""
+    state = open_state(tmp_path)
+    state.commit(flush(0, 10), 1)
+    for caught_up_ms in (None, 50, None, 40):
+        record_snapshot(state, [], caught_up_ms)
+    assert skip_lost(state, {(TOPIC, 1): 5}, 60) == 5
+    record_snapshot(state, [], 70)
+    state.commit(flush(10, 30, records=5), 77)
+    rows = state.connection.execute("SELECT seen_at_ms, written_after_ms FROM gaps").fetchall()
+    assert rows == [(60, 50), (77, 70)]
+    state.close()
+    assert [gap.written_after_ms for gap in gaps(open_state(tmp_path))] == [70, 50]
+
+
+def test_a_file_of_layout_five_is_taken_over(tmp_path: Path) -> None:
+    """Its gaps stay; when everything had been read before them nobody knows."""
+    state = open_state(tmp_path)
+    state.commit(flush(5, 30, records=5), 77)
+    for column in ("gaps.written_after_ms", "progress.caught_up_ms"):
+        table, name = column.split(".")
+        state.connection.execute(f"ALTER TABLE {table} DROP COLUMN {name}")
+    state.connection.execute("UPDATE progress SET layout = 5")
+    state.close()
+    state = open_state(tmp_path)
+    assert [gap.written_after_ms for gap in gaps(state)] == [None]
+    record_snapshot(state, [], 9)
+    assert state.offsets() == {(TOPIC, 0): 30}
 
 
 def test_a_hole_of_compaction_is_not_a_gap(tmp_path: Path) -> None:
