@@ -145,10 +145,15 @@ def news_of(size: int, body: bytes) -> list[News]:
     return decode_news(pa.decompress(body, size, codec=NEWS_CODEC, asbytes=True))
 
 
-def _history(flush: Flush, _sequence: int, _now_ms: int) -> pa.Table:
-    columns = {"subject": _TEXT, "campaigns": pa.list_(_TEXT), "facts": pa.binary()}
-    retired = flush.deltas.retired
-    return _table(columns, ((name, each.campaigns, each.facts) for name, each in retired.items()))
+def _history(flush: Flush, _sequence: int, now_ms: int) -> pa.Table:
+    columns = {
+        "subject": _TEXT,
+        "campaigns": pa.list_(_TEXT),
+        "facts": pa.binary(),
+        "aside_ms": _INT,
+    }
+    aside_ms, retired = flush.until_ms(now_ms), flush.deltas.retired.items()
+    return _table(columns, ((name, r.campaigns, r.facts, aside_ms) for name, r in retired))
 
 
 def _shelf(flush: Flush, _sequence: int, _now_ms: int) -> pa.Table:

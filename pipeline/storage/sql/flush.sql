@@ -57,6 +57,9 @@ DELETE FROM history WHERE subject IN (SELECT subject FROM delta_history);
 -- name: history
 INSERT INTO history BY NAME SELECT * FROM delta_history;
 
+-- name: history_old
+DELETE FROM history WHERE rowid IN (SELECT rowid FROM history WHERE aside_ms < ? LIMIT ?);
+
 -- name: shelf
 INSERT INTO shelf BY NAME SELECT * FROM delta_shelf;
 

@@ -24,6 +24,7 @@ CREATE TABLE IF NOT EXISTS unmatched_receipts (
 CREATE TABLE IF NOT EXISTS state_log ("sequence" BIGINT, facts BIGINT, size BIGINT, body BLOB);
 -- People whose horizon has passed, one row each; a late event fetches them back.
 CREATE TABLE IF NOT EXISTS history (subject VARCHAR, campaigns VARCHAR[], facts BLOB);
+ALTER TABLE history ADD COLUMN IF NOT EXISTS aside_ms BIGINT;
 -- Quiet people by place: `size` octets of facts each, in the folder `shelf`.
 CREATE TABLE IF NOT EXISTS shelf (place BIGINT, subject VARCHAR, size BIGINT, campaigns VARCHAR[]);
 CREATE TABLE IF NOT EXISTS shelf_emptied (place BIGINT);
@@ -66,3 +67,4 @@ ALTER TABLE progress ADD COLUMN IF NOT EXISTS caught_up_ms BIGINT;
 INSERT INTO progress SELECT {layout}, '', 0, 0, 0, 0, 0, NULL
     WHERE NOT EXISTS (SELECT 1 FROM progress);
 UPDATE progress SET layout = {layout} WHERE layout <> {layout};
+UPDATE history SET aside_ms = (SELECT watermark_ms FROM progress) WHERE aside_ms IS NULL;
