@@ -220,3 +220,5 @@ class SnapshotInfo(Row, frozen=True, kw_only=True, gc=False):
     """Id of the Kafka cluster that was read."""
     schema_version: int
     """Version of these tables; raised when a column changes its meaning."""
+    facts_from: str | None = None
+    """UTC day before which row-level facts were deleted, as YYYY-MM-DD; NULL: none were."""

@@ -137,6 +137,7 @@ def write(
         is_broker_in_memory=is_broker_in_memory,
         kafka_cluster_id=progress.cluster_id,
         schema_version=SCHEMA_VERSION,
+        facts_from=progress.facts_from,
     )
     rows = dict(picture.rows)
     rows |= {Lag: lags, SnapshotInfo: [info]}

@@ -54,6 +54,7 @@ class Progress(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     duplicates_ignored: int
     watermark_ms: int
     cluster_id: str
+    facts_from: str | None
 
 
 def progress(state: State) -> Progress:

@@ -49,5 +49,5 @@ UPDATE progress
 SET snapshot = snapshot + 1, caught_up_ms = greatest(caught_up_ms, $at::BIGINT);
 
 -- name: progress
-SELECT sequence, snapshot, events_applied, duplicates_ignored, watermark_ms, cluster_id
+SELECT sequence, snapshot, events_applied, duplicates_ignored, watermark_ms, cluster_id, facts_from
 FROM progress;

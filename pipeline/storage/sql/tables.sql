@@ -55,6 +55,8 @@ CREATE TABLE IF NOT EXISTS fact_files (
     next_position BIGINT, written_at_ms BIGINT
 );
 ALTER TABLE fact_files ADD COLUMN IF NOT EXISTS "partition" INTEGER;
+-- Files that are off the list and may still be on the disk.
+CREATE TABLE IF NOT EXISTS fact_files_pruned (file VARCHAR);
 -- While a rebuild has not read this far, nothing is published.
 CREATE TABLE IF NOT EXISTS goal (topic VARCHAR, "partition" INTEGER, next_offset BIGINT);
 CREATE TABLE IF NOT EXISTS topics (topic VARCHAR, topic_id VARCHAR);
@@ -64,7 +66,9 @@ CREATE TABLE IF NOT EXISTS progress (
 );
 -- When everything that Kafka held was last known to be stored; NULL: never.
 ALTER TABLE progress ADD COLUMN IF NOT EXISTS caught_up_ms BIGINT;
-INSERT INTO progress SELECT {layout}, '', 0, 0, 0, 0, 0, NULL
+-- UTC day before which facts were pruned; NULL: none were.
+ALTER TABLE progress ADD COLUMN IF NOT EXISTS facts_from VARCHAR;
+INSERT INTO progress SELECT {layout}, '', 0, 0, 0, 0, 0, NULL, NULL
     WHERE NOT EXISTS (SELECT 1 FROM progress);
 UPDATE progress SET layout = {layout} WHERE layout <> {layout};
 UPDATE history SET aside_ms = (SELECT watermark_ms FROM progress) WHERE aside_ms IS NULL;
