@@ -82,4 +82,5 @@ def _operations(folder: str, generation: Generation, _snapshot: Snapshot) -> Ope
         _snapshot.unmatched_receipts(),
         _snapshot.dead_letters(),
         _snapshot.partitions(),
+        _snapshot.gaps(),
     )

@@ -148,6 +148,7 @@ class Operations:
     unmatched: Sequence[rows.UnmatchedReceipt]
     dead_letters: Sequence[rows.DeadLetter]
     partitions: Sequence[rows.Partition] = ()
+    gaps: Sequence[rows.Gap] = ()
 
 
 def _effect(comparison: rows.Comparison) -> float:

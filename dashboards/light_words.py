@@ -87,6 +87,13 @@ def _receipts(words: Words, decision: Decision, evidence: Evidence) -> str:
     return _part(words, evidence, "unmatched", "receipts")
 
 
+def _lost(words: Words, decision: Decision, evidence: Evidence) -> str:
+    if "topic" not in evidence:
+        return words("proof.nothing_lost")
+    kind = words(f"kind.{evidence['topic']}")
+    return words("proof.lost", n=count(float(evidence["missing"])), kind=kind)
+
+
 def _past(words: Words, decision: Decision, evidence: Evidence) -> str:
     means = [evidence[r.variant_id] for r in decision.shown if r.variant_id in evidence]
     return f"{decision.campaign.covariate}: {' / '.join(average(float(mean)) for mean in means)}"
@@ -120,5 +127,6 @@ _PROOFS: Final[Mapping[str, Callable[[Words, Decision, Evidence], str]]] = {
     "nobody_in_two_arms": _double,
     "opt_outs_in_limit": _opt_outs,
     "receipts_matched": _receipts,
+    "nothing_lost": _lost,
     "covariate_balanced": _past,
 }

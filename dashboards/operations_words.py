@@ -71,12 +71,14 @@ def figures(words: Words, operations: Operations, now_ms: int) -> list[Figure]:
     """The strip of numbers."""
     info, lag = operations.info, lag_of(operations)
     unmatched, dead = len(operations.unmatched), len(operations.dead_letters)
+    lost = sum(gap.missing for gap in operations.gaps)
     age_s = max(0, now_ms - info.snapshot_at_ms) / 1000
     return [
         Figure(decimal(rate(operations.activity, info.snapshot_at_ms)), words("ops.rate")),
         Figure(count(lag), words("ops.lag"), "warn" if lag > BEHIND else "plain"),
         Figure(count(unmatched), words("ops.unmatched"), "warn" if unmatched else "plain"),
         Figure(count(dead), words("ops.dead"), "bad" if dead else "plain"),
+        Figure(count(lost), words("ops.lost"), "bad" if lost else "plain"),
         Figure(count(info.duplicates_ignored), words("ops.duplicates")),
         Figure(words.duration(age_s), words("ops.age")),
     ]
@@ -137,6 +139,16 @@ def dead_by_reason(operations: Operations) -> list[tuple[str, str, int, int]]:
         counted[key] += 1
         last[key] = max(last.get(key, 0), row.seen_at_ms)
     return [(*key, n, last[key]) for key, n in counted.most_common()]
+
+
+def lost_by_topic(operations: Operations) -> list[tuple[str, int, int]]:
+    """(topic, records that nobody has read, when that was last met), most first."""
+    counted: Counter[str] = Counter()
+    last: dict[str, int] = {}
+    for gap in operations.gaps:
+        counted[gap.topic] += gap.missing
+        last[gap.topic] = max(last.get(gap.topic, 0), gap.seen_at_ms)
+    return [(topic, n, last[topic]) for topic, n in counted.most_common()]
 
 
 def unmatched_by_reason(operations: Operations) -> list[tuple[str, str, str, int]]:

@@ -185,6 +185,13 @@ def _receipts(words: Words, decision: Decision) -> Fields:
     return _of(decision, "receipts_matched", "unmatched", "receipts")
 
 
+def _lost(words: Words, decision: Decision) -> Fields:
+    light = decision.lights.get("nothing_lost")
+    topic = str(light.evidence.get("topic", "")) if light else ""
+    kind = words(f"kind.{topic}") if topic else ""
+    return {"kind": kind, **_of(decision, "nothing_lost", "missing", "counted")}
+
+
 def _past(words: Words, decision: Decision) -> Fields:
     light = decision.lights.get("covariate_balanced")
     evidence = light.evidence if light else {}
@@ -211,6 +218,7 @@ def _of(decision: Decision, check: str, part: str, whole: str) -> Fields:
 _BROKEN: Final[Mapping[str, Callable[[Words, Decision], Fields]]] = {
     "split_as_planned": _split,
     "nobody_in_two_arms": _double,
+    "nothing_lost": _lost,
     "receipts_matched": _receipts,
     "covariate_balanced": _past,
     "opt_outs_in_limit": _opt_outs,
@@ -223,8 +231,8 @@ Worth = tuple[str, str, tuple[str, ...]]
 def _worth(words: Words, decision: Decision, verdict: Verdict) -> Worth:
     """What following the verdict is worth, in money where it can be said."""
     if verdict.verdict == "do_not_trust":
-        reason = "plan_unusable" if verdict.reason == "plan_unusable" else "do_not_trust"
-        return words("money.none"), words(f"money.none.{reason}"), ()
+        lead = words.first(f"money.none.{verdict.reason}", "money.none.do_not_trust")
+        return words("money.none"), lead, ()
     if verdict.verdict == "stop":
         return _worth_of_stopping(words, decision)
     control = HOLDOUT if verdict.reason == "one_variant" else None

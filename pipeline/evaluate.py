@@ -11,11 +11,13 @@ from pipeline.comparisons import compare_arms
 from pipeline.examined import Examined
 from pipeline.health import check_health
 from pipeline.looks import planned_shares
+from pipeline.lost_records import lost_to
 from pipeline.plan_faults import plan_fault
 from pipeline.rows import (
     Campaign,
     Cohort,
     Comparison,
+    Gap,
     HealthCheck,
     JoinHealth,
     Maturity,
@@ -47,6 +49,7 @@ def evaluate(
     health: JoinHealth,
     watermark_ms: int,
     previous: Verdict | None = None,
+    gaps: Sequence[Gap] = (),
 ) -> Evaluation:
     """Evaluate a campaign at a moment of event time.
 
@@ -57,6 +60,7 @@ def evaluate(
         health: What the join knows about data faults.
         watermark_ms: Event time up to which everything has been seen.
         previous: The last verdict, so that a reason near its limit does not come and go.
+        gaps: Records that Kafka no longer had, of whichever campaign.
 
     Returns: The same for the same arguments, in whatever order the cohorts stand. For a
         definition that cannot be evaluated nothing but a verdict that says so.
@@ -64,7 +68,7 @@ def evaluate(
     fault = plan_fault(campaign, variants)
     if fault is not None:
         return Evaluation((), (), (), refuse_plan(campaign, fault, watermark_ms))
-    examined = _examine(campaign, variants, cohorts, health, watermark_ms)
+    examined = _examine(campaign, variants, cohorts, health, watermark_ms, gaps)
     by_maturity: dict[Maturity, Sequence[Arm]] = {"mature": examined.mature, "live": examined.live}
     shares = planned_shares(campaign, variants)
     results = [
@@ -91,6 +95,7 @@ def _examine(
     cohorts: Sequence[Cohort],
     health: JoinHealth,
     watermark_ms: int,
+    gaps: Sequence[Gap],
 ) -> Examined:
     """Add the cohorts up per arm, everybody and the mature ones."""
     mature = [row for row in cohorts if _end_ms(row, campaign) <= watermark_ms]
@@ -101,7 +106,8 @@ def _examine(
     mature_arms = [add_up(name, mature, campaign.currency) for name in names]
     last = max((_end_ms(row, campaign) for row in cohorts), default=None)
     left = None if last is None else max(0, math.ceil((last - watermark_ms) / 1000))
-    return Examined(campaign, variants, live_arms, mature_arms, health, left)
+    lost = lost_to(campaign, cohorts, gaps)
+    return Examined(campaign, variants, live_arms, mature_arms, health, left, lost)
 
 
 def _variant_results(

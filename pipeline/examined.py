@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 from pipeline.arms import Arm
 from pipeline.looks import is_sequential
@@ -20,6 +20,8 @@ class Examined:
     mature: Sequence[Arm]
     join: JoinHealth
     seconds_left: int | None
+    lost: Mapping[str, int] = field(default_factory=dict)
+    """Topic → records that are missing for good and may have been about this campaign."""
 
     @property
     def assigned(self) -> int:

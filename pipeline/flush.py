@@ -52,6 +52,10 @@ class Flush:
         """The offset ranges it covers, in reading order per partition."""
         return [batch.delivery.batch for batch in self.batches]
 
+    def until_ms(self, now_ms: int) -> int:
+        """How far time has come: neither a wrong clock nor a wrong event alone can push it."""
+        return min(now_ms, self.deltas.watermark_ms)
+
     @property
     def dead_letters(self) -> list[DeadLetter]:
         """Rows of the records that could not be used."""

@@ -10,6 +10,7 @@ from pipeline.arms import Arm
 from pipeline.detectable import detectable_effect
 from pipeline.examined import Examined
 from pipeline.looks import compare_counts, compare_sums, expected_pair, planned_shares
+from pipeline.lost_records import counted_of
 from pipeline.rows import HealthCheck, LightStatus
 from pipeline.stats.srm import check_equal_rates, check_sample_ratio, watch_sample_ratio
 from schemas.events import HOLDOUT
@@ -19,6 +20,9 @@ SRM_ALPHA: Final = 0.001
 DELIVERY_ALPHA: Final = 0.001
 MAX_DOUBLE_SHARE: Final = 0.001
 UNMATCHED_SHARES: Final = (0.02, 0.10)
+MAX_LOST_SHARE: Final = UNMATCHED_SHARES[1]
+"""Of the records of a kind: lost, they are in no total, as a receipt without its message. But not
+for fewer of them than the people who may stand in two arms."""
 COVARIATE_ALPHAS: Final = (0.001, 1e-6)
 """To point it out, and to believe nothing. The second is for what is broken, such as a covariate
 that one arm lacks: with few big spenders a fair split passes 0.001 more often than it should."""
@@ -150,6 +154,25 @@ def _receipts_matched(examined: Examined) -> Light:
     return ("bad" if share > bad else "warn" if share > warn else "ok"), evidence
 
 
+def _nothing_lost(examined: Examined) -> Light:
+    """As if all records that are missing had been about this campaign; nobody can tell."""
+    kinds = [
+        (is_much, missing / (missing + counted), topic, missing, counted)
+        for topic, missing in examined.lost.items()
+        for counted in (counted_of(topic, examined.live),)
+        for is_much in (_is_much(missing, counted, examined.assigned),)
+    ]
+    if not kinds:
+        return "ok", {"missing": 0}
+    is_much, _, topic, missing, counted = max(kinds)
+    evidence: Evidence = {"topic": topic, "missing": missing, "counted": counted}
+    return ("bad" if is_much else "warn"), evidence
+
+
+def _is_much(missing: int, counted: int, people: int) -> bool:
+    return missing > max(MAX_LOST_SHARE * (missing + counted), MAX_DOUBLE_SHARE * people)
+
+
 def _covariate_balanced(examined: Examined) -> Light:
     """Whether arms differ in what must have been known before they were made.
 
@@ -195,5 +218,6 @@ _CHECKS: Final[dict[str, Callable[[Examined], Light]]] = {
     "nobody_in_two_arms": _nobody_in_two_arms,
     "opt_outs_in_limit": _opt_outs_in_limit,
     "receipts_matched": _receipts_matched,
+    "nothing_lost": _nothing_lost,
     "covariate_balanced": _covariate_balanced,
 }

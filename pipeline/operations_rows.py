@@ -178,6 +178,8 @@ class Gap(Row, frozen=True, kw_only=True, gc=False):
     """Offsets between that carried no record any more."""
     seen_at_ms: int
     """When the worker met the gap."""
+    written_after_ms: int | None = None
+    """When it last had everything that Kafka held: what is missing came later; NULL: never had."""
 
 
 class FactFile(Row, frozen=True, kw_only=True, gc=False):
@@ -218,3 +220,5 @@ class SnapshotInfo(Row, frozen=True, kw_only=True, gc=False):
     """Id of the Kafka cluster that was read."""
     schema_version: int
     """Version of these tables; raised when a column changes its meaning."""
+    facts_from: str | None = None
+    """UTC day before which row-level facts were deleted, as YYYY-MM-DD; NULL: none were."""

@@ -147,7 +147,8 @@ class ResultsPublisher:
         if not await self._tell_all(picture.reached):
             return False
         async with self._database:
-            await asyncio.to_thread(record_snapshot, self._state, picture.reached)
+            caught_up_ms = asked_ms if is_everything_read(lags) else None
+            await asyncio.to_thread(record_snapshot, self._state, picture.reached, caught_up_ms)
         await asyncio.to_thread(self._write, picture, lags)
         self._sequence, self._drawn_ms = picture.progress.sequence, asked_ms
         self._next_maturity_ms = picture.next_maturity_ms
@@ -227,6 +228,11 @@ async def _first_of(timeout_s: float, *events: asyncio.Event) -> None:
     finally:
         for each in waiting:
             each.cancel()
+
+
+def is_everything_read(lags: Sequence[Lag]) -> bool:
+    """Whether nothing waits; without an answer from Kafka nobody knows."""
+    return bool(lags) and not any(lag.waiting for lag in lags)
 
 
 def lags_of(stored: Offsets, ends: Offsets) -> list[Lag]:

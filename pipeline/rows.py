@@ -452,6 +452,7 @@ CHECKS = (
     "nobody_in_two_arms",
     "opt_outs_in_limit",
     "receipts_matched",
+    "nothing_lost",
     "covariate_balanced",
 )
 

@@ -66,6 +66,13 @@ class WorkerSettings:
         "attribution window; later events fetch them from the database.",
         default=7,
     )
+    history_days: int = setting(
+        "SMS_WORKER_HISTORY_DAYS",
+        integer(30, 36_500),
+        "Days a person who has left memory is remembered in the database, so that late events "
+        "still count; after them such events are as of a stranger.",
+        default=400,  # a year later a refund or a correction still finds the person
+    )
     people_at_hand: int = setting(
         "SMS_WORKER_PEOPLE_AT_HAND",
         integer(1, 100_000_000),

@@ -112,6 +112,7 @@ class Shard:
         claim(state, shard_folder(tools.settings.data, partition), ends=log.ends, **identity)
         _check_beginning(partition, state, tools, log)
         state.keeps_facts = tools.settings.keeps_facts
+        state.history_ms = tools.settings.history_days * DAY_MS
         at_hand = max(1, tools.settings.people_at_hand // SUBJECT_PARTITIONS)
         horizon_ms = tools.settings.horizon_days * DAY_MS
         engine = JoinEngine(horizon_ms, at_hand, outcomes=tools.outcomes)

@@ -88,6 +88,7 @@ def draw(stored: Stored, watermark_ms: int) -> Picture:
             health_of(stored.healths, campaign.campaign_id),
             watermark_ms,
             last.get(campaign.campaign_id),
+            stored.gaps,
         )
         for campaign, variants in pairs
     ]
@@ -136,6 +137,7 @@ def write(
         is_broker_in_memory=is_broker_in_memory,
         kafka_cluster_id=progress.cluster_id,
         schema_version=SCHEMA_VERSION,
+        facts_from=progress.facts_from,
     )
     rows = dict(picture.rows)
     rows |= {Lag: lags, SnapshotInfo: [info]}

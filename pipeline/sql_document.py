@@ -95,6 +95,11 @@ FROM read_parquet('facts/receipt_received/*/*.parquet') GROUP BY ALL;
 
 `smslab reconcile --facts` counts all cohorts again from these files, in SQL alone
 (`pipeline/storage/sql/recount.sql`), and compares every figure with the streamed one.
+
+`smslab facts prune --before 2026-01-01` says which files of old days would go, with `--delete` it
+deletes them (not the last of each kind, which says how far the files go). Delete none by hand:
+`fact_files` would name them still. Afterwards `snapshot_info.facts_from` holds the day, and
+`reconcile --facts` leaves out who was assigned before it.
 """
 
 

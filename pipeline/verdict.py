@@ -27,6 +27,7 @@ from schemas.events import DIRECTIONS, HOLDOUT
 BLOCKING: Final = (
     "split_as_planned",
     "nobody_in_two_arms",
+    "nothing_lost",
     "receipts_matched",
     "covariate_balanced",
 )

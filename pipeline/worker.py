@@ -107,6 +107,7 @@ class Worker:
             await asyncio.to_thread(self._restore, state, await ask_log(settings, broker))
             rest_garbage_collector(200_000, 20, 100)  # docs/performance.md
             state.keeps_facts = settings.keeps_facts and not self._is_sink
+            state.history_ms = settings.history_days * DAY_MS
             self._facts = FactsWriter(state, settings.data, self._database, now_ms)
             publisher = await stack.enter_async_context(
                 KafkaPublisher(settings.kafka, client_id=self._role.group)

@@ -17,6 +17,7 @@ from runtime.process import CannotRun, ExitCode
 from smslab.campaign import campaign
 from smslab.demo.command import demo
 from smslab.doctor import doctor
+from smslab.facts import facts as facts_group
 from smslab.kafka.command import kafka
 from smslab.options import DATA, JSON
 from smslab.pdu import pdu
@@ -116,5 +117,6 @@ def sql(query: str, data: Path, *, as_json: bool) -> None:
     console.print(table)
 
 
-for command in (demo, campaign, plan, verdict, kafka, pdu, trace, doctor, *process_commands()):
+_COMMANDS = (demo, campaign, plan, verdict, kafka, pdu, trace, doctor, facts_group)
+for command in (*_COMMANDS, *process_commands()):
     main.add_command(command)

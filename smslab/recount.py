@@ -35,6 +35,11 @@ def tell_recount(data: Path, *, as_json: bool) -> bool:
         f"{found.cohorts} cohorts against {found.events} events in files: "
         f"{len(found.differences)} figures differ, {found.waiting} records are not in a file yet"
     )
+    if found.since is not None:
+        step(
+            f"{found.left_out} cohorts assigned before {found.since} are left out: their facts "
+            "were deleted (`smslab facts prune`)."
+        )
     if found.waiting:
         step("Files are written once a minute and when the worker ends: ask again then.")
     for each in found.differences[:20]:

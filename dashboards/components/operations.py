@@ -9,7 +9,7 @@ from typing import Final
 from dashboards.components.html import dot, esc, note, section, title, width
 from dashboards.components.verdict import banner_html
 from dashboards.facts import Operations
-from dashboards.format import clock, count
+from dashboards.format import clock, count, moment
 from dashboards.operations_words import (
     Figure,
     behind_by_worker,
@@ -18,6 +18,7 @@ from dashboards.operations_words import (
     is_stale,
     is_up,
     lag_by_topic,
+    lost_by_topic,
     receipts_by_state,
     status,
     unmatched_by_reason,
@@ -78,13 +79,14 @@ def rates(words: Words, operations: Operations) -> str:
 
 
 def tables(words: Words, operations: Operations, zone: tzinfo) -> str:
-    """Lag, receipts, unmatched receipts, dead letters."""
+    """Receipts, lag, workers, what could not be used, found no message or was lost."""
     parts = (
         _receipts(words, operations),
         _lags(words, operations),
         *([_workers(words, operations, zone)] if operations.partitions else ()),
         _dead(words, operations, zone),
         _unmatched(words, operations),
+        _lost(words, operations, zone),
     )
     return f'<div class="two ops">{"".join(parts)}</div>'
 
@@ -177,6 +179,14 @@ def _unmatched(words: Words, operations: Operations) -> str:
     ]
     columns = ("table.connection", "table.state", "table.reason", "table.receipts")
     return _table(words, "unmatched", columns, rows)
+
+
+def _lost(words: Words, operations: Operations, zone: tzinfo) -> str:
+    rows = [
+        (_topic(words, topic), count(n), moment(last, zone))
+        for topic, n, last in lost_by_topic(operations)
+    ]
+    return _table(words, "lost", ("table.topic", "table.records", "table.last"), rows)
 
 
 def _table(words: Words, key: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

@@ -30,6 +30,8 @@ COHORT_KEY = (
     ("value", pa.string()),
 )
 _TEXT, _INT = pa.string(), pa.int64()
+GapRange = tuple[str, int, int, int, int]
+"""Topic, partition, first offset, next offset, how many are missing."""
 
 
 def tables_of(
@@ -42,8 +44,8 @@ def tables_of(
     return {name: table for name, table in tables.items() if table.num_rows}
 
 
-def gaps_of(flush: Flush) -> list[tuple[str, int, int, int, int]]:
-    """(topic, partition, first, next, missing) of the ranges that lack records.
+def gaps_of(flush: Flush) -> list[GapRange]:
+    """The ranges that lack records.
 
     Holes in a compacted topic are what compaction is for.
     """
@@ -143,10 +145,15 @@ def news_of(size: int, body: bytes) -> list[News]:
     return decode_news(pa.decompress(body, size, codec=NEWS_CODEC, asbytes=True))
 
 
-def _history(flush: Flush, _sequence: int, _now_ms: int) -> pa.Table:
-    columns = {"subject": _TEXT, "campaigns": pa.list_(_TEXT), "facts": pa.binary()}
-    retired = flush.deltas.retired
-    return _table(columns, ((name, each.campaigns, each.facts) for name, each in retired.items()))
+def _history(flush: Flush, _sequence: int, now_ms: int) -> pa.Table:
+    columns = {
+        "subject": _TEXT,
+        "campaigns": pa.list_(_TEXT),
+        "facts": pa.binary(),
+        "aside_ms": _INT,
+    }
+    aside_ms, retired = flush.until_ms(now_ms), flush.deltas.retired.items()
+    return _table(columns, ((name, r.campaigns, r.facts, aside_ms) for name, r in retired))
 
 
 def _shelf(flush: Flush, _sequence: int, _now_ms: int) -> pa.Table:
@@ -244,6 +251,11 @@ def fact_files_table(files: Sequence[FactFile]) -> pa.Table:
 
 
 def _gaps(flush: Flush, _sequence: int, now_ms: int) -> pa.Table:
+    return gaps_table(gaps_of(flush), now_ms)
+
+
+def gaps_table(gaps: Iterable[GapRange], now_ms: int) -> pa.Table:
+    """Rows of `gaps`, met now."""
     columns = {
         "topic": _TEXT,
         "partition": _INT,
@@ -252,7 +264,7 @@ def _gaps(flush: Flush, _sequence: int, now_ms: int) -> pa.Table:
         "missing": _INT,
         "seen_at_ms": _INT,
     }
-    return _table(columns, ((*gap, now_ms) for gap in gaps_of(flush)))
+    return _table(columns, ((*gap, now_ms) for gap in gaps))
 
 
 def _offsets(flush: Flush, _sequence: int, _now_ms: int) -> pa.Table:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 
+from pipeline.storage.deltas import gaps_table
 from pipeline.storage.state import State
 from schemas.topics import TOPICS
 
@@ -32,8 +33,8 @@ def skip_lost(state: State, beginnings: Offsets, now_ms: int) -> int:
                 continue
             missing = beginning - offset
             lost += missing
-            gap = [topic, partition, offset, beginning, missing, now_ms]
-            state.connection.execute("INSERT INTO gaps VALUES (?, ?, ?, ?, ?, ?)", gap)
+            gap = topic, partition, offset, beginning, missing
+            state.run("gaps", gaps_table([gap], now_ms))
             state.connection.execute(
                 'DELETE FROM offsets WHERE topic = ? AND "partition" = ?', [topic, partition]
             )

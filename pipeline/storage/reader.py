@@ -133,6 +133,10 @@ class Questions(ABC):
         """Records that could not be used."""
         return self._rows(row_types.DeadLetter, "ORDER BY seen_at_ms DESC")
 
+    def gaps(self) -> list[row_types.Gap]:
+        """What Kafka no longer had when it was due, the newest first."""
+        return self._rows(row_types.Gap, 'ORDER BY seen_at_ms DESC, topic, "partition"')
+
     def join_health(self) -> list[row_types.JoinHealth]:
         """What the join knows about data faults."""
         return self._rows(row_types.JoinHealth)

@@ -101,7 +101,7 @@ def take_over(fresh: State, folder: Path, beginnings: Offsets) -> None:
         return
     try:
         _check_complete(fresh, beginnings)
-        for name in ("keep_verdicts", "keep_topics", "keep_progress"):
+        for name in ("keep_verdicts", "keep_topics", "keep_progress", "keep_gaps"):
             fresh.connection.execute(_SQL[name])
     except duckdb.Error as error:
         _log.warning("the old state is not complete", extra={"fields": {"error": str(error)}})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 import duckdb
@@ -42,6 +43,10 @@ class Recount:
     waiting: int
     """Offsets in the snapshot that no file covers yet; the comparison means nothing then."""
     differences: Sequence[CohortDifference]
+    since: str | None = None
+    """UTC day before which facts were deleted; cohorts from before cannot be counted again."""
+    left_out: int = 0
+    """How many those are; they are not in `cohorts`."""
 
     @property
     def agrees(self) -> bool:
@@ -71,7 +76,19 @@ def recount_folder(folder: Path) -> Recount:
         streamed = _cohorts(connection, _CHECKS["streamed"])
         recounted = recount_cohorts(connection)
         ((waiting,),) = connection.execute(_CHECKS["waiting"]).fetchall()
-    return Recount(events, len(streamed), int(waiting), differences(streamed, recounted))
+        ((since,),) = connection.execute(_CHECKS["since"]).fetchall()
+    kept = assigned_since(streamed, since)
+    found = differences(kept, assigned_since(recounted, since))
+    left_out = len(streamed) - len(kept)
+    return Recount(events, len(kept), int(waiting), found, since, left_out)
+
+
+def assigned_since(cohorts: Cohorts, since: str | None) -> Cohorts:
+    """The cohorts of a UTC day and later."""
+    if since is None:
+        return cohorts
+    begin_ms = int(datetime.fromisoformat(since).replace(tzinfo=UTC).timestamp() * 1000)
+    return {key: vector for key, vector in cohorts.items() if key[2] >= begin_ms}
 
 
 def differences(streamed: Cohorts, recounted: Cohorts) -> list[CohortDifference]:

@@ -54,6 +54,7 @@ class Progress(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     duplicates_ignored: int
     watermark_ms: int
     cluster_id: str
+    facts_from: str | None
 
 
 def progress(state: State) -> Progress:
@@ -149,10 +150,18 @@ def verdicts(state: State) -> list[Verdict]:
     return [_verdict_decoder.decode(verdict) for (verdict,) in rows]
 
 
-def record_snapshot(state: State, reached: Sequence[Verdict]) -> None:
-    """Count one snapshot and keep the verdicts that changed, in one transaction."""
+def record_snapshot(
+    state: State, reached: Sequence[Verdict], caught_up_ms: int | None = None
+) -> None:
+    """Count one snapshot and keep the verdicts that changed, in one transaction.
+
+    Args:
+        state: The database.
+        reached: Those verdicts.
+        caught_up_ms: When Kafka held nothing that is not stored, if that is so.
+    """
     with state.transaction():
-        state.connection.execute("UPDATE progress SET snapshot = snapshot + 1")
+        state.connection.execute(_SQL["snapshot"], {"at": caught_up_ms})
         for verdict in reached:
             state.connection.execute(
                 "INSERT INTO verdicts VALUES (?, ?, ?)",

@@ -30,6 +30,10 @@ LOCKED = "Could not set lock on file"
 """DuckDB's words; its type of error says only that the file could not be opened."""
 _REBUILD = "Run `smslab worker --rebuild`, which counts everything again from Kafka."
 ACTIVITY_KEPT_MS = 2 * 3600 * 1000
+FORGOTTEN_AT_ONCE = 5_000
+"""People per flush, about 10 ms of its transaction."""
+FORGET_EVERY_MS = 3600 * 1000
+"""After a portion that was not full."""
 _FLUSH = statements.flush_statements()
 _BEFORE = {
     "allocations": ("allocations_gone",),
@@ -50,10 +54,14 @@ class State:
     keeps_facts = False
     """Whether a flush puts the bytes of its events aside, to be written as Parquet."""
 
+    history_ms: int | None = None
+    """How long people who were put aside are remembered; `None`: for ever."""
+
     def __init__(self, connection: duckdb.DuckDBPyConnection, shelf: Shelf) -> None:
         self.connection = connection
         self.shelf = shelf
         self._log_from = 0
+        self._forgot_ms = 0
 
     def close(self) -> None:
         """Write the log into the file and give it free."""
@@ -102,6 +110,7 @@ class State:
             self.shelf.append(change.shelved.values())
             self._put(flush, now_ms)
             self.shelf.leave(change.emptied)
+            self._forget(flush.until_ms(now_ms))
             if change.news_from > self._log_from:
                 self.connection.execute(_FLUSH["state_log_old"], [change.news_from])
         self._log_from = change.news_from
@@ -128,6 +137,15 @@ class State:
         return deltas.tables_of(
             flush, sequence=self.sequence + 1, now_ms=now_ms, keeps_facts=self.keeps_facts
         )
+
+    def _forget(self, until_ms: int) -> None:
+        """Drop some of those who were put aside too long ago, inside the transaction."""
+        if self.history_ms is None or until_ms - self._forgot_ms < FORGET_EVERY_MS:
+            return
+        old = [until_ms - self.history_ms, FORGOTTEN_AT_ONCE]
+        ((dropped,),) = self.connection.execute(_FLUSH["history_old"], old).fetchall()
+        if dropped < FORGOTTEN_AT_ONCE:
+            self._forgot_ms = until_ms
 
     def _drop_old_activity(self, newest_ms: int, now_ms: int) -> None:
         before_ms = min(now_ms, newest_ms) - ACTIVITY_KEPT_MS

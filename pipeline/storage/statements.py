@@ -9,9 +9,9 @@ from pathlib import Path
 from pipeline.join.cohorts import VECTOR
 from pipeline.rows import Counters
 
-LAYOUT = 5
+LAYOUT = 6
 """Raised when `tables.sql` changes in a way that an older version would misread."""
-READABLE = frozenset({3, 4, LAYOUT})
+READABLE = frozenset({3, 4, 5, LAYOUT})
 """Layouts that become this one by the tables and columns they lack."""
 
 _FOLDER = Path(__file__).parent / "sql"

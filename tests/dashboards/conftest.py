@@ -27,7 +27,9 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The pages over several campaigns, the one to ship being the newest."""
     folder = tmp_path_factory.mktemp("site")
     write_cases(
-        folder, "ship", "split", "four", "collecting", "stop", "no_holdout", "segments", "alike"
+        folder,
+        *("ship", "split", "four", "collecting", "stop", "no_holdout", "segments", "alike"),
+        *("lost", "lost_few"),
     )
     with serving(folder) as base:
         yield base

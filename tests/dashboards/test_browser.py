@@ -40,7 +40,7 @@ def test_the_verdict_is_seen_at_once(
 
 @pytest.mark.parametrize("width", [1280, 390])
 @pytest.mark.parametrize(
-    "campaign", ["split", "four", "collecting", "stop", "no_holdout", "segments"]
+    "campaign", ["split", "four", "collecting", "stop", "no_holdout", "segments", "lost"]
 )
 def test_every_state_fits_the_screen(open_page: Open, site: str, width: int, campaign: str) -> None:
     """Nothing is cut, covered or outside, with four variants and long names too."""

@@ -155,6 +155,25 @@ def test_there_is_a_light_for_every_check(decisions: dict[str, Decision], name: 
     assert all(light.title and light.proof for light in shown)
 
 
+def test_lost_records_are_named_and_never_said_to_be_repairable(
+    decisions: dict[str, Decision],
+) -> None:
+    """How many of which kind at most, beside how many were counted."""
+    words, lost = Words("en"), decisions["lost"]
+    told = banner(words, lost, 0)
+    assert (told.say, told.tone) == ("Do not trust these numbers", "bad")
+    assert told.why.startswith("Up to 4,000 delivery receipts of this campaign were deleted")
+    assert "cannot be brought back" in told.lead
+    shown = {light.title: (light.status, light.proof) for light in lights(words, lost)}
+    assert shown["Records lost"] == ("bad", "up to 4,000 delivery receipts")
+    few = {
+        light.title: (light.status, light.proof) for light in lights(words, decisions["lost_few"])
+    }
+    assert few["Records lost"] == ("warn", "up to 400 delivery receipts")
+    whole = {light.title: light.proof for light in lights(words, decisions["ship"])}
+    assert whole["Nothing lost"] == "all read in time"
+
+
 def test_live_numbers_are_marked_and_not_coloured(decisions: dict[str, Decision]) -> None:
     """Nobody takes a lead of half-time for a result."""
     live = parts.results(Words("en"), decisions["collecting"])

@@ -15,9 +15,11 @@ from dashboards.components import operations as parts
 from dashboards.facts import Operations
 from dashboards.operations_words import (
     STALE_MS,
+    Figure,
     behind_by_worker,
     figures,
     lag_by_topic,
+    lost_by_topic,
     rate,
     status,
 )
@@ -25,7 +27,7 @@ from dashboards.rates import rates_chart
 from dashboards.texts import Words
 from pipeline.rows import Activity, ConnectionState, DeadLetter, Lag, Partition, SnapshotInfo
 from tests.support.decisions import read_operations
-from tests.support.snapshots import connection, write_cases
+from tests.support.snapshots import connection, gap, write_cases
 
 NOW = 1_700_000_000_000
 UTC = ZoneInfo("UTC")
@@ -161,7 +163,24 @@ def test_the_page_shows_everything_the_snapshot_knows(tmp_path: Path) -> None:
         "168,220",
     ):
         assert text in page
-    assert [f.value for f in figures(words, operations, now_ms)][1:5] == ["66", "7", "3", "17"]
+    assert [f.value for f in figures(words, operations, now_ms)][1:6] == ["66", "7", "3", "0", "17"]
+
+
+def test_what_kafka_removed_unread_is_an_alarm() -> None:
+    """A red number in the strip, and which records, most first; otherwise a calm sentence."""
+    words = Words("en")
+    found = (gap(400), gap(9), gap(3_000, "sms.link.clicked.v1"))
+    operations = dataclasses.replace(QUIET, gaps=found)
+    assert Figure("3,409", "records lost", "bad") in figures(words, operations, NOW)
+    assert Figure("0", "records lost") in figures(words, QUIET, NOW)
+    assert lost_by_topic(operations) == [
+        ("sms.link.clicked.v1", 3_000, found[0].seen_at_ms),
+        ("sms.message.receipt.v1", 409, found[0].seen_at_ms),
+    ]
+    page = parts.tables(words, operations, UTC)
+    assert "3,000" in page
+    assert words("lost.none") not in page
+    assert words("lost.none") in parts.tables(words, QUIET, UTC)
 
 
 @given(text=st.text(st.sampled_from("<>&\"'/script=onerror"), min_size=1, max_size=20))

@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 
 from pipeline.arms import add_up
 from pipeline.evaluate import Evaluation, campaign_rows, evaluate
-from pipeline.rows import CHECKS, Cohort, JoinHealth
+from pipeline.rows import CHECKS, Cohort, Gap, JoinHealth
 from schemas.events import HOLDOUT
 from tests.support.results import REVENUE_MINOR, WINDOW_MS, cohort, definition
+from tests.support.snapshots import gap
 
 LATE_MS = 10 * WINDOW_MS
 HEALTHY = JoinHealth(campaign_id="spring", receipts=1000)
@@ -26,11 +27,12 @@ def judged(
     *,
     watermark_ms: int = LATE_MS,
     health: JoinHealth = HEALTHY,
+    gaps: Sequence[Gap] = (),
     **changes: object,
 ) -> Evaluation:
     """Evaluate made cohorts."""
     campaign, variants = campaign_rows(definition(**changes))  # type: ignore[arg-type]
-    return evaluate(campaign, variants, cohorts, health, watermark_ms)
+    return evaluate(campaign, variants, cohorts, health, watermark_ms, gaps=gaps)
 
 
 def arms(a: int = 100, b: int = 100, **b_fields: int) -> list[Cohort]:
@@ -126,6 +128,28 @@ def test_data_faults_turn_their_light(health: JoinHealth, check: str, status: st
     checks = {row.check: row.status for row in judged(arms(), health=health).health_checks}
     assert tuple(checks) == CHECKS
     assert checks[check] == status
+
+
+@pytest.mark.parametrize(
+    ("gaps", "status"),
+    [
+        ((), "ok"),
+        ((gap(1),), "warn"),
+        ((gap(2_000),), "warn"),
+        ((gap(1_900), gap(400)), "bad"),
+        ((gap(20, "sms.inbound.received.v1"),), "warn"),
+        ((gap(30, "sms.inbound.received.v1"),), "bad"),
+        ((gap(22, "sms.inbound.received.v1"), gap(2_300)), "bad"),
+        ((gap(9_000, "sms.connection.state.v1"),), "ok"),
+    ],
+)
+def test_lost_records_turn_their_light(gaps: Sequence[Gap], status: str) -> None:
+    """From the first one on; a tenth of a kind is a fault, unless a thousandth of the people."""
+    found = judged(arms(100, 300), gaps=gaps)
+    checks = {row.check: row.status for row in found.health_checks}
+    assert checks["nothing_lost"] == status
+    blocked = found.verdict.verdict, found.verdict.reason
+    assert (blocked == ("do_not_trust", "nothing_lost")) == (status == "bad")
 
 
 def test_unequal_delivery_is_pointed_out() -> None:

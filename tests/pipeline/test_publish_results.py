@@ -18,6 +18,7 @@ from pipeline.join.engine import JoinEngine
 from pipeline.publish_results import BEHIND_MS, BEHIND_RECORDS, ResultsPublisher, lags_of
 from pipeline.rows import JoinHealth, Verdict
 from pipeline.snapshot import changed, health_of, verdict_event
+from pipeline.storage.lost import skip_lost
 from pipeline.storage.state import State, open_state
 from runtime.kafka import PublishError
 from schemas.events import SubjectEvent, VerdictReached
@@ -118,6 +119,30 @@ async def test_a_snapshot_says_how_far_it_is_itself(
     assert await stage.publisher.publish_if_changed()
     assert stage.served("SELECT events_applied FROM snapshot_info") == [(len(EVENTS),)]
     assert stage.served("SELECT next_offset, end_offset FROM lags") == [(len(EVENTS),) * 2]
+
+
+@pytest.mark.parametrize(
+    ("waiting", "knows", "written_after"), [(0, True, START_MS), (1, True, None), (0, False, None)]
+)
+async def test_a_gap_is_held_against_the_last_moment_without_lag(
+    stage: Stage, waiting: int, written_after: int | None, *, knows: bool
+) -> None:
+    """What Kafka removes later can only concern who was alive since; the light says it."""
+    stage.commit(EVENTS)
+    end = len(EVENTS)
+    stage.ends = {(TOPIC, 0): end + waiting} if knows else None
+    assert await stage.publisher.publish_if_changed()
+    stage.now_ms += 1000
+    beginnings = {(TOPIC, 0): end + 7}
+    assert skip_lost(stage.state, beginnings, stage.now_ms) == 7
+    stage.ends = beginnings
+    stage.stored.update(beginnings)
+    assert await stage.new_publisher().publish_if_changed()
+    assert stage.served("SELECT written_after_ms FROM gaps") == [(written_after,)]
+    found = (
+        "SELECT status, evidence->>'missing' FROM health_checks WHERE \"check\" = 'nothing_lost'"
+    )
+    assert stage.served(found) == [("bad", "7")]
 
 
 async def test_cohorts_mature_in_silence(stage: Stage) -> None:

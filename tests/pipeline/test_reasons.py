@@ -11,7 +11,7 @@ from pipeline.rows import JoinHealth, Verdict
 from pipeline.verdict import REASONS
 from schemas.events import HOLDOUT
 from tests.support.results import WINDOW_MS, cohort, definition
-from tests.support.snapshots import CASES
+from tests.support.snapshots import CASES, gap
 
 
 def verdict_of(name: str) -> Verdict:
@@ -19,7 +19,8 @@ def verdict_of(name: str) -> Verdict:
     case = CASES[name]()
     campaign, variants = campaign_rows(case.campaign)
     health = msgspec.structs.replace(case.health, campaign_id=campaign.campaign_id)
-    return evaluate(campaign, variants, case.cohorts, health, case.running_ms).verdict
+    asked_ms, gaps = case.running_ms, case.gaps
+    return evaluate(campaign, variants, case.cohorts, health, asked_ms, gaps=gaps).verdict
 
 
 def test_every_reason_can_be_reached() -> None:
@@ -37,6 +38,7 @@ COUNTS = st.integers(0, 3000)
     converted=st.tuples(COUNTS, COUNTS, COUNTS),
     opted_out=st.tuples(COUNTS, COUNTS),
     health=st.tuples(COUNTS, COUNTS, COUNTS),
+    lost=COUNTS,
     limit=st.floats(0, 100),
     now_ms=st.integers(0, 2 * WINDOW_MS),
 )
@@ -45,6 +47,7 @@ def test_no_other_reason_is_given(
     converted: tuple[int, ...],
     opted_out: tuple[int, ...],
     health: tuple[int, ...],
+    lost: int,
     limit: float,
     now_ms: int,
 ) -> None:
@@ -67,5 +70,6 @@ def test_no_other_reason_is_given(
         receipts=health[1],
         unmatched_receipts=min(health[1], health[2]),
     )
-    found = evaluate(campaign, variants, cohorts, join, now_ms).verdict
+    gaps = [gap(lost, "sms.link.clicked.v1")] if lost else []
+    found = evaluate(campaign, variants, cohorts, join, now_ms, gaps=gaps).verdict
     assert found.reason in REASONS[found.verdict]

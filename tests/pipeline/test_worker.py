@@ -320,4 +320,5 @@ async def test_what_retention_took_is_a_gap(own_kafka: ApacheKafka, tmp_path: Pa
         await worker.until(lambda _: f"missing_records {len(events)}.0" in worker.metrics())
         assert worker.stop() == ExitCode.DONE, worker.log
     with duckdb.connect(tmp_path / "serve.duckdb", read_only=True) as served:
-        assert served.execute("SELECT sum(missing) FROM gaps").fetchall() == [(len(events),)]
+        found = "SELECT sum(missing), bool_and(written_after_ms < seen_at_ms) FROM gaps"
+        assert served.execute(found).fetchall() == [(len(events), True)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import shutil
+from contextlib import closing
 from pathlib import Path
 
 import click
@@ -13,6 +14,7 @@ from click.testing import CliRunner, Result
 
 from pipeline.rows import Cohort, Counters
 from pipeline.storage.serve import write_snapshot
+from pipeline.storage.state import open_state
 from simulator.people import write_audience
 from smslab.cli import main
 from smslab.demo.world import EXAMPLE
@@ -153,6 +155,27 @@ def test_facts_are_held_against_the_counts(tmp_path: Path) -> None:
         0,
     )
     assert run("reconcile").exit_code == run("reconcile", "x", "--facts").exit_code == 2
+
+
+def test_old_facts_go_only_when_it_is_meant(tmp_path: Path) -> None:
+    """First what would go, then the deletion; no worker's folder and no past day are refused."""
+    nothing = run("facts", "prune", "--before", "2026-01-01", "--data", str(tmp_path))
+    assert (nothing.exit_code, "no state of a worker" in nothing.output) == (2, True)
+    with closing(open_state(tmp_path)) as state:
+        for place, day in enumerate(("2025-12-31", "2026-01-01")):
+            file = f"link_clicked/day={day}/{place}.parquet"
+            (tmp_path / "facts" / file).parent.mkdir(parents=True)
+            (tmp_path / "facts" / file).write_bytes(b"12")
+            row = [file, "sms.link.clicked.v1", day, 1, place, place + 1, 5, None]
+            state.connection.execute("INSERT INTO fact_files VALUES (?, ?, ?, ?, ?, ?, ?, ?)", row)
+    called = ("facts", "prune", "--before", "2026-01-01", "--data", str(tmp_path))
+    assert "1 files of 1 days before 2026-01-01, 0.0 MB, would go." in run(*called).output
+    assert len(list(tmp_path.rglob("*.parquet"))) == 2
+    done = json.loads(run(*called, "--delete", "--json").stdout)
+    assert done == {"files": 1, "octets": 2, "days": 1, "before": "2026-01-01", "deleted": True}
+    assert [path.name for path in tmp_path.rglob("*.parquet")] == ["1.parquet"]
+    future = run("facts", "prune", "--before", "9999-01-01", "--data", str(tmp_path))
+    assert (future.exit_code, "must not be in the future" in future.output) == (2, True)
 
 
 def test_the_worker_takes_its_flag(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -41,4 +41,5 @@ def read_operations(folder: Path) -> Operations:
             reader.deliverability(),
             reader.unmatched_receipts(),
             reader.dead_letters(),
+            gaps=reader.gaps(),
         )

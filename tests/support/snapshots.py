@@ -29,6 +29,19 @@ class Case:
     cohorts: Sequence[Cohort]
     health: JoinHealth = field(default_factory=lambda: JoinHealth(campaign_id="", receipts=9_000))
     running_ms: int = AGO_MS
+    gaps: Sequence[rows.Gap] = ()
+
+
+def gap(missing: int, topic: str = "sms.message.receipt.v1") -> rows.Gap:
+    """Records that Kafka no longer had, met when the campaign had just ended."""
+    return rows.Gap(
+        topic=topic,
+        partition=7,
+        first_offset=100,
+        next_offset=100 + missing,
+        missing=missing,
+        seen_at_ms=AGO_MS,
+    )
 
 
 def arms(
@@ -138,6 +151,12 @@ CASES: Mapping[str, Callable[[], Case]] = {
         definition(audience_size=20_000),
         arms(EVEN, BETTER),
         JoinHealth(campaign_id="", receipts=9_000, unmatched_receipts=2_000),
+    ),
+    "lost": lambda: Case(definition(audience_size=20_000), arms(EVEN, BETTER), gaps=(gap(4_000),)),
+    "lost_few": lambda: Case(
+        definition(audience_size=20_000),
+        arms(EVEN, BETTER),
+        gaps=(gap(400), gap(3, "sms.conversion.recorded.v1")),
     ),
     "late_covariate": lambda: Case(
         msgspec.structs.replace(
@@ -259,7 +278,8 @@ def add_case(
     )
     cohorts = [replace(row, campaign_id=name, cohort_start_ms=start_ms) for row in case.cohorts]
     health = replace(case.health, campaign_id=name)
-    evaluation = evaluate(campaign, variants, cohorts, health, now_ms)
+    gaps = [replace(each, seen_at_ms=now_ms) for each in case.gaps]
+    evaluation = evaluate(campaign, variants, cohorts, health, now_ms, gaps=gaps)
     groups: tuple[tuple[type[Row], Sequence[Row]], ...] = (
         (rows.Campaign, [campaign]),
         (rows.Variant, variants),
@@ -270,6 +290,7 @@ def add_case(
         (rows.SegmentCheck, evaluation.by_segment.checks),
         (rows.HealthCheck, evaluation.health_checks),
         (rows.Verdict, [evaluation.verdict]),
+        (rows.Gap, gaps),
     )
     for row_type, made in groups:
         found.setdefault(row_type, []).extend(made)

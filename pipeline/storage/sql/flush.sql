@@ -57,6 +57,9 @@ DELETE FROM history WHERE subject IN (SELECT subject FROM delta_history);
 -- name: history
 INSERT INTO history BY NAME SELECT * FROM delta_history;
 
+-- name: history_old
+DELETE FROM history WHERE rowid IN (SELECT rowid FROM history WHERE aside_ms < ? LIMIT ?);
+
 -- name: shelf
 INSERT INTO shelf BY NAME SELECT * FROM delta_shelf;
 
@@ -94,7 +97,9 @@ INSERT INTO pending_facts BY NAME SELECT * FROM delta_pending_facts;
 INSERT INTO fact_files BY NAME SELECT * FROM delta_fact_files;
 
 -- name: gaps
-INSERT INTO gaps BY NAME SELECT * FROM delta_gaps;
+INSERT INTO gaps BY NAME
+SELECT *, (SELECT caught_up_ms FROM progress) AS written_after_ms FROM delta_gaps
+ANTI JOIN gaps USING (topic, "partition", first_offset, next_offset);
 
 -- name: offsets
 MERGE INTO offsets AS t USING delta_offsets AS d

@@ -17,3 +17,7 @@ INSERT INTO topics SELECT topic, topic_id FROM old.topics;
 -- name: keep_progress
 UPDATE progress SET snapshot = before.snapshot, cluster_id = before.cluster_id
 FROM old.progress AS before;
+
+-- A loss at the very begin shows again; it was met when it was met.
+-- name: keep_gaps
+INSERT INTO gaps BY NAME SELECT * FROM old.gaps WHERE first_offset = 0;

@@ -3,6 +3,9 @@
 -- name: campaigns
 CREATE VIEW campaigns AS FROM serve.campaigns;
 
+-- name: since
+SELECT max(facts_from) FROM serve.snapshot_info;
+
 -- name: files
 SELECT file, events FROM serve.fact_files WHERE topic = ?;
 

@@ -26,7 +26,8 @@ SELECT file, topic, "day", events, first_position, next_position, written_at_ms,
 FROM fact_files ORDER BY topic, "partition", first_position, "day";
 
 -- name: gaps
-SELECT topic, "partition", first_offset, next_offset, missing, seen_at_ms FROM gaps ORDER BY ALL;
+SELECT topic, "partition", first_offset, next_offset, missing, seen_at_ms, written_after_ms
+FROM gaps ORDER BY ALL;
 
 -- name: unmatched_receipts
 SELECT connection, smsc_message_id, subject, state, received_at_ms, reason,
@@ -43,6 +44,10 @@ SELECT event FROM connections ORDER BY connection;
 -- name: verdicts
 SELECT verdict FROM verdicts ORDER BY decided_at_ms;
 
+-- name: snapshot
+UPDATE progress
+SET snapshot = snapshot + 1, caught_up_ms = greatest(caught_up_ms, $at::BIGINT);
+
 -- name: progress
-SELECT sequence, snapshot, events_applied, duplicates_ignored, watermark_ms, cluster_id
+SELECT sequence, snapshot, events_applied, duplicates_ignored, watermark_ms, cluster_id, facts_from
 FROM progress;

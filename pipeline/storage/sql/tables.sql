@@ -24,6 +24,7 @@ CREATE TABLE IF NOT EXISTS unmatched_receipts (
 CREATE TABLE IF NOT EXISTS state_log ("sequence" BIGINT, facts BIGINT, size BIGINT, body BLOB);
 -- People whose horizon has passed, one row each; a late event fetches them back.
 CREATE TABLE IF NOT EXISTS history (subject VARCHAR, campaigns VARCHAR[], facts BLOB);
+ALTER TABLE history ADD COLUMN IF NOT EXISTS aside_ms BIGINT;
 -- Quiet people by place: `size` octets of facts each, in the folder `shelf`.
 CREATE TABLE IF NOT EXISTS shelf (place BIGINT, subject VARCHAR, size BIGINT, campaigns VARCHAR[]);
 CREATE TABLE IF NOT EXISTS shelf_emptied (place BIGINT);
@@ -41,6 +42,7 @@ CREATE TABLE IF NOT EXISTS gaps (
     topic VARCHAR, "partition" INTEGER, first_offset BIGINT, next_offset BIGINT,
     missing BIGINT, seen_at_ms BIGINT
 );
+ALTER TABLE gaps ADD COLUMN IF NOT EXISTS written_after_ms BIGINT;
 CREATE TABLE IF NOT EXISTS offsets (topic VARCHAR, "partition" INTEGER, next_offset BIGINT);
 -- Events since the last Parquet files: their bytes, one line each, compressed from `size`.
 CREATE TABLE IF NOT EXISTS pending_facts (
@@ -53,6 +55,8 @@ CREATE TABLE IF NOT EXISTS fact_files (
     next_position BIGINT, written_at_ms BIGINT
 );
 ALTER TABLE fact_files ADD COLUMN IF NOT EXISTS "partition" INTEGER;
+-- Files that are off the list and may still be on the disk.
+CREATE TABLE IF NOT EXISTS fact_files_pruned (file VARCHAR);
 -- While a rebuild has not read this far, nothing is published.
 CREATE TABLE IF NOT EXISTS goal (topic VARCHAR, "partition" INTEGER, next_offset BIGINT);
 CREATE TABLE IF NOT EXISTS topics (topic VARCHAR, topic_id VARCHAR);
@@ -60,6 +64,11 @@ CREATE TABLE IF NOT EXISTS progress (
     layout INTEGER, cluster_id VARCHAR, sequence BIGINT, snapshot BIGINT,
     events_applied BIGINT, duplicates_ignored BIGINT, watermark_ms BIGINT
 );
-INSERT INTO progress SELECT {layout}, '', 0, 0, 0, 0, 0
+-- When everything that Kafka held was last known to be stored; NULL: never.
+ALTER TABLE progress ADD COLUMN IF NOT EXISTS caught_up_ms BIGINT;
+-- UTC day before which facts were pruned; NULL: none were.
+ALTER TABLE progress ADD COLUMN IF NOT EXISTS facts_from VARCHAR;
+INSERT INTO progress SELECT {layout}, '', 0, 0, 0, 0, 0, NULL, NULL
     WHERE NOT EXISTS (SELECT 1 FROM progress);
 UPDATE progress SET layout = {layout} WHERE layout <> {layout};
+UPDATE history SET aside_ms = (SELECT watermark_ms FROM progress) WHERE aside_ms IS NULL;

@@ -8,6 +8,7 @@ from contextlib import closing
 from pathlib import Path
 
 import duckdb
+import msgspec
 import pytest
 
 from pipeline.agents.commit import commit
@@ -17,7 +18,8 @@ from pipeline.flush import DecodedBatch, Flush
 from pipeline.history import StoredHistory
 from pipeline.join.cohorts import VECTOR
 from pipeline.join.engine import JoinEngine
-from pipeline.storage import shelf
+from pipeline.join.horizon import DAY_MS
+from pipeline.storage import history, shelf
 from pipeline.storage.restore import restore
 from pipeline.storage.state import State, open_state
 from schemas.events import (
@@ -28,7 +30,7 @@ from schemas.events import (
     SubjectEvent,
 )
 from schemas.topics import topic_of
-from tests.support.worker import FakeRecord, campaign_events, definition
+from tests.support.worker import START_MS, FakeRecord, campaign_events, definition
 
 KEY = ("campaign_id", "variant_id", "cohort_start_ms", "cohort_width_ms", "dimension", "value")
 FAR_MS = 10**13
@@ -47,6 +49,7 @@ class Chain:
         self.engine = JoinEngine(horizon_ms, at_hand)
         restore(self.state, self.engine)
         self._history = StoredHistory(self.state, asyncio.Lock())
+        self.now_ms = 0
 
     def close(self) -> None:
         """As a SIGKILL after the last flush."""
@@ -59,7 +62,7 @@ class Chain:
             yield [self._batch(some)]
 
         async def store(flush: Flush) -> None:
-            self.state.commit(flush, 0)
+            self.state.commit(flush, self.now_ms)
 
         joined = join(group(), self.engine, self._history, lambda: sweep_until_ms)
         (flush,) = [flush async for flush in commit(joined, store)]
@@ -149,3 +152,37 @@ async def test_after_a_restart_nobody_leaves_the_shelf_who_is_not_due(tmp_path: 
         await chain.feed(SUBMITTED)
         await chain.feed(definition())
         assert stored(chain.state) == expected(ASSIGNED, SUBMITTED)
+
+
+def stranger(day: int) -> list[SubjectEvent]:
+    """Somebody else's receipt, so that time goes on."""
+    far = {"subject": "k1.x", "event_id": f"x{day}", "occurred_at_ms": START_MS + day * DAY_MS}
+    return [msgspec.structs.replace(RECEIPTS[0], **far)]
+
+
+@pytest.mark.parametrize("is_restarted", [False, True])
+@pytest.mark.parametrize("days", [400, 20])
+async def test_a_late_event_about_somebody_forgotten_is_of_a_stranger(
+    tmp_path: Path, days: int, *, is_restarted: bool
+) -> None:
+    """Within the days it counts; after them a receipt is unmatched and the totals stay."""
+    chain = Chain(tmp_path, at_hand=10**6)
+    chain.now_ms, chain.state.history_ms = FAR_MS, days * DAY_MS
+    await chain.feed(definition())
+    await chain.feed(ASSIGNED)
+    await chain.feed(SUBMITTED)
+    everybody = len(ASSIGNED) + 1
+    assert len((await chain.feed(stranger(1), FAR_MS)).deltas.retired) == everybody
+    await chain.feed(stranger(30))
+    is_forgotten = days < 29
+    assert len(list(history.subjects(chain.state))) == (0 if is_forgotten else everybody)
+    if is_restarted:
+        chain.close()
+        chain = Chain(tmp_path, at_hand=10**6)
+    with closing(chain):
+        await chain.feed(RECEIPTS)
+        known = () if is_forgotten else RECEIPTS
+        assert stored(chain.state) == expected(ASSIGNED, SUBMITTED, known)
+        unmatched = "SELECT unmatched_receipts FROM join_health WHERE campaign_id = ''"
+        ((found,),) = chain.state.connection.execute(unmatched).fetchall()
+        assert found == 2 + (len(RECEIPTS) if is_forgotten else 0)

@@ -19,6 +19,7 @@ from pipeline.join.engine import JoinEngine
 from pipeline.rows import Lag
 from pipeline.storage import change
 from pipeline.storage.restore import restore
+from pipeline.storage.results import gaps, record_snapshot
 from pipeline.storage.shard import open_shard
 from pipeline.storage.sink import open_sink
 from pipeline.storage.state import LockedError, State, open_state
@@ -203,10 +204,13 @@ def test_source_offsets_arrive_with_the_totals(tmp_path: Path) -> None:
     partition.read(events=events[:1], lost=7)
     partition.publish()
     sink = Sink(tmp_path)
+    record_snapshot(sink.state, [], 1234)
     sink.read(topic, 9)
     name = topic_of(events[0]).name
     assert sink.state.offsets()[name, 2] == 8
-    assert sink.state.connection.execute("SELECT missing FROM gaps").fetchall() == [(7,)]
+    assert [(gap.partition, gap.missing, gap.written_after_ms) for gap in gaps(sink.state)] == [
+        (2, 7, 1234)
+    ]
 
 
 def test_the_outbox_forgets_what_kafka_has(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import subprocess
 import sys
 from dataclasses import replace
@@ -19,9 +20,10 @@ from pipeline.join.engine import JoinEngine
 from pipeline.join.facts import Inbound, News
 from pipeline.rows import DeadLetter, ReceiptLatency, UnmatchedReceipt
 from pipeline.storage import history
+from pipeline.storage.lost import skip_lost
 from pipeline.storage.restore import compact, restore
-from pipeline.storage.results import allocations, plain_rows
-from pipeline.storage.state import open_state
+from pipeline.storage.results import allocations, gaps, plain_rows, record_snapshot
+from pipeline.storage.state import FORGET_EVERY_MS, FORGOTTEN_AT_ONCE, State, open_state
 from runtime.process import CannotRun
 from schemas.events import AllocationChanged
 from tests.support.worker import FakeRecord
@@ -100,7 +102,39 @@ def test_a_hole_in_kafka_is_recorded(tmp_path: Path) -> None:
     state.commit(flush(0, 10), 1)
     state.commit(flush(10, 30, records=5), 77)
     rows = state.connection.execute("FROM gaps").fetchall()
-    assert rows == [(TOPIC, 0, 10, 30, 15, 77)]
+    assert rows == [(TOPIC, 0, 10, 30, 15, 77, None)]
+
+
+def test_a_gap_says_when_everything_had_been_read(tmp_path: Path) -> None:
+    """What is missing was written after that; a later moment never replaces an earlier gap's."""
+    state = open_state(tmp_path)
+    state.commit(flush(0, 10), 1)
+    for caught_up_ms in (None, 50, None, 40):
+        record_snapshot(state, [], caught_up_ms)
+    assert skip_lost(state, {(TOPIC, 1): 5}, 60) == 5
+    record_snapshot(state, [], 70)
+    state.commit(flush(10, 30, records=5), 77)
+    rows = state.connection.execute("SELECT seen_at_ms, written_after_ms FROM gaps").fetchall()
+    assert rows == [(60, 50), (77, 70)]
+    state.close()
+    assert [gap.written_after_ms for gap in gaps(open_state(tmp_path))] == [70, 50]
+
+
+def test_a_file_of_layout_five_is_taken_over(tmp_path: Path) -> None:
+    """Its gaps stay, of unknown begin; people put aside are as if they had just been."""
+    state = open_state(tmp_path)
+    state.commit(flush(5, 30, records=5), 77)
+    put_aside(state, 1, 40)
+    for column in ("gaps.written_after_ms", "progress.caught_up_ms", "history.aside_ms"):
+        table, name = column.split(".")
+        state.connection.execute(f"ALTER TABLE {table} DROP COLUMN {name}")
+    state.connection.execute("UPDATE progress SET layout = 5")
+    state.close()
+    state = open_state(tmp_path)
+    assert [gap.written_after_ms for gap in gaps(state)] == [None]
+    record_snapshot(state, [], 9)
+    assert state.connection.execute("SELECT aside_ms FROM history").fetchall() == [(40,)]
+    assert state.offsets() == {(TOPIC, 0): 31}
 
 
 def test_a_hole_of_compaction_is_not_a_gap(tmp_path: Path) -> None:
@@ -203,6 +237,54 @@ def test_people_put_aside_are_found_again(tmp_path: Path) -> None:
     assert history.assigned_to(state, "c2") == [("k1.s", b"second")]
     assert history.assigned_to(state, "c3") == []
     assert list(history.subjects(state)) == ["k1.s"]
+
+
+def put_aside(state: State, people: int, at_ms: int, facts: bytes = b"f") -> None:
+    """A flush that puts so many people aside at that time."""
+    retired = {f"k1.{at_ms}.{n}": Retired(facts, ("c",)) for n in range(people)}
+    first = state.offsets().get((TOPIC, 0), 0)
+    state.commit(flush(first, first + 1, retired=retired, watermark_ms=at_ms), at_ms)
+
+
+def test_people_are_forgotten_in_portions_and_in_time(tmp_path: Path) -> None:
+    """A flush drops some thousand of those put aside too long ago, and never a younger one."""
+    state = open_state(tmp_path)
+    put_aside(state, 2 * FORGOTTEN_AT_ONCE + 1, 1_000_000)
+    put_aside(state, 10, 2_000_000)
+    state.history_ms = FORGET_EVERY_MS
+    left = []
+    for at_ms in (1_000_001, 1_000_001, 1_000_001, 2_000_001):
+        put_aside(state, 0, FORGET_EVERY_MS + at_ms)
+        left.append(len(list(history.subjects(state))))
+    rest = [10 + n for n in (FORGOTTEN_AT_ONCE + 1, 1, 0, 0)]
+    assert left == rest, "and not again within the hour"
+    put_aside(state, 0, 3 * FORGET_EVERY_MS)
+    assert list(history.subjects(state)) == []
+
+
+@pytest.mark.parametrize(("now_ms", "watermark_ms"), [(10**13, 5), (5, 10**13)])
+def test_neither_a_wrong_clock_nor_a_wrong_event_makes_the_worker_forget(
+    tmp_path: Path, now_ms: int, watermark_ms: int
+) -> None:
+    """Both must say that the days have passed."""
+    state = open_state(tmp_path)
+    state.history_ms = 1
+    state.commit(flush(retired={"k1.s": Retired(b"", ("c",))}, watermark_ms=2), 2)
+    state.commit(flush(10, 20, watermark_ms=watermark_ms), now_ms)
+    assert list(history.subjects(state)) == ["k1.s"]
+
+
+def test_the_room_of_the_forgotten_is_used_again(tmp_path: Path) -> None:
+    """With as many put aside as forgotten the file stays as large as it is."""
+    state = open_state(tmp_path)
+    state.history_ms = 2 * FORGET_EVERY_MS
+    sizes = []
+    for hour in range(1, 25):
+        put_aside(state, FORGOTTEN_AT_ONCE - 1, hour * FORGET_EVERY_MS, random.randbytes(400))
+        state.connection.execute("CHECKPOINT")
+        sizes.append((tmp_path / "state.duckdb").stat().st_size)
+    assert len(list(history.subjects(state))) <= 3 * FORGOTTEN_AT_ONCE
+    assert max(sizes[12:]) <= 1.2 * max(sizes[:12])
 
 
 def test_allocations_are_kept_once_with_every_arm(tmp_path: Path) -> None:
