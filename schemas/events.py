@@ -14,6 +14,7 @@ from types import MappingProxyType
 from typing import Annotated, Literal
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 Purpose = Literal["promotional", "transactional", "service", "otp"]
 URGENT: frozenset[Purpose] = frozenset({"transactional", "otp"})
@@ -58,6 +59,9 @@ TimeMs = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
 MoneyMinor = Annotated[int, msgspec.Meta(ge=0, le=10**12)]
 """Minor units; squares of it, summed over 10^9 people, still fit 128 bits."""
 Small = Annotated[int, msgspec.Meta(ge=0, le=2**31 - 1)]
+
+ConnectionGroup = str | UnsetType | None
+"""Connections of one operator account: a receipt may come over another than its submit_sm."""
 
 HOLDOUT = "holdout"
 """`variant_id` of a recipient who is assigned to receive nothing."""
@@ -195,6 +199,8 @@ class MessageSubmitted(SubjectEvent, frozen=True, kw_only=True, tag="message_sub
 
     message_id: str
     connection: str
+    connection_group: ConnectionGroup = UNSET
+    """Absent where it is the connection's own name."""
     source_addr: str
     outcome: SubmitOutcome
     command_status: int | None = None
@@ -216,6 +222,8 @@ class ReceiptReceived(SubjectEvent, frozen=True, kw_only=True, tag="receipt_rece
     """A delivery receipt (DLR) arrived. Raw operator id kept; matching happens downstream."""
 
     connection: str
+    connection_group: ConnectionGroup = UNSET
+    """Absent where it is the connection's own name."""
     smsc_message_id: str
     candidates: tuple[str, ...] = ()
     """Other spellings of the id: case-folded, zeros stripped, hex↔decimal."""

@@ -150,6 +150,7 @@ def _relay(
 def _clerk(shared: _Shared, connection: ConnectionConfig, proxy: ProxyConfig) -> Clerk:
     return Clerk(
         connection=connection.name,
+        connection_group=connection.group,
         tokenizer=shared.tokenizer,
         tagger=Tagger(proxy.content_tags, connection.default_encoding),
         region=connection.default_region,

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar, get_args
 
 import yaml
+from msgspec import UNSET
 
 from schemas import reading
 from schemas.reading import Key, Problems, read_keys
 from smpp_bridge.config_values import (
+    NAME,
+    NAME_RULE,
     country,
     interface_version,
     networks,
     octets,
     pattern,
+    short_name,
     status,
     subset_of,
     yes_or_no,
@@ -41,7 +44,6 @@ from smpp_bridge.protocol.receipts import ReceiptRules
 from smpp_bridge.protocol.text import AnyEncoding
 
 T = TypeVar("T")
-_NAME: Final = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 PASSWORD: Final = 8
 LONG_PASSWORD: Final = 64
 """Octets: SMPP 3.4 §5.2.2, and what operators take who do not keep to it."""
@@ -133,6 +135,7 @@ _PASSWORD: Final = {
     "allow_long_password": Key(yes_or_no, default=False),
 }
 _CONNECTION: Final = {
+    "group": Key(short_name, UNSET),
     "host": Key(reading.text),
     "port": Key(reading.whole(1, 65535), 2775),
     "system_id": Key(octets(15)),
@@ -239,8 +242,8 @@ class _Reader:
 
     def _connection(self, name: str, value: Any) -> ConnectionConfig | None:
         path = f"connections.{name}"
-        if not _NAME.fullmatch(name):
-            self.problems.add(path, "must be 1-64 of a-z, 0-9, dot, dash, underscore.")
+        if not NAME.fullmatch(name):
+            self.problems.add(path, NAME_RULE)
         found = self._section(value, path, _CONNECTION)
         if found is None:
             return None
@@ -251,6 +254,8 @@ class _Reader:
         )
         addressing = Addressing(**{key: found.pop(key) for key in _ADDRESSING})
         variable = found.pop("password_env")
+        if found["group"] == name:
+            found["group"] = UNSET
         return ConnectionConfig(
             name=name,
             **(found | {"resend": frozenset(found["resend"])}),

@@ -9,8 +9,17 @@ from typing import Any, Final
 from schemas import reading
 from smpp_bridge.protocol.constants import CommandStatus
 
+NAME: Final = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
+NAME_RULE: Final = "must be 1-64 of a-z, 0-9, dot, dash, underscore."
 _VERSIONS: Final = {"3.3": 0x33, "3.4": 0x34, "5.0": 0x50}
 """SMPP 3.4 §5.2.4, 5.0 §4.7.13."""
+
+
+def short_name(value: Any) -> str:
+    """A name of ours, for connections and their groups."""
+    if not isinstance(value, str) or not NAME.fullmatch(value):
+        raise ValueError(NAME_RULE)
+    return value
 
 
 def octets(limit: int) -> reading.Parse:

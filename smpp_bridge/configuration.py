@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from ipaddress import IPv4Network, IPv6Network
 from typing import Final, Literal
 
+from msgspec import UNSET, UnsetType
+
 from schemas.events import URGENT, Purpose
 from smpp_bridge.protocol.constants import INTERFACE_VERSION, CommandStatus
 from smpp_bridge.protocol.receipts import ReceiptRules
@@ -61,9 +63,11 @@ class Addressing:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConnectionConfig:
-    """One account at one operator; `name` is its name in every event."""
+    """One account at one operator, or a part of it; `name` is its name in every event."""
 
     name: str
+    group: str | UnsetType = UNSET
+    """Shared by the connections of one account: receipts of one may come over another."""
     host: str = "127.0.0.1"
     port: int = 2775
     system_id: str

@@ -8,8 +8,10 @@ from typing import Any, Final
 
 import msgspec
 import phonenumbers
+from msgspec import UNSET
 
 from schemas.events import (
+    ConnectionGroup,
     InboundReceived,
     MessageRequested,
     MessageSubmitted,
@@ -107,6 +109,7 @@ def submitted(
     part: Part,
     *,
     connection: str,
+    connection_group: ConnectionGroup = UNSET,
     outcome: SubmitOutcome,
     now_ms: int,
     smsc_message_id: str | None = None,
@@ -125,6 +128,7 @@ def submitted(
         subject=part.request.subject,
         message_id=part.request.message_id,
         connection=connection,
+        connection_group=connection_group,
         source_addr=part.request.source_addr,
         outcome=outcome,
         command_status=command_status,
@@ -139,7 +143,13 @@ def submitted(
     )
 
 
-def refused(request: MessageRequested, *, connection: str, now_ms: int) -> MessageSubmitted:
+def refused(
+    request: MessageRequested,
+    *,
+    connection: str,
+    connection_group: ConnectionGroup = UNSET,
+    now_ms: int,
+) -> MessageSubmitted:
     """The result of a request that does not fit into SMPP: nothing was sent, nothing will be."""
     return MessageSubmitted(
         event_id=f"{request.message_id}/1",
@@ -147,6 +157,7 @@ def refused(request: MessageRequested, *, connection: str, now_ms: int) -> Messa
         subject=request.subject,
         message_id=request.message_id,
         connection=connection,
+        connection_group=connection_group,
         source_addr=request.source_addr,
         outcome="rejected",
         campaign_id=request.campaign_id,
@@ -165,6 +176,7 @@ def received(
     request: DeliverSm | DataSm,
     *,
     connection: str,
+    connection_group: ConnectionGroup = UNSET,
     tokenizer: Tokenizer,
     rules: ReceiptRules,
     default_region: str,
@@ -179,14 +191,18 @@ def received(
     subject = tokenizer.token(
         msisdn_of(request.source_addr, default_region, request.source_addr_ton)
     )
+    name = fingerprint(
+        request, connection_group if isinstance(connection_group, str) else connection
+    )
     receipt = parse_receipt(request, rules)
     if receipt is None:
-        return _inbound(request, connection, subject, default_encoding, now_ms)
+        return _inbound(request, name, connection, subject, default_encoding, now_ms)
     return ReceiptReceived(
-        event_id=fingerprint(request, connection),
+        event_id=name,
         occurred_at_ms=now_ms,
         subject=subject,
         connection=connection,
+        connection_group=connection_group,
         smsc_message_id=receipt.message_id,
         candidates=candidates_of(receipt.message_id, receipt.other_id),
         raw_state=receipt.raw_state,
@@ -259,6 +275,7 @@ def words_of(reply: Reply) -> dict[str, Any]:
 
 def _inbound(
     request: DeliverSm | DataSm,
+    name: str,
     connection: str,
     subject: str,
     default_encoding: AnyEncoding,
@@ -269,7 +286,7 @@ def _inbound(
     reply = classify_reply(text) if place is None else classify_part(text, place.number)
     return InboundReceived(
         # the hour keeps the same word of another day apart from the operator's resend
-        event_id=f"{fingerprint(request, connection)}-{now_ms // HOUR_MS}",
+        event_id=f"{name}-{now_ms // HOUR_MS}",
         occurred_at_ms=now_ms,
         subject=subject,
         connection=connection,
@@ -281,10 +298,13 @@ def _inbound(
     )
 
 
-def fingerprint(request: Message | DataSm, connection: str) -> str:
-    """The same for every resend of the same PDU, whatever its sequence_number."""
+def fingerprint(request: Message | DataSm, group: str) -> str:
+    """The same for every resend of the same PDU, whatever its sequence_number.
+
+    `group`: of the connection, which is its own name where it has none.
+    """
     body = request.short_message if isinstance(request, Message) else b""
-    digest = hashlib.blake2b(connection.encode(), digest_size=16)
+    digest = hashlib.blake2b(group.encode(), digest_size=16)
     for octets in (request.source_addr, request.destination_addr, body):
         digest.update(len(octets).to_bytes(4, "big") + octets)
     for tag, value in request.tlvs:

@@ -6,7 +6,9 @@ from collections import OrderedDict
 from collections.abc import Hashable, Iterable
 from typing import Final, Generic, NamedTuple, TypeVar
 
-from schemas.events import MessageSubmitted
+from msgspec import UNSET
+
+from schemas.events import ConnectionGroup, MessageSubmitted
 from schemas.subject import Tokenizer
 from smpp_bridge.configuration import ContentTag
 from smpp_bridge.mapping import msisdn_of
@@ -85,9 +87,17 @@ class Clerk:
     """Writes down passing submit_sm as events without number and text."""
 
     def __init__(
-        self, *, connection: str, tokenizer: Tokenizer, tagger: Tagger, region: str, instance: str
+        self,
+        *,
+        connection: str,
+        connection_group: ConnectionGroup = UNSET,
+        tokenizer: Tokenizer,
+        tagger: Tagger,
+        region: str,
+        instance: str,
     ) -> None:
         self._connection = connection
+        self._group = connection_group
         self._tokenizer = tokenizer
         self._tagger = tagger
         self._region = region
@@ -126,6 +136,7 @@ class Clerk:
             subject=subject,
             message_id=message_id,
             connection=self._connection,
+            connection_group=self._group,
             source_addr=source_addr,
             outcome="unknown",
             part=place.number if place else 1,

@@ -15,6 +15,7 @@ from types import MappingProxyType
 from typing import Any
 
 import msgspec
+from msgspec import UNSET
 
 from schemas import events
 from schemas.events import ReceiptState, SubjectEvent, SubmitOutcome
@@ -49,6 +50,8 @@ class Submit(Fact, frozen=True, array_like=True, gc=False, tag="s"):
     smsc_message_id: str | None
     segments: int
     campaign_id: str | None
+    group: str = ""
+    """Of the connection; "" where it is the connection's own name."""
 
 
 class Receipt(Fact, frozen=True, array_like=True, gc=False, tag="r"):
@@ -62,6 +65,8 @@ class Receipt(Fact, frozen=True, array_like=True, gc=False, tag="r"):
     """False for the disputed states of a connection without a rule."""
     err: str
     done_at_ms: int | None
+    group: str = ""
+    """As in `Submit`."""
 
 
 class Inbound(Fact, frozen=True, array_like=True, gc=False, tag="i"):
@@ -192,6 +197,7 @@ def _submit(event: events.MessageSubmitted) -> tuple[str, Submit]:
         event.smsc_message_id,
         event.segments,
         None if campaign_id is None else intern(campaign_id),
+        "" if event.connection_group is UNSET else _group(event),
     )
 
 
@@ -205,7 +211,13 @@ def _receipt(event: events.ReceiptReceived) -> tuple[str, Receipt]:
         event.is_final is True,
         intern(event.err or ""),
         event.done_at_ms,
+        "" if event.connection_group is UNSET else _group(event),
     )
+
+
+def _group(event: events.MessageSubmitted | events.ReceiptReceived) -> str:
+    group = event.connection_group
+    return intern(group) if isinstance(group, str) and group != event.connection else ""
 
 
 def _inbound(event: events.InboundReceived) -> tuple[str, Inbound]:

@@ -4,12 +4,15 @@ Operators spell one id in several ways: other case, zeros added or stripped, hex
 submit_sm_resp and decimal in the receipt, a suffix behind `@` in one of the two. A person has
 few messages, so matching inside the person's facts may be generous where a global index could
 not.
+
+A receipt may come over another connection than its submit_sm, if both are of one group.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
+from itertools import islice
 
 import msgspec
 
@@ -98,8 +101,18 @@ def other_spellings(receipt: Receipt) -> Iterator[str]:
         yield str(int(folded, 16))
 
 
-_Index = dict[tuple[str, str, bool], list[Submit]]
-"""(connection, canonical id, whether it is only what stands before `@`) → submits."""
+def share_group(receipt: Receipt, submit: Submit) -> bool:
+    """Whether a receipt may be of a submit by where it came.
+
+    Its own connection always fits: the group may have been named in between.
+    """
+    if receipt.connection == submit.connection:
+        return True
+    return (receipt.group or receipt.connection) == (submit.group or submit.connection)
+
+
+_Index = dict[tuple[str, bool], list[Submit]]
+"""(canonical id, whether it is only what stands before `@`) → submits."""
 
 
 def _index(submits: Iterable[tuple[str, Submit]]) -> _Index:
@@ -107,26 +120,26 @@ def _index(submits: Iterable[tuple[str, Submit]]) -> _Index:
     for _, submit in submits:
         name = canonical(submit.smsc_message_id or "")
         if name:
-            index.setdefault((submit.connection, name, False), []).append(submit)
+            index.setdefault((name, False), []).append(submit)
         short = name.split("@", 1)[0]
         if short != name and short:
-            index.setdefault((submit.connection, short, True), []).append(submit)
+            index.setdefault((short, True), []).append(submit)
     return index
 
 
 def _find(index: _Index, receipt: Receipt) -> Submit | None:
     if not index:
         return None
-    connection = receipt.connection
     own = canonical(receipt.smsc_message_id)
-    found = index.get((connection, own, False))
+    found = [each for each in index.get((own, False), ()) if share_group(receipt, each)]
     if not found:
         names = {own, *other_spellings(receipt)}
         found = [
             submit
             for name in names
             for is_short in (False, True)
-            for submit in index.get((connection, name, is_short), ())
+            for submit in index.get((name, is_short), ())
+            if share_group(receipt, submit)
         ]
     if len(found) > 1:
         return _nearest(found, receipt)
@@ -134,11 +147,12 @@ def _find(index: _Index, receipt: Receipt) -> Submit | None:
 
 
 def _nearest(found: list[Submit], receipt: Receipt) -> Submit:
-    """Operators use ids again: the exact spelling, then the nearest in time."""
+    """Operators use ids again: the exact spelling, the same connection, the nearest in time."""
     return min(
         found,
         key=lambda submit: (
             submit.smsc_message_id != receipt.smsc_message_id,
+            submit.connection != receipt.connection,
             abs(submit.at_ms - receipt.at_ms),
             submit.message_id,
             submit.part,
@@ -148,13 +162,13 @@ def _nearest(found: list[Submit], receipt: Receipt) -> Submit:
 
 def _give_to_unknown(parts: Parts, left: list[tuple[str, Receipt]]) -> list[Unmatched]:
     """A receipt without its submit proves the one submit whose answer was cut off."""
-    unknown: dict[str, list[Part]] = {}
-    for part in parts.values():
-        if part.submit.outcome == "unknown" and not part.receipts:
-            unknown.setdefault(part.submit.connection, []).append(part)
+    unknown = [
+        part for part in parts.values() if part.submit.outcome == "unknown" and not part.receipts
+    ]
     unmatched = []
     for key, receipt in left:
-        found = unknown.get(receipt.connection, ())
+        near = (part for part in unknown if share_group(receipt, part.submit))
+        found = list(islice(near, 2))
         if len(found) == 1:
             found[0].receipts.append(receipt)
         else:

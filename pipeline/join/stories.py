@@ -31,7 +31,7 @@ from pipeline.join.facts import (
 )
 from pipeline.join.known_outcomes import KnownOutcomes, learn
 from pipeline.join.latency import HOUR_MS, up_to_ms
-from pipeline.join.matching import NO_SUBMIT, Unmatched
+from pipeline.join.matching import NO_SUBMIT, Unmatched, share_group
 from pipeline.join.outcomes import NOTHING, Covariates, Outcome, outcome_of
 from pipeline.join.project import REPLY_WINDOW_MS
 from schemas.events import CampaignDefined
@@ -221,9 +221,8 @@ def _receipt(person: Person, fact: Receipt, _: Widths) -> Sign | None:
 
 def _belongs(receipt: Receipt, submit: Submit) -> bool:
     """Spelled the same; whether other spellings belong is for `matching` to say."""
-    return (
-        receipt.smsc_message_id == submit.smsc_message_id
-        and receipt.connection == submit.connection
+    return receipt.smsc_message_id == submit.smsc_message_id and (
+        receipt.connection == submit.connection or share_group(receipt, submit)
     )
 
 

@@ -10,9 +10,9 @@ from pipeline.join.cohorts import VECTOR
 from pipeline.rows import Counters
 
 LAYOUT = 6
-"""Raised when `tables.sql` changes in a way that an older version would misread."""
+"""Raised when a table or a fact changes in a way that an older version would misread."""
 READABLE = frozenset({3, 4, 5, LAYOUT})
-"""Layouts that become this one by the tables and columns they lack."""
+"""Layouts that become this one by the tables, columns and fields of facts they lack."""
 
 _FOLDER = Path(__file__).parent / "sql"
 _NAME = re.compile(r"^-- name: (\w+)$", re.MULTILINE)

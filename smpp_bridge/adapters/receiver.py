@@ -94,6 +94,7 @@ class Receiver:
             event = mapping.received(
                 request,
                 connection=self._config.name,
+                connection_group=self._config.group,
                 tokenizer=self._tokenizer,
                 rules=self._config.receipts,
                 default_region=self._config.default_region,

@@ -91,7 +91,12 @@ class Submitter:
 
     def refuse(self, request: MessageRequested, finish: Callable[[], None]) -> None:
         """Publish that a request, which `offer` did not take, is rejected; then `finish`."""
-        event = mapping.refused(request, connection=self._config.name, now_ms=now_ms())
+        event = mapping.refused(
+            request,
+            connection=self._config.name,
+            connection_group=self._config.group,
+            now_ms=now_ms(),
+        )
         self._counts.settle(event.outcome)
         self._publisher.put_event(
             event, lambda error: finish() if error is None else self._fail(error)
@@ -287,6 +292,7 @@ class Submitter:
         event = mapping.submitted(
             work.part,
             connection=self._config.name,
+            connection_group=self._config.group,
             outcome=outcome,
             now_ms=now_ms(),
             smsc_message_id=answer.smsc_message_id if answer else None,

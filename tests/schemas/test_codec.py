@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from schemas.__main__ import documents
 from schemas.codec import SchemaError, decode, decoder_for, encode
-from schemas.events import AnyEvent, Plan, RecipientAssigned, SubjectEvent
+from schemas.events import AnyEvent, Plan, ReceiptReceived, RecipientAssigned, SubjectEvent
 from schemas.topics import JOINED_TOPICS, SUBJECT_PARTITIONS, TOPICS, key_of, topic_of
 
 # What every bound of the events allows: finite numbers, text without lone surrogates.
@@ -95,6 +95,26 @@ def test_unknown_fields_are_ignored_and_wrong_types_are_not() -> None:
     assert decode(json.dumps(raw).encode()) == event
     with pytest.raises(SchemaError):
         decode(json.dumps(raw | {"occurred_at_ms": "1"}).encode())
+
+
+def test_a_connection_group_costs_nothing_where_there_is_none() -> None:
+    """The field is absent then, as in events from before it was there; null says the same."""
+    receipt = ReceiptReceived(
+        event_id="e",
+        occurred_at_ms=1,
+        subject="s",
+        connection="rx",
+        smsc_message_id="77",
+        raw_state="DELIVRD",
+        state="DELIVERED",
+        is_final=True,
+    )
+    assert b"connection_group" not in encode(receipt)
+    raw = json.loads(encode(receipt))
+    assert decode(json.dumps(raw).encode()) == receipt
+    for group in ("account", None):
+        found = decode(json.dumps(raw | {"connection_group": group}).encode())
+        assert found == msgspec.structs.replace(receipt, connection_group=group)
 
 
 def test_subject_events_share_the_partition_count_and_the_key() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 import pytest
+from msgspec import UNSET
 
 from smpp_bridge.config_file import ConfigError, parse_config
 from smpp_bridge.configuration import Addressing, Tls
@@ -68,6 +69,25 @@ def test_a_proxy_file_gives_accounts_and_tags() -> None:
     assert [str(network) for network in account.allow] == ["127.0.0.1/32", "10.0.0.0/8"]
     assert (proxy.port, proxy.kafka_away_status) == (2790, CommandStatus.RMSGQFUL)
     assert proxy.content_tags[0].text is not None
+
+
+def test_connections_of_one_account_share_a_group() -> None:
+    """A group that is the connection's own name is none."""
+    source = GATEWAY.replace("binds: 2}", "binds: 2, group: cmcc-1}")
+    source = source.replace("rate_per_s: 100", "group: cmcc-1")
+    assert [each.group for each in parse_config(GATEWAY, ENVIRON).config.connections] == [UNSET] * 2
+    assert [each.group for each in parse_config(source, ENVIRON).config.connections] == [
+        UNSET,
+        "cmcc-1",
+    ]
+
+
+@pytest.mark.parametrize("group", ["CMCC", "a b", "''", "[cmcc-1]", "7", "x" * 65])
+def test_a_group_is_named_like_a_connection(group: str) -> None:
+    """Or the file is refused."""
+    (problem,) = problems_of(GATEWAY.replace("rate_per_s: 100", f"group: {group}"))
+    assert problem.startswith("connections.cmcc-1.group: ")
+    assert problem.endswith(" must be 1-64 of a-z, 0-9, dot, dash, underscore.")
 
 
 DIALECT = """

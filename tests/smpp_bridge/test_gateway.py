@@ -11,8 +11,12 @@ import pytest
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.structs import OffsetAndMetadata
 
+from pipeline.join.engine import JoinEngine
 from runtime.kafka import KafkaPublisher
-from schemas.topics import MESSAGE_SUBMITTED
+from schemas.events import ReceiptReceived
+from schemas.topics import MESSAGE_RECEIPT, MESSAGE_SUBMITTED
+from smpp_bridge.protocol import pdu
+from smpp_bridge.protocol.constants import ESM_RECEIPT, CommandStatus
 from tests.support.bridge import connection_config, file_environment, of_connection, requested
 from tests.support.processes import process, sentence_of
 from tests.support.smsc import Smsc, run_smsc
@@ -83,6 +87,45 @@ async def test_two_connections_send_at_the_same_time(
     assert {request.source_addr for request in first.submitted} == {b"0"}
     assert {request.source_addr for request in second.submitted} == {b"1"}
     assert len(first.peers) == len(second.peers) == 4
+
+
+async def test_a_receipt_over_the_other_connection_of_its_group_is_matched(
+    kafka: str, names: tuple[str, str], tmp_path: Path
+) -> None:
+    """An account that submits to one host and gets its receipts from another."""
+    sender, receiver = names
+    group = {"group": f"{sender}-account"}
+    receipt = pdu.DeliverSm(
+        source_addr=b"8613800000001",
+        esm_class=ESM_RECEIPT,
+        short_message=b"id:id-1 stat:DELIVRD err:000",
+    )
+    async with run_smsc(Smsc()) as taking, run_smsc(Smsc()) as reporting:
+        config = {
+            "connections": {
+                sender: connection_config(taking.port, bind="transmitter", **group),
+                receiver: connection_config(reporting.port, bind="receiver", **group),
+            }
+        }
+        async with (
+            process("smpp_bridge", file_environment(kafka, tmp_path, config)),
+            KafkaPublisher(kafka) as publisher,
+            TopicReader(kafka, MESSAGE_SUBMITTED.name) as results,
+            TopicReader(kafka, MESSAGE_RECEIPT.name) as receipts,
+        ):
+            await publisher.publish(requested(sender, 1))
+            await wait_until(lambda: reporting.is_bound and len(of_connection(results, sender)) > 0)
+            reporting.deliver(receipt, "dlr")
+            await wait_until(lambda: any(receiver.encode() in each for each in receipts.values))
+            came = [e for e in receipts.events(ReceiptReceived) if e.connection == receiver]
+            sent = of_connection(results, sender)
+    engine = JoinEngine()
+    engine.apply([*came, *sent])
+    found = engine.take()
+    assert [connection for connection, *_ in found.latencies] == [sender]
+    assert [connection for connection, *_ in found.deliverability] == [receiver]
+    assert not any(found.unmatched.values())
+    assert reporting.acknowledged == [("dlr", CommandStatus.ROK)]
 
 
 async def test_a_wrong_file_gives_all_its_problems_and_exit_2(tmp_path: Path) -> None:

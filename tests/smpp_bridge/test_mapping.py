@@ -8,6 +8,7 @@ import phonenumbers
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import UNSET, UnsetType
 from phonenumbers.phonemetadata import PhoneMetadata
 
 from schemas.codec import encode as as_record
@@ -20,6 +21,7 @@ from smpp_bridge.mapping import (
     outcome_of,
     parts_of,
     received,
+    refused,
     submitted,
 )
 from smpp_bridge.protocol.codec import encode
@@ -61,12 +63,18 @@ def request(text: str = "hi", **fields: object) -> MessageRequested:
 
 
 def event_of(
-    pdu: DeliverSm | DataSm, now_ms: int = 0, region: str = "", **rules: bool
+    pdu: DeliverSm | DataSm,
+    now_ms: int = 0,
+    region: str = "",
+    connection: str = "c",
+    connection_group: str | UnsetType = UNSET,
+    **rules: bool,
 ) -> ReceiptReceived | InboundReceived:
     """The event of a deliver_sm."""
     return received(
         pdu,
-        connection="c",
+        connection=connection,
+        connection_group=connection_group,
         tokenizer=TOKENIZER,
         rules=ReceiptRules(**rules),  # type: ignore[arg-type]
         default_region=region,
@@ -237,6 +245,33 @@ def test_a_resent_receipt_is_the_same_fact_and_another_one_is_not() -> None:
     )
     assert event_of(first, 1).event_id == event_of(again, 2).event_id
     assert event_of(first).event_id != event_of(other).event_id
+
+
+@pytest.mark.parametrize("body", [b"id:7 stat:DELIVRD err:000", b"STOP"])
+def test_what_comes_again_over_another_connection_of_the_group_is_the_same_fact(
+    body: bytes,
+) -> None:
+    """An SMSC that was not answered on one connection tries the account's other one."""
+    pdu = DeliverSm(source_addr=b"8613800000001", short_message=body)
+    first = event_of(pdu, connection="rx-1", connection_group="account")
+    again = event_of(pdu, connection="rx-2", connection_group="account")
+    alone = event_of(pdu, connection="rx-2")
+    assert (first.connection, again.connection) == ("rx-1", "rx-2")
+    assert first.event_id == again.event_id != alone.event_id
+
+
+def test_results_and_receipts_name_the_group_of_their_connection() -> None:
+    """So that the join finds the submit_sm of a receipt that comes over another connection."""
+    pdu = DeliverSm(source_addr=b"8613800000001", short_message=b"id:7 stat:DELIVRD err:000")
+    (part,) = parts_of(request())
+    for group in ("account", UNSET):
+        of_it: dict[str, Any] = {"connection": "c", "connection_group": group}
+        found = (
+            event_of(pdu, **of_it),
+            submitted(part, **of_it, outcome="accepted", now_ms=0),
+            refused(request(), **of_it, now_ms=0),
+        )
+        assert [each.connection_group for each in found] == [group] * 3
 
 
 def test_the_same_reply_on_another_day_is_another_fact() -> None:

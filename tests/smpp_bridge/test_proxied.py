@@ -63,6 +63,19 @@ def part(number: int, reference: int = 7) -> SubmitSm:
     return SubmitSm(destination_addr=b"8613800000001", esm_class=0x40, short_message=header + b"x")
 
 
+def test_a_passing_message_names_the_group_of_its_connection() -> None:
+    """As those of the gateway do."""
+    grouped = Clerk(
+        connection="c",
+        connection_group="account",
+        tokenizer=TOKENIZER,
+        tagger=Tagger(()),
+        region="",
+        instance="c",
+    )
+    assert grouped.write_down(part(1), "a", 0).connection_group == "account"
+
+
 def test_the_type_of_number_of_a_destination_decides_before_the_region() -> None:
     """A passing submit_sm to another country is about that country's person."""
     writer = clerk("CN")

@@ -19,7 +19,7 @@ from schemas.events import (
     RecipientAssigned,
     SubjectEvent,
 )
-from tests.support.join_events import CAPS, DAY_MS, METRICS, SMSC_IDS, definition
+from tests.support.join_events import CAPS, DAY_MS, GROUPS, METRICS, SMSC_IDS, definition
 
 CAMPAIGNS = ("c1", "c1", "c2")
 Fields = dict[str, Any]
@@ -82,6 +82,7 @@ def _submitted(rng: random.Random, base: Fields) -> SubjectEvent:
         **base,
         message_id=rng.choice(("m1", "m2", "m3")),
         connection=rng.choice(("op", "op", "op2")),
+        connection_group=rng.choice(GROUPS),
         source_addr="Shop",
         outcome=rng.choice(("accepted", "accepted", "rejected", "unknown", "unknown", "expired")),
         smsc_message_id=rng.choice((None, *SMSC_IDS)),
@@ -96,6 +97,7 @@ def _receipt(rng: random.Random, base: Fields) -> SubjectEvent:
     return ReceiptReceived(
         **base,
         connection=rng.choice(("op", "op", "op2")),
+        connection_group=rng.choice(GROUPS),
         smsc_message_id=rng.choice(SMSC_IDS),
         candidates=rng.choice(((), (), (rng.choice(SMSC_IDS),))),
         raw_state="raw",

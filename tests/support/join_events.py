@@ -6,6 +6,7 @@ from collections import Counter
 from typing import Any
 
 from hypothesis import strategies as st
+from msgspec import UNSET
 
 from pipeline.join.cohorts import VECTOR
 from pipeline.join.deltas import Deltas
@@ -34,6 +35,8 @@ CAPS = (None, 1, 500)
 """Without a cap, one that every sale exceeds, one that some exceed."""
 # 0x1a2b = 6699 and 0x4d = 77: one id in several spellings, and ids that only look alike.
 SMSC_IDS = ("1A2B", "1a2b", "001a2b", "6699", "77", "4d", "004D", "x-1", "77@s1", "0077@s2", "")
+GROUPS = (UNSET, UNSET, UNSET, "account", "account", "op", "op2", "other", "", None)
+"""Of the connections `op` and `op2`: alone, together, apart, and named like each other."""
 # Near each other, and on both sides of a week.
 TIMES = st.one_of(st.integers(0, 9_000), st.integers(7 * DAY_MS - 3, 7 * DAY_MS + 9_000))
 
@@ -171,6 +174,7 @@ _KINDS = (
 )
 _CAMPAIGN = st.sampled_from(CAMPAIGNS)
 _CONNECTION = st.sampled_from(("op", "op", "op2"))
+_GROUP = st.sampled_from(GROUPS)
 _FIELDS: dict[type[SubjectEvent], dict[str, st.SearchStrategy[Any]]] = {
     RecipientAssigned: {
         "campaign_id": _CAMPAIGN,
@@ -182,6 +186,7 @@ _FIELDS: dict[type[SubjectEvent], dict[str, st.SearchStrategy[Any]]] = {
     MessageSubmitted: {
         "message_id": st.sampled_from(("m1", "m2", "m3")),
         "connection": _CONNECTION,
+        "connection_group": _GROUP,
         "source_addr": st.just("Shop"),
         "outcome": st.sampled_from(("accepted", "accepted", "rejected", "unknown", "expired")),
         "smsc_message_id": st.none() | st.sampled_from(SMSC_IDS),
@@ -192,6 +197,7 @@ _FIELDS: dict[type[SubjectEvent], dict[str, st.SearchStrategy[Any]]] = {
     },
     ReceiptReceived: {
         "connection": _CONNECTION,
+        "connection_group": _GROUP,
         "smsc_message_id": st.sampled_from(SMSC_IDS),
         "candidates": st.lists(st.sampled_from(SMSC_IDS), max_size=1).map(tuple),
         "raw_state": st.just("raw"),

@@ -167,10 +167,18 @@ def plain(text: str) -> str:
     return text
 
 
+def may_be_of(submit: MessageSubmitted, receipt: ReceiptReceived) -> bool:
+    """The receipt came over the submit's connection, or over another one of its group."""
+    if submit.connection == receipt.connection:
+        return True
+    one, other = (each.connection_group or each.connection for each in (submit, receipt))
+    return one == other
+
+
 def likeness(submit: MessageSubmitted, receipt: ReceiptReceived) -> int | None:
     """0: the same spelling but for case and zeros; 1: another spelling; None: not the same."""
     mine = submit.smsc_message_id
-    if not mine or submit.connection != receipt.connection:
+    if not mine or not may_be_of(submit, receipt):
         return None
     if plain(mine) == plain(receipt.smsc_message_id):
         return 0
@@ -203,6 +211,7 @@ def match(events: Sequence[SubjectEvent]) -> tuple[list[dict[str, Any]], list[Re
             (
                 likeness(s, receipt),
                 s.smsc_message_id != receipt.smsc_message_id,
+                s.connection != receipt.connection,
                 abs(s.occurred_at_ms - receipt.occurred_at_ms),
                 (s.message_id, s.part),
             )
@@ -210,7 +219,7 @@ def match(events: Sequence[SubjectEvent]) -> tuple[list[dict[str, Any]], list[Re
             if likeness(s, receipt) is not None
         ]
         if choices:
-            [part] = [each for each in parts if each["place"] == min(choices)[3]]
+            [part] = [each for each in parts if each["place"] == min(choices)[-1]]
             part["receipts"].append(receipt)
         else:
             lost.append(receipt)
@@ -218,7 +227,7 @@ def match(events: Sequence[SubjectEvent]) -> tuple[list[dict[str, Any]], list[Re
     waiting = [part for part, yes in zip(parts, is_open, strict=True) if yes]
     orphans = []
     for receipt in lost:
-        here = [part for part in waiting if part["submit"].connection == receipt.connection]
+        here = [part for part in waiting if may_be_of(part["submit"], receipt)]
         if len(here) == 1:
             here[0]["receipts"].append(receipt)
         else:

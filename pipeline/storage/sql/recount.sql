@@ -19,7 +19,8 @@ assignments AS (
         PARTITION BY subject, campaign_id ORDER BY occurred_at_ms, event_id) = 1
 ),
 submits AS (
-    SELECT *, list_position(['accepted', 'rejected', 'expired', 'unknown'], outcome) AS rank
+    SELECT *, coalesce(nullif(connection_group, ''), connection) AS group_name,
+        list_position(['accepted', 'rejected', 'expired', 'unknown'], outcome) AS rank
     FROM message_submitted
     QUALIFY row_number() OVER (PARTITION BY subject, event_id ORDER BY occurred_at_ms) = 1
 ),
@@ -29,7 +30,8 @@ parts AS (
         PARTITION BY subject, message_id, part ORDER BY rank, occurred_at_ms, event_id) = 1
 ),
 receipts AS (
-    SELECT *, canonical(smsc_message_id) AS id FROM receipt_received
+    SELECT *, coalesce(nullif(connection_group, ''), connection) AS group_name,
+        canonical(smsc_message_id) AS id FROM receipt_received
     QUALIFY row_number() OVER (PARTITION BY subject, event_id ORDER BY occurred_at_ms) = 1
 ),
 -- The id itself, then its other spellings: candidates, the other number base.
@@ -51,27 +53,30 @@ named AS (
     SELECT *, 1, split_part(canonical(smsc_message_id), '@', 1)
     FROM submits WHERE contains(smsc_message_id, '@')
 ),
+-- The submit's own connection, or another one of its group.
 matched AS (
     SELECT r.subject, r.event_id, s.message_id, s.part
     FROM receipts AS r
     JOIN spellings AS n ON n.subject = r.subject AND n.event_id = r.event_id AND n.name <> ''
-    JOIN named AS s ON s.subject = r.subject AND s.connection = r.connection AND s.name = n.name
+    JOIN named AS s ON s.subject = r.subject AND s.name = n.name
+        AND (s.connection = r.connection OR s.group_name = r.group_name)
     QUALIFY row_number() OVER (PARTITION BY r.subject, r.event_id ORDER BY
         greatest(n.distance, s.apart), s.smsc_message_id <> r.smsc_message_id,
-        abs(s.occurred_at_ms - r.occurred_at_ms), s.message_id, s.part) = 1
+        s.connection <> r.connection, abs(s.occurred_at_ms - r.occurred_at_ms),
+        s.message_id, s.part) = 1
+),
+waiting AS (
+    FROM parts ANTI JOIN matched USING (subject, message_id, part) WHERE outcome = 'unknown'
 ),
 -- A receipt of no submit proves the only one whose answer was cut off.
-waiting AS (
-    SELECT subject, connection, min(message_id) AS message_id, min(part) AS part
-    FROM parts ANTI JOIN matched USING (subject, message_id, part)
-    WHERE outcome = 'unknown' GROUP BY ALL HAVING count(*) = 1
-),
 given AS (
     FROM matched
     UNION ALL
-    SELECT r.subject, r.event_id, w.message_id, w.part
+    SELECT r.subject, r.event_id, min(w.message_id), min(w.part)
     FROM (FROM receipts ANTI JOIN matched USING (subject, event_id)) AS r
-    JOIN waiting AS w ON w.subject = r.subject AND w.connection = r.connection
+    JOIN waiting AS w ON w.subject = r.subject
+        AND (w.connection = r.connection OR w.group_name = r.group_name)
+    GROUP BY ALL HAVING count(*) = 1
 ),
 reports AS (
     SELECT g.subject, g.message_id, g.part,

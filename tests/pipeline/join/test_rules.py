@@ -8,10 +8,11 @@ from typing import Any
 
 import msgspec
 import pytest
+from msgspec import UNSET
 
 from pipeline.join.cohorts import VECTOR
 from pipeline.join.engine import JoinEngine
-from pipeline.join.facts import Inbound, decode_news
+from pipeline.join.facts import Inbound, Receipt, Submit, decode_facts, decode_news
 from schemas.events import (
     HOLDOUT,
     CampaignDefined,
@@ -184,6 +185,73 @@ def test_candidates_of_the_bridge_are_used() -> None:
     foreign = receipt(smsc_message_id="text-1", candidates=("TLV-9",), connection="op2")
     assert counts(joined([*events, own]))["delivered"] == 1
     assert "delivered" not in counts(joined([*events, foreign]))
+
+
+TX: dict[str, Any] = {"connection": "tx", "connection_group": "account"}
+RX: dict[str, Any] = {"connection": "rx", "connection_group": "account"}
+"""Two connections of one operator account."""
+
+
+@pytest.mark.parametrize(
+    ("sent", "came"),
+    [
+        (TX, RX),
+        (TX, {"connection": "account"}),
+        ({"connection": "account"}, RX),
+        (TX, {"connection": "tx"}),
+        (TX, {"connection": "tx", "connection_group": "other"}),
+    ],
+    ids=["one group", "named like it", "the other way", "named later", "named anew"],
+)
+def test_a_receipt_may_come_over_another_connection_of_the_group(
+    sent: dict[str, Any], came: dict[str, Any]
+) -> None:
+    """It is matched by its id, and over the submit's own connection whatever the groups say."""
+    sums = joined([assigned(), submitted(**sent), receipt(**came)])
+    assert counts(sums)["delivered"] == 1
+    assert not sums.unmatched
+
+
+@pytest.mark.parametrize("group", [UNSET, None, "", "tx", "rx", "other"])
+def test_a_receipt_of_another_group_stays_unmatched(group: Any) -> None:
+    """Without a group a connection is alone."""
+    came = receipt(connection="rx", connection_group=group)
+    sums = joined([assigned(), submitted(**TX), came])
+    assert "delivered" not in counts(sums)
+    assert [row.reason for row in sums.unmatched.values()] == ["no_submit"]
+
+
+def test_each_table_names_the_connection_where_it_happened() -> None:
+    """What the operator said: where it came; how long it took: of the connection that submitted."""
+    sums = joined([assigned(), submitted(**TX), receipt(**RX)])
+    assert [connection for connection, *_ in sums.deliverability] == ["rx"]
+    assert [connection for connection, *_ in sums.latencies] == ["tx"]
+
+
+def test_an_id_used_on_two_connections_belongs_to_the_receipts_own() -> None:
+    """Two hosts of an account may count their ids apart."""
+    sums = joined(
+        [
+            assigned(),
+            submitted(**TX),
+            assigned("a2", campaign_id="c2"),
+            submitted("s2", 2_900, message_id="m2", campaign_id="c2", **RX),
+            receipt(**TX),
+        ],
+        definition("c1"),
+        definition("c2"),
+    )
+    assert counts(sums)["delivered"] == 1
+    assert "delivered" not in counts(sums, "c2")
+
+
+def test_a_receipt_proves_the_only_unknown_submit_of_its_group() -> None:
+    """Over whichever connection; of two it proves neither."""
+    cut: dict[str, Any] = {"outcome": "unknown", "smsc_message_id": None}
+    one = [assigned(), submitted(**cut, **TX), receipt(smsc_message_id="zz", **RX)]
+    both = [*one, submitted("s2", message_id="m2", **cut, **RX)]
+    assert counts(joined(one))["delivered"] == 1
+    assert [row.reason for row in joined(both).unmatched.values()] == ["several_unknown"]
 
 
 @pytest.mark.parametrize("nothing", ["", " ", None])
@@ -608,3 +676,21 @@ def test_facts_of_replies_that_were_stored_before_they_had_parts_are_read() -> N
     """A worker of this version goes on with the state of the last one."""
     old = msgspec.msgpack.encode([("s", "i1", ["i", 5, True])])
     assert decode_news(old) == [("s", "i1", Inbound(5, is_opt_out=True))]
+
+
+def test_facts_that_were_stored_before_there_were_groups_are_read() -> None:
+    """A worker of this version goes on with the state of the last one, and matches what it held."""
+    sent = ["s", 5, "m", 1, "accepted", "op", "77", 1, None]
+    came = ["r", 9, "op", "77", [], "DELIVERED", True, "", None]
+    facts = decode_facts(msgspec.msgpack.encode({"s1": sent, "r1": came}))
+    submit = Submit(5, "m", 1, "accepted", "op", "77", 1, None)
+    assert facts == {
+        "s1": submit,
+        "r1": Receipt(9, "op", "77", (), "DELIVERED", is_final=True, err="", done_at_ms=None),
+    }
+    news = decode_news(msgspec.msgpack.encode([("s", "s1", sent)]))
+    assert news == [("s", "s1", submit)]
+    engine = JoinEngine()
+    engine.replay(news)
+    engine.apply([receipt(connection="op2", connection_group="op")])
+    assert not engine.take().unmatched

@@ -23,7 +23,7 @@ from schemas.events import (
     RecipientAssigned,
     SubjectEvent,
 )
-from tests.support.join_events import DAY_MS, Sums, definition, definitions, worlds
+from tests.support.join_events import DAY_MS, GROUPS, Sums, definition, definitions, worlds
 
 MANY = settings(
     deadline=None, suppress_health_check=[HealthCheck.too_slow], max_examples=300
@@ -68,6 +68,7 @@ def ordinary_life(draw: st.DrawFn, subject: str) -> list[SubjectEvent]:
             **base("s"),
             message_id="m",
             connection="op",
+            connection_group=draw(st.sampled_from(GROUPS)),
             source_addr="Shop",
             outcome=draw(st.sampled_from(("accepted", "accepted", "rejected", "unknown"))),
             smsc_message_id=draw(st.sampled_from((smsc_id, smsc_id, None))),
@@ -76,6 +77,7 @@ def ordinary_life(draw: st.DrawFn, subject: str) -> list[SubjectEvent]:
         ReceiptReceived(
             **base("r"),
             connection=draw(st.sampled_from(("op", "op", "other"))),
+            connection_group=draw(st.sampled_from(GROUPS)),
             smsc_message_id=draw(st.sampled_from(("7", "7", "07", " "))),
             raw_state="raw",
             state=draw(st.sampled_from(("DELIVERED", "EXPIRED"))),
@@ -186,8 +188,14 @@ def _restarted(sums: Sums, in_force: Sequence[CampaignDefined]) -> JoinEngine:
     return engine
 
 
-def test_the_second_of_a_kind_is_not_projected(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A hundred people with one story cost as many projections as one, in whatever order."""
+@pytest.mark.parametrize("came_over", [{}, {"connection": "op2", "connection_group": "op"}])
+def test_the_second_of_a_kind_is_not_projected(
+    monkeypatch: pytest.MonkeyPatch, came_over: dict[str, Any]
+) -> None:
+    """A hundred people with one story cost as many projections as one, in whatever order.
+
+    So do those whose receipts come over another connection of the group.
+    """
     projected: list[int] = []
     real = stories.outcome_of
 
@@ -199,7 +207,7 @@ def test_the_second_of_a_kind_is_not_projected(monkeypatch: pytest.MonkeyPatch) 
     engine, sums = JoinEngine(), Sums()
     engine.define(definition("c1"))
     for n in range(100):
-        engine.apply(_story(f"p{n}"))
+        engine.apply(_story(f"p{n}", came_over))
     sums.add(engine.take())
     assert len(projected) == 3
     delivered = ("c1", "a", 0, 1_000, "", "", "delivered")
@@ -207,12 +215,12 @@ def test_the_second_of_a_kind_is_not_projected(monkeypatch: pytest.MonkeyPatch) 
     assert sums.cohorts["c1", "a", 0, 1_000, "", "", "sum_vv"] == sum(n * n for n in range(100))
 
 
-def _story(subject: str) -> list[SubjectEvent]:
+def _story(subject: str, came_over: dict[str, Any]) -> list[SubjectEvent]:
     fields: dict[str, Any] = {"subject": subject, "occurred_at_ms": 5}
     receipt = ReceiptReceived(
         event_id=f"r{subject}",
         **fields,
-        connection="op",
+        **({"connection": "op"} | came_over),
         smsc_message_id=subject,
         raw_state="raw",
         state="DELIVERED",

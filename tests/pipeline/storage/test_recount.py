@@ -34,7 +34,7 @@ def recounted(events: Sequence[SubjectEvent], defined: Sequence[CampaignDefined]
             body = ", ".join(f"{name} {kind}" for name, kind in columns.items())
             connection.execute(f"CREATE TABLE {kind_of(topic)} ({body})")
             rows = [
-                [getattr(each, name) for name in columns]
+                [field_of(each, name) for name in columns]
                 for each in events
                 if topic_of(each) is topic
             ]
@@ -47,6 +47,12 @@ def recounted(events: Sequence[SubjectEvent], defined: Sequence[CampaignDefined]
         campaigns = [msgspec.structs.asdict(campaign_rows(each)[0]) for each in defined]
         connection.register("campaigns", pa.Table.from_pylist(campaigns))
         return recount_cohorts(connection)
+
+
+def field_of(event: SubjectEvent, name: str) -> Any:
+    """What a file holds: an absent field is NULL."""
+    value = getattr(event, name)
+    return None if value is msgspec.UNSET else value
 
 
 def write_rows(

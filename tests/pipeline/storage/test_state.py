@@ -10,6 +10,7 @@ from pathlib import Path
 
 import duckdb
 import msgspec
+import pyarrow as pa
 import pytest
 
 from pipeline.batch import Delivery, LostRecordsError, RecordBatch
@@ -17,13 +18,15 @@ from pipeline.flush import DecodedBatch, Flush, RejectedRecord
 from pipeline.join.cohorts import VECTOR
 from pipeline.join.deltas import Deltas, Retired
 from pipeline.join.engine import JoinEngine
-from pipeline.join.facts import Inbound, News
+from pipeline.join.facts import Inbound, News, Submit
 from pipeline.rows import DeadLetter, ReceiptLatency, UnmatchedReceipt
 from pipeline.storage import history
+from pipeline.storage.deltas import NEWS_CODEC
 from pipeline.storage.lost import skip_lost
 from pipeline.storage.restore import compact, restore
 from pipeline.storage.results import allocations, gaps, plain_rows, record_snapshot
 from pipeline.storage.state import FORGET_EVERY_MS, FORGOTTEN_AT_ONCE, State, open_state
+from pipeline.storage.statements import LAYOUT
 from runtime.process import CannotRun
 from schemas.events import AllocationChanged
 from tests.support.worker import FakeRecord
@@ -191,6 +194,24 @@ def test_the_log_is_replayed_and_compacted(tmp_path: Path) -> None:
         logged = state.connection.execute("SELECT facts FROM state_log").fetchall()
         assert logged == [(rows,)]
         state.close()
+
+
+def test_a_log_of_facts_without_a_group_is_read_on(tmp_path: Path) -> None:
+    """A database of layout 5 becomes ours, which a program that knows no groups refuses."""
+    state = open_state(tmp_path)
+    body = msgspec.msgpack.encode(
+        [("k1.s", "s1", ["s", 5, "m", 1, "accepted", "op", "77", 1, None])]
+    )
+    packed = pa.compress(body, codec=NEWS_CODEC, asbytes=True)
+    state.connection.execute("INSERT INTO state_log VALUES (0, 1, ?, ?)", [len(body), packed])
+    state.connection.execute("UPDATE progress SET layout = 5")
+    state.close()
+    state, engine = open_state(tmp_path), JoinEngine()
+    assert restore(state, engine) == 1
+    submit = Submit(5, "m", 1, "accepted", "op", "77", 1, None)
+    assert list(engine.everything()) == [("k1.s", "s1", submit)]
+    ((layout,),) = state.connection.execute("SELECT layout FROM progress").fetchall()
+    assert layout == LAYOUT > 5
 
 
 def test_an_empty_database_restores_nobody(tmp_path: Path) -> None:
