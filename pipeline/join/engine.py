@@ -299,7 +299,7 @@ class JoinEngine:
         """To be fetched before `apply`: who may have been put aside, and who is on the shelf."""
         if not self._retired and not self._places:
             return set(), {}
-        strangers = {event.subject for event in events if event.subject not in self._people}
+        strangers = {event.subject for event in events}.difference(self._people)
         shelved = self._places.find(strangers)
         return {s for s in strangers if s not in shelved and s in self._retired}, shelved
 
