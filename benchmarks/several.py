@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from itertools import chain
 from pathlib import Path
 from typing import Final
 
@@ -16,7 +17,6 @@ from benchmarks.processes import Process, fresh_broker, ready
 from benchmarks.progress import EVERY_S, Progress, Rates
 from benchmarks.topics import publish
 from benchmarks.worker import check, run_worker
-from schemas.events import Event
 from smslab.kafka.sockets import free_ports
 
 RECIPIENTS: Final = 200_000
@@ -37,17 +37,13 @@ FIGURES: Final = tuple(
 @contextmanager
 def prepare(setup: Setup) -> Iterator[Measure]:
     """Every run has a broker of its own: its topic of deltas belongs to one folder."""
-    corpus = Corpus(setup.size(RECIPIENTS))
-
-    def events() -> Iterator[Event]:
-        yield definition(corpus.recipients)
-        yield from corpus.events()
 
     def measure(number: int) -> Values:
-        everything = setup.cores.everything
+        corpus, everything = Corpus(setup.size(RECIPIENTS)), setup.cores.everything
+        events = chain([definition(corpus.recipients)], corpus.events())
         with fresh_broker(setup.cores) as (kafka, folder):
             assert kafka.pid is not None
-            asyncio.run(publish(kafka.bootstrap, events()))
+            asyncio.run(publish(kafka.bootstrap, events))
             move(kafka.pid, everything)
             rates = {}
             for name in (_ONE, _SEVERAL)[:: 1 if number % 2 else -1]:
