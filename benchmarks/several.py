@@ -19,7 +19,7 @@ from benchmarks.topics import publish
 from benchmarks.worker import check, run_worker
 from smslab.kafka.sockets import free_ports
 
-RECIPIENTS: Final = 200_000
+RECIPIENTS: Final = 400_000
 MEMBERS: Final = 2
 _PER_S, _PER_CPU_S = "events/s", "events/CPU-s"
 _ONE, _SEVERAL = "one worker", f"{MEMBERS} members and a sink"
