@@ -57,7 +57,8 @@ def _life(campaign: Campaign, cohorts: Sequence[Cohort]) -> tuple[int, int | Non
     whole = [row for row in cohorts if not row.dimension]
     begin_ms = min((row.cohort_start_ms for row in whole), default=campaign.defined_at_ms)
     assigned = sum(row.counters.assigned for row in whole)
-    if not assigned or assigned < (campaign.audience_size or 0):
+    expected = campaign.audience_size
+    if not assigned or expected is None or assigned < expected:
         return begin_ms, None
     ends = (row.cohort_start_ms + row.cohort_width_ms + campaign.window_ms for row in whole)
     return begin_ms, max(ends)

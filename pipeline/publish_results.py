@@ -13,7 +13,7 @@ from pipeline.metrics import Gauges
 from pipeline.rows import Lag, Verdict
 from pipeline.snapshot import SERVE_FILE, Picture, draw, read, verdict_event, write
 from pipeline.storage.rebuild import goal_of, reach_goal
-from pipeline.storage.results import progress, record_snapshot, verdicts
+from pipeline.storage.results import progress, record_caught_up, record_snapshot, verdicts
 from pipeline.storage.state import State
 from runtime.kafka import PublishError
 from schemas.events import VerdictReached
@@ -26,6 +26,8 @@ BEHIND_RECORDS: Final = 25_000
 """More waits than comes in between two flushes: a picture is old when it is drawn."""
 BEHIND_MS: Final = 5_000
 """Between two pictures meanwhile, each of which costs as much as 10,000 events."""
+NOTE_MS: Final = 3_600_000
+"""Between two notes, in silence, that everything is stored."""
 _log = logging.getLogger(__name__)
 
 
@@ -61,6 +63,9 @@ class ResultsPublisher:
         self._next_maturity_ms: int | None = None
         self._goal = goal_of(state)
         self._known_ends: Offsets | None = None
+        self._goal_ends: tuple[int, Offsets] | None = None
+        self._caught_up_ms: int | None = None
+        self._noted_ms: int | None = None
         self._drawn_ms = 0
         self._flushed = asyncio.Event()
         self._seen_ms = max((v.decided_at_ms for v in verdicts(state)), default=0)
@@ -111,7 +116,7 @@ class ResultsPublisher:
         Returns: Whether it published.
         """
         asked_ms = now_ms()
-        await self._ask()
+        await self._ask(asked_ms)
         lag = self.lag
         if lag is not None and lag > BEHIND_RECORDS and asked_ms - self._drawn_ms < BEHIND_MS:
             return False
@@ -124,12 +129,31 @@ class ResultsPublisher:
             duckdb.Error: If a file cannot be written.
         """
         asked_ms = now_ms()
-        await self._ask()
+        await self._ask(asked_ms)
         return await self._publish(asked_ms)
 
-    async def _ask(self) -> None:
+    async def _ask(self, asked_ms: int) -> None:
         self._known_ends = await self._ends()
         self._gauges.lags = lags_of(self._stored, self._known_ends or {})
+        self._catch_up(asked_ms)
+
+    def _catch_up(self, asked_ms: int) -> None:
+        """See whether all is stored that Kafka had at some question, if not at this one.
+
+        Under steady traffic something always waits: the ends of one look are reached by the next.
+        """
+        if self._goal_ends is None and self._known_ends is not None:
+            self._goal_ends = asked_ms, self._known_ends
+        if self._goal_ends is not None:
+            at_ms, ends = self._goal_ends
+            if all(self._stored.get(place, 0) >= end for place, end in ends.items()):
+                self._caught_up_ms, self._goal_ends = at_ms, None
+
+    async def _note_silence(self) -> None:
+        """Without a picture, say now and then that nothing was missed."""
+        if self._caught_up_ms is not None and self._caught_up_ms - (self._noted_ms or 0) >= NOTE_MS:
+            self._noted_ms = self._caught_up_ms
+            await asyncio.to_thread(record_caught_up, self._state, self._caught_up_ms)
 
     async def _publish(self, asked_ms: int) -> bool:
         async with self._database:
@@ -139,6 +163,7 @@ class ResultsPublisher:
             watermark = await self._watermark(read_ms, asked_ms)
             if watermark is None:
                 self._gauges.snapshot_at_ms = asked_ms
+                await self._note_silence()
                 return False
             stored = await asyncio.to_thread(read, self._state)
             # of the same moment: what was stored since Kafka was asked is in the counts
@@ -147,7 +172,7 @@ class ResultsPublisher:
         if not await self._tell_all(picture.reached):
             return False
         async with self._database:
-            caught_up_ms = asked_ms if is_everything_read(lags) else None
+            caught_up_ms = self._noted_ms = self._caught_up_ms
             await asyncio.to_thread(record_snapshot, self._state, picture.reached, caught_up_ms)
         await asyncio.to_thread(self._write, picture, lags)
         self._sequence, self._drawn_ms = picture.progress.sequence, asked_ms
@@ -228,11 +253,6 @@ async def _first_of(timeout_s: float, *events: asyncio.Event) -> None:
     finally:
         for each in waiting:
             each.cancel()
-
-
-def is_everything_read(lags: Sequence[Lag]) -> bool:
-    """Whether nothing waits; without an answer from Kafka nobody knows."""
-    return bool(lags) and not any(lag.waiting for lag in lags)
 
 
 def lags_of(stored: Offsets, ends: Offsets) -> list[Lag]:

@@ -8,8 +8,8 @@ from typing import Final
 
 from pipeline.join.deltas import ActivityKey, DeliverabilityKey
 from pipeline.join.facts import AnyFact, Receipt
+from pipeline.join.latency import HOUR_MS
 
-HOUR_MS: Final = 3_600_000
 ACTIVITY_MS: Final = 10_000
 
 

@@ -12,6 +12,7 @@ import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import duckdb
 
@@ -24,6 +25,8 @@ from pipeline.storage.swap import FolderLock
 from runtime.process import CannotRun
 
 _SERVE_FILE = "serve.duckdb"
+_WORK = ".prune-"
+"""Folder of the copy: a WAL that a kill leaves beside it must not meet the next copy."""
 _SQL = named("prune")
 
 
@@ -88,15 +91,18 @@ def _unlist(state: State, before: str) -> None:
 
 def _publish(path: Path, files: Sequence[str], since: str | None) -> None:
     """The next snapshot is a worker's; until one starts, this is it."""
+    for left in path.parent.glob(f"{_WORK}*"):
+        shutil.rmtree(left)
     if not path.exists():
         return
-    fresh = path.with_name(f".{path.name}.prune")
-    shutil.copyfile(path, fresh)
-    with duckdb.connect(fresh) as connection:
-        connection.execute(_SQL["published_column"])
-        connection.execute(_SQL["published_since"], [since])
-        connection.execute(_SQL["unlist_named"], [list(files)])
-    os.replace(fresh, path)  # noqa: PTH105 - the point is the atomic replace of rename(2)
+    with TemporaryDirectory(prefix=_WORK, dir=path.parent) as folder:
+        fresh = Path(folder) / path.name
+        shutil.copyfile(path, fresh)
+        with duckdb.connect(fresh) as connection:
+            connection.execute(_SQL["published_column"])
+            connection.execute(_SQL["published_since"], [since])
+            connection.execute(_SQL["unlist_named"], [list(files)])
+        os.replace(fresh, path)  # noqa: PTH105 - the point is the atomic replace of rename(2)
 
 
 def _remove(root: Path, files: Sequence[str]) -> None:

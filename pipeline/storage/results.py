@@ -150,6 +150,11 @@ def verdicts(state: State) -> list[Verdict]:
     return [_verdict_decoder.decode(verdict) for (verdict,) in rows]
 
 
+def record_caught_up(state: State, caught_up_ms: int) -> None:
+    """All that Kafka had at that moment is stored."""
+    state.connection.execute(_SQL["caught_up"], {"at": caught_up_ms})
+
+
 def record_snapshot(
     state: State, reached: Sequence[Verdict], caught_up_ms: int | None = None
 ) -> None:
@@ -158,7 +163,7 @@ def record_snapshot(
     Args:
         state: The database.
         reached: Those verdicts.
-        caught_up_ms: When Kafka held nothing that is not stored, if that is so.
+        caught_up_ms: The last moment of which it is known that all Kafka had then is stored.
     """
     with state.transaction():
         state.connection.execute(_SQL["snapshot"], {"at": caught_up_ms})

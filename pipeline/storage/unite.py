@@ -65,28 +65,32 @@ def _rule(name: str) -> Callable[[Tables], pa.Table]:
     if name in KEYS:
         return lambda tables: _added(tables, KEYS[name])
     if name in LISTED or name == GONE:
-        return lambda tables: pa.concat_tables(tables).combine_chunks()
+        return lambda tables: pa.concat_tables(tables, promote_options="default").combine_chunks()
     raise ValueError(f"table == {name!r}, must have a rule in {__name__}.")
 
 
 def _added(tables: Tables, key: Sequence[str]) -> pa.Table:
-    """Rows of equal keys as one, their numbers added up; exact, whatever their size."""
-    schema = tables[0].schema
-    added = [name for name in schema.names if name not in key]
+    """Rows of equal keys as one, their numbers added up; exact, whatever their size.
+
+    Members are upgraded one by one: a number that a table does not have is 0.
+    """
+    names = dict.fromkeys(name for table in tables for name in table.schema.names)
+    added = [name for name in names if name not in key]
     sums: dict[tuple[Any, ...], list[int]] = {}
     for table in tables:
         keys = zip(*(table[name].to_pylist() for name in key), strict=True)
-        values = zip(*(map(int, table[name].to_pylist()) for name in added), strict=True)
+        values = zip(*(_whole(table, name) for name in added), strict=True)
         for place, row in zip(keys, values, strict=True):
             known = sums.get(place)
             sums[place] = list(row) if known is None else list(map(add, known, row))
-    columns = dict(zip(key, zip(*sums, strict=True), strict=True))
-    totals = dict(zip(added, zip(*sums.values(), strict=True), strict=True))
-    return pa.table(
-        {
-            name: numbers(totals[name])
-            if name in totals
-            else pa.array(columns[name], type=schema.field(name).type)
-            for name in schema.names
-        }
-    )
+    totals = zip(added, map(numbers, zip(*sums.values(), strict=True)), strict=True)
+    columns = zip(key, zip(*sums, strict=True), strict=True)
+    kinds = tables[0].schema
+    keyed = {name: pa.array(values, type=kinds.field(name).type) for name, values in columns}
+    return pa.table(keyed | dict(totals))
+
+
+def _whole(table: pa.Table, name: str) -> list[int]:
+    if name not in table.schema.names:
+        return [0] * table.num_rows
+    return [int(value) for value in table[name].to_pylist()]

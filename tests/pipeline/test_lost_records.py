@@ -63,7 +63,7 @@ def test_every_joined_topic_is_looked_at() -> None:
         (lost(gap(10 * BEGIN_MS, END_MS + LATE_MS - 1)), 5),
         (lost(gap(10 * BEGIN_MS, END_MS + LATE_MS)), 0),
         (lost(gap(10 * BEGIN_MS, END_MS + LATE_MS), audience_size=21), 5),
-        (lost(gap(10 * BEGIN_MS, END_MS + LATE_MS), audience_size=None), 0),
+        (lost(gap(10 * BEGIN_MS, END_MS + LATE_MS), audience_size=None), 5),
         (lost(gap(BEGIN_MS), gap(BEGIN_MS), gap(BEGIN_MS - 1)), 10),
         (lost(gap(BEGIN_MS, topic="sms.campaign.verdict.v1")), 0),
     ],

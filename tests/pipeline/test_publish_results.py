@@ -15,7 +15,13 @@ from pipeline import publish_results
 from pipeline.batch import Delivery, RecordBatch
 from pipeline.flush import DecodedBatch, Flush
 from pipeline.join.engine import JoinEngine
-from pipeline.publish_results import BEHIND_MS, BEHIND_RECORDS, ResultsPublisher, lags_of
+from pipeline.publish_results import (
+    BEHIND_MS,
+    BEHIND_RECORDS,
+    NOTE_MS,
+    ResultsPublisher,
+    lags_of,
+)
 from pipeline.rows import JoinHealth, Verdict
 from pipeline.snapshot import changed, health_of, verdict_event
 from pipeline.storage.lost import skip_lost
@@ -188,6 +194,34 @@ async def test_the_positions_of_a_snapshot_are_those_of_its_totals(stage: Stage)
     assert await publishing
     assert stage.served("SELECT events_applied FROM snapshot_info") == [(25,)]
     assert stage.served("SELECT next_offset, end_offset FROM lags") == [(25, 25)]
+
+
+def caught_up(stage: Stage) -> object:
+    """The moment of which the database knows that nothing had been missed then."""
+    ((at_ms,),) = stage.state.connection.execute("SELECT caught_up_ms FROM progress").fetchall()
+    return at_ms
+
+
+async def test_under_steady_traffic_it_is_known_how_far_nothing_was_missed(stage: Stage) -> None:
+    """Something always waits; what Kafka had at a look is stored by a later one."""
+    asked = []
+    for number in range(4):
+        stage.commit(EVENTS[3 * number : 3 * number + 3])
+        stage.ends = {(TOPIC, 0): stage.stored[TOPIC, 0] + 3}
+        stage.now_ms += 500
+        asked.append(stage.now_ms)
+        assert await stage.publisher.look()
+    assert caught_up(stage) == asked[2], "reached by the last look"
+
+
+async def test_in_silence_it_is_noted_every_hour_that_nothing_was_missed(stage: Stage) -> None:
+    """No picture is drawn, and a gap of later weeks must not concern what was over before."""
+    await stage.publisher.publish_if_changed()
+    begun_ms = stage.now_ms
+    for hours, noted in ((0.9, 0), (1.0, 1.0), (1.9, 1.0), (30, 30)):
+        stage.now_ms = begun_ms + round(hours * NOTE_MS)
+        assert not await stage.publisher.look()
+        assert caught_up(stage) == begun_ms + round(noted * NOTE_MS)
 
 
 class Looks:

@@ -51,3 +51,6 @@ SET snapshot = snapshot + 1, caught_up_ms = greatest(caught_up_ms, $at::BIGINT);
 -- name: progress
 SELECT sequence, snapshot, events_applied, duplicates_ignored, watermark_ms, cluster_id, facts_from
 FROM progress;
+
+-- name: caught_up
+UPDATE progress SET caught_up_ms = greatest(caught_up_ms, $at::BIGINT);

@@ -64,11 +64,12 @@ CREATE TABLE IF NOT EXISTS progress (
     layout INTEGER, cluster_id VARCHAR, sequence BIGINT, snapshot BIGINT,
     events_applied BIGINT, duplicates_ignored BIGINT, watermark_ms BIGINT
 );
--- When everything that Kafka held was last known to be stored; NULL: never.
+-- The last moment of which it is known that all Kafka had then is stored; NULL: none.
 ALTER TABLE progress ADD COLUMN IF NOT EXISTS caught_up_ms BIGINT;
 -- UTC day before which facts were pruned; NULL: none were.
 ALTER TABLE progress ADD COLUMN IF NOT EXISTS facts_from VARCHAR;
 INSERT INTO progress SELECT {layout}, '', 0, 0, 0, 0, 0, NULL, NULL
     WHERE NOT EXISTS (SELECT 1 FROM progress);
 UPDATE progress SET layout = {layout} WHERE layout <> {layout};
-UPDATE history SET aside_ms = (SELECT watermark_ms FROM progress) WHERE aside_ms IS NULL;
+UPDATE history SET aside_ms = (SELECT least(watermark_ms, epoch_ms(now())) FROM progress)
+    WHERE aside_ms IS NULL;

@@ -170,7 +170,7 @@ def test_what_one_engine_has_projected_the_next_looks_up(monkeypatch: pytest.Mon
     for campaign_id, expected in (("c1", 3), ("c1", 3), ("c2", 6), ("c1", 6)):
         engine = JoinEngine(outcomes=shared)
         engine.define(definition(campaign_id))
-        engine.apply(_story(f"p{expected}"))
+        engine.apply(_story(f"p{expected}", {}))
         assert len(projected) == expected
 
 

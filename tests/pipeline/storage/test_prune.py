@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
@@ -28,6 +30,7 @@ from runtime.process import CannotRun
 from schemas.codec import encode
 from schemas.events import SubjectEvent
 from schemas.topics import CAMPAIGN_DEFINITION, JOINED_TOPICS, topic_of
+from tests.support.processes import ROOT
 from tests.support.worker import START_MS, FakeRecord, campaign_events, definition
 
 DAY_MS = 86_400_000
@@ -182,6 +185,28 @@ def test_stopped_anywhere_it_can_be_asked_again(
     assert left == listed(folder / SERVE_FILE) == listed(folder / "state.duckdb")
     assert min(map(day_of, left)) >= BEFORE
     assert recount_folder(folder).since == BEFORE
+
+
+def test_killed_in_the_snapshot_it_can_be_asked_again(folder: Path) -> None:
+    """What a SIGKILL leaves of the copy and its WAL is removed, though a worker published since."""
+    code = (
+        "import os, sys, pathlib\n"
+        "from pipeline.storage import prune\n"
+        "class Dying(dict):\n"
+        "    def __getitem__(self, name):\n"
+        "        return os._exit(9) if name == 'unlist_named' else super().__getitem__(name)\n"
+        "prune._SQL = Dying(prune._SQL)\n"
+        "prune.prune_facts(pathlib.Path(sys.argv[1]), sys.argv[2], is_trial=False)"
+    )
+    command = [sys.executable, "-c", code, str(folder), BEFORE]
+    killed = subprocess.run(command, cwd=ROOT, check=False)
+    assert killed.returncode == 9
+    assert list(folder.glob(".prune-*/*.wal"))
+    with closing(open_state(folder)) as state:
+        publish(state, folder)
+    prune_facts(folder, BEFORE, is_trial=False)
+    assert not list(folder.glob(".*prune*"))
+    assert listed(folder / SERVE_FILE) == on_disk(folder)
 
 
 def _fail(*_: object) -> None:

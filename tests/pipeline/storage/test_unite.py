@@ -111,6 +111,21 @@ def test_lists_are_put_one_behind_the_other() -> None:
     assert united["gaps"]["missing"].to_pylist() == [3, 4]
 
 
+@pytest.mark.parametrize("order", [1, -1])
+def test_a_number_that_an_older_member_does_not_know_is_0(order: int) -> None:
+    """Nothing of the newer one's is dropped, whichever delta comes first."""
+    old = pa.table({"campaign_id": ["c"], "receipts": [2]})
+    new = pa.table({"campaign_id": ["c"], "receipts": [3], "late": [7]})
+    changes = [Change(0, 0, 0, 0, travelling({"join_health": each})) for each in (old, new)]
+    united = unite(changes[::order])["join_health"]
+    assert united.to_pylist() == [{"campaign_id": "c", "receipts": 5, "late": 7}]
+    lists = [
+        Change(0, 0, 0, 0, travelling({"gaps": pa.table(columns)}))
+        for columns in ({"missing": [1]}, {"missing": [2], "why": ["x"]})
+    ]
+    assert unite(lists[::order])["gaps"].num_rows == 2
+
+
 def test_every_table_that_travels_has_a_rule() -> None:
     """Or the first sink that applies two deltas at once would end."""
     read_by_the_sink_itself = {"allocations", "connections"}
