@@ -129,12 +129,13 @@ class Bridge:
                     waits.discard(finished)
             end_at = asyncio.get_running_loop().time() + DRAIN_S
             await asyncio.gather(*(part.drain(DRAIN_S) for part in self._parts))
-        await self._end(end_at)
+            left_s = max(0, end_at - asyncio.get_running_loop().time())
+            # while commits go on: without them the lease ends, and nothing is committed last
+            await _within(left_s + END_S, self._publisher.flush())
+        await self._end()
 
-    async def _end(self, end_at: float) -> None:
-        """What Kafka still confirms counts; it may be away, and a supervisor does not wait."""
-        left_s = end_at - asyncio.get_running_loop().time()
-        await _within(max(0, left_s) + END_S, self._publisher.flush())
+    async def _end(self) -> None:
+        """What Kafka has confirmed counts; it may be away, and a supervisor does not wait."""
         await asyncio.gather(*(_within(END_S, part.stop()) for part in self._parts))
         if self._publisher.pending:
             raise CannotRun(
