@@ -63,7 +63,7 @@ class ResultsPublisher:
         self._next_maturity_ms: int | None = None
         self._goal = goal_of(state)
         self._known_ends: Offsets | None = None
-        self._goal_ends: tuple[int, Offsets] | None = None
+        self._asked_ends: tuple[int, Offsets] | None = None
         self._caught_up_ms: int | None = None
         self._noted_ms: int | None = None
         self._drawn_ms = 0
@@ -142,12 +142,12 @@ class ResultsPublisher:
 
         Under steady traffic something always waits: the ends of one look are reached by the next.
         """
-        if self._goal_ends is None and self._known_ends is not None:
-            self._goal_ends = asked_ms, self._known_ends
-        if self._goal_ends is not None:
-            at_ms, ends = self._goal_ends
+        if self._asked_ends is None and self._known_ends is not None:
+            self._asked_ends = asked_ms, self._known_ends
+        if self._asked_ends is not None:
+            at_ms, ends = self._asked_ends
             if all(self._stored.get(place, 0) >= end for place, end in ends.items()):
-                self._caught_up_ms, self._goal_ends = at_ms, None
+                self._caught_up_ms, self._asked_ends = at_ms, None
 
     async def _note_silence(self) -> None:
         """Without a picture, say now and then that nothing was missed."""
