@@ -20,6 +20,7 @@ from pipeline.join.facts import (
 )
 from pipeline.join.horizon import HORIZON_MS, Schedule, Sketch, kept_until_ms
 from pipeline.join.known_outcomes import KnownOutcomes
+from pipeline.join.latency import LatencyKey
 from pipeline.join.log_length import SLACK, LogLength
 from pipeline.join.matching import Unmatched
 from pipeline.join.money import Definitions
@@ -156,6 +157,7 @@ class JoinEngine:
         fact_of, sign_of, topic = converter_of(kind), None, _TOPIC_NAMES[kind]
         people, news, widths = self._people, self._news, self._stories.widths
         new: list[AnyFact] = []
+        latencies: list[LatencyKey] = []
         for event in events:
             key, fact = fact_of(event)
             subject = event.subject
@@ -187,9 +189,12 @@ class JoinEngine:
                 person.story = step.target
                 if step.changes_unmatched:
                     self._change_unmatched(subject, person)
+                if step.adds_latency:
+                    latencies.append(person.latency())
         self._applied += len(new)
         self._held += len(new)
         self._tally.add(new, topic)
+        self._ledger.book_latencies(latencies)
 
     def _meet(self, subject: str, fact: AnyFact) -> Person:
         person = self._people[subject] = Person({}, self._stories.beginning, since=self._round)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Iterable
 
+from pipeline.join.facts import Submit
 from pipeline.join.matching import Part
 
 SECOND_MS, MINUTE_MS, HOUR_MS, DAY_MS = 1_000, 60_000, 3_600_000, 86_400_000
@@ -39,12 +40,16 @@ def latencies_of(parts: Iterable[Part]) -> tuple[LatencyKey, ...]:
     for part in parts:
         finals = [receipt.at_ms for receipt in part.receipts if receipt.is_final]
         if finals:
-            submit = part.submit
-            bound = up_to_ms(max(0, min(finals) - submit.at_ms))
-            found.append((submit.connection, submit.at_ms // HOUR_MS * HOUR_MS, bound))
+            found.append(latency_of(part.submit, min(finals)))
     if len(found) > 1:
         found.sort()
     return tuple(found)
+
+
+def latency_of(submit: Submit, receipt_ms: int) -> LatencyKey:
+    """Where a part counts whose first final receipt came at `receipt_ms`."""
+    after_ms = max(0, receipt_ms - submit.at_ms)
+    return submit.connection, submit.at_ms // HOUR_MS * HOUR_MS, up_to_ms(after_ms)
 
 
 def up_to_ms(after_ms: int) -> int:

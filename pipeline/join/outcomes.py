@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 
 import msgspec
@@ -63,6 +63,8 @@ class Ledger:
         """One person comes to an outcome (`sign` 1) or leaves it (-1)."""
         for profile, v in zip(outcome.profiles, covariates, strict=True):
             self._crowds[profile].add(sign, sign * v, sign * v * v)
+        for key in outcome.latencies:
+            self._latencies[key] += sign
         self._book_rest(outcome, sign)
 
     def move(
@@ -81,10 +83,18 @@ class Ledger:
             self.list_unmatched(subject, facts, old=old[0].unmatched, new=new[0].unmatched)
 
     def book_crowd(self, outcome: Outcome, crowd: Crowd, sign: int) -> None:
-        """A crowd comes to an outcome of one profile at most, or leaves it."""
+        """A crowd comes to an outcome of one profile at most, or leaves it.
+
+        Without latencies, which are everybody's own: see `book_latencies`.
+        """
         for profile in outcome.profiles:
             self._crowds[profile].add(sign * crowd.people, sign * crowd.sum_v, sign * crowd.sum_vv)
         self._book_rest(outcome, sign * crowd.people)
+
+    def book_latencies(self, latencies: Iterable[LatencyKey]) -> None:
+        """These have come."""
+        for key, parts in Counter(latencies).items():
+            self._latencies[key] += parts
 
     def list_unmatched(
         self,
@@ -123,5 +133,3 @@ class Ledger:
             self._health[campaign_id][0] += people
         if outcome.unmatched:
             self._health[WHOLE_SYSTEM][2] += people * len(outcome.unmatched)
-        for key in outcome.latencies:
-            self._latencies[key] += people

@@ -30,7 +30,7 @@ from pipeline.join.facts import (
     Submit,
 )
 from pipeline.join.known_outcomes import KnownOutcomes, learn
-from pipeline.join.latency import HOUR_MS, up_to_ms
+from pipeline.join.latency import LatencyKey, latency_of
 from pipeline.join.matching import NO_SUBMIT, Unmatched, share_group
 from pipeline.join.outcomes import NOTHING, Covariates, Outcome, outcome_of
 from pipeline.join.project import REPLY_WINDOW_MS
@@ -40,6 +40,8 @@ LIMIT = 100_000
 """Steps remembered, some 50 MB; beyond it they are learned anew."""
 _SOMEBODYS: tuple[Unmatched, ...] = (("", 0, NO_SUBMIT),)
 """Stands for everybody's own receipt in the outcome of a story."""
+_SOME_TIME: tuple[LatencyKey, ...] = (("", 0, 0),)
+"""Stands for how long everybody's own receipt took: six buckets would be six times the stories."""
 Sign = tuple[Hashable, ...]
 """What counts of one fact; begins with the letter of its kind."""
 
@@ -58,7 +60,7 @@ class Story:
 class Step(Crowd):
     """From one story to the next; also the crowd that took it since the last `take`."""
 
-    __slots__ = ("changes_unmatched", "source", "target")
+    __slots__ = ("adds_latency", "changes_unmatched", "source", "target")
 
     def __init__(self, source: Story, target: Story) -> None:
         super().__init__()
@@ -66,6 +68,8 @@ class Step(Crowd):
         self.target = target
         self.changes_unmatched = source.outcome.unmatched != target.outcome.unmatched
         """Whether a receipt has come that has no submit, or the submit of one."""
+        self.adds_latency = source.outcome.latencies != target.outcome.latencies
+        """Whether submit and final receipt are together now."""
 
 
 class Person(msgspec.Struct, gc=False):
@@ -92,6 +96,8 @@ class Person(msgspec.Struct, gc=False):
             outcome = self.story.outcome
             if outcome.unmatched:
                 outcome = msgspec.structs.replace(outcome, unmatched=(self.orphan(),))
+            if outcome.latencies:
+                outcome = msgspec.structs.replace(outcome, latencies=(self.latency(),))
             self.outcome = outcome
             self.covariates = (self.covariate,) * len(outcome.profiles)
             self.story = None
@@ -102,6 +108,13 @@ class Person(msgspec.Struct, gc=False):
         assert receipt is not None
         key = next(key for key, fact in self.facts.items() if fact is receipt)
         return key, receipt.at_ms, NO_SUBMIT
+
+    def latency(self) -> LatencyKey:
+        """How long the final receipt took of somebody whose story has one."""
+        submit, receipt = self.submit, self.receipt
+        assert submit is not None
+        assert receipt is not None
+        return latency_of(submit, receipt.at_ms)
 
 
 class Stories:
@@ -174,6 +187,8 @@ class Stories:
         outcome, _ = outcome_of(facts, self._definitions)
         if outcome.unmatched:
             outcome = msgspec.structs.replace(outcome, unmatched=_SOMEBODYS)
+        if outcome.latencies:
+            outcome = msgspec.structs.replace(outcome, latencies=_SOME_TIME)
         return outcome
 
 
@@ -194,13 +209,12 @@ def _assigned(person: Person, fact: Assignment, widths: Widths) -> Sign | None:
 def _submitted(person: Person, fact: Submit, _: Widths) -> Sign | None:
     if person.submit is not None:
         return None
-    hour = fact.at_ms // HOUR_MS
-    sign: Sign = ("s", fact.outcome, fact.segments, fact.campaign_id, fact.connection, hour)
+    sign: Sign = ("s", fact.outcome, fact.segments, fact.campaign_id, fact.connection)
     receipt = person.receipt
     if receipt is not None:
         if not _belongs(receipt, fact):
             return None
-        sign = (*sign, *_receipt_sign(receipt, fact))
+        sign = (*sign, *_receipt_sign(receipt))
     person.submit = fact
     return sign
 
@@ -216,7 +230,7 @@ def _receipt(person: Person, fact: Receipt, _: Widths) -> Sign | None:
     if not _belongs(fact, submit):
         return None
     person.receipt = fact
-    return _receipt_sign(fact, submit)
+    return _receipt_sign(fact)
 
 
 def _belongs(receipt: Receipt, submit: Submit) -> bool:
@@ -226,10 +240,8 @@ def _belongs(receipt: Receipt, submit: Submit) -> bool:
     )
 
 
-def _receipt_sign(receipt: Receipt, submit: Submit) -> Sign:
-    if not receipt.is_final:
-        return ("r", receipt.state, False, 0)
-    return ("r", receipt.state, True, up_to_ms(max(0, receipt.at_ms - submit.at_ms)))
+def _receipt_sign(receipt: Receipt) -> Sign:
+    return ("r", receipt.state, receipt.is_final)
 
 
 def _inbound(person: Person, fact: Inbound, _: Widths) -> Sign | None:
