@@ -59,7 +59,7 @@ class Deltas:
     round: int = 0
     """Number of this `take`; it goes with its news to `JoinEngine.replay`."""
     news: list[News] = field(default_factory=list)
-    """What `JoinEngine.replay` needs after a restart, in order."""
+    """What `JoinEngine.replay` needs after a restart besides the events, in order."""
     news_from: int = 0
     """The first round whose news are still needed."""
     retired: dict[str, Retired] = field(default_factory=dict)

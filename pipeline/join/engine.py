@@ -16,6 +16,7 @@ from pipeline.join.facts import (
     converter_of,
     decode_facts,
     encode_facts,
+    fact_of,
     merge,
 )
 from pipeline.join.horizon import HORIZON_MS, Schedule, Sketch, kept_until_ms
@@ -43,7 +44,7 @@ class JoinEngine:
 
     The sum of all `Deltas` depends on the set of events and on the definitions only, not on
     order, repetition or the moments of `take`. After a restart first `define` what was in force
-    when the last deltas were stored, then `replay` all news: a definition that comes later
+    when the last deltas were stored, then `replay` every round: a definition that comes later
     counts as new and changes the aggregates.
 
     People whose horizon has passed are put aside by `sweep` and handed over in
@@ -155,7 +156,7 @@ class JoinEngine:
     def _apply(self, kind: type[SubjectEvent], events: Iterable[SubjectEvent]) -> None:
         """Events of one type. This loop is where the worker's time goes: docs/performance.md."""
         fact_of, sign_of, topic = converter_of(kind), None, _TOPIC_NAMES[kind]
-        people, news, widths = self._people, self._news, self._stories.widths
+        people, widths = self._people, self._stories.widths
         new: list[AnyFact] = []
         latencies: list[LatencyKey] = []
         for event in events:
@@ -177,7 +178,6 @@ class JoinEngine:
             new.append(fact)
             if type(fact) is Assignment:
                 self._assigned[fact.campaign_id].add(subject)
-            news.append((subject, key, fact))
             if story is not None and sign is not None:
                 step = story.steps.get(sign) or self._stories.step(story, sign, facts)
                 if not step.people:
@@ -217,7 +217,6 @@ class JoinEngine:
         if fact is not known:
             self._mark_stale(subject, person)
             person.facts[key] = fact
-            self._news.append((subject, key, fact))
             if type(fact) is Assignment:
                 self._assigned[fact.campaign_id].add(subject)
             self._tally.add([known], topic, -1)
@@ -242,14 +241,22 @@ class JoinEngine:
         self.load(subject, facts)
         self._news += [(subject, key, fact) for key, fact in self._people[subject].facts.items()]
 
-    def replay(self, news: Sequence[News], round_: int = 0) -> None:
-        """After a restart, give back all `Deltas.news` in order, before any event.
+    def replay(
+        self, news: Sequence[News], round_: int = 0, events: Sequence[SubjectEvent] = ()
+    ) -> None:
+        """After a restart, give back every round in order: its events, then its `Deltas.news`.
+
+        Args:
+            news: Of the round, or nothing yet.
+            round_: As it was taken.
+            events: Applied in it, known ones too, in any order and in pieces of any size.
 
         Raises:
             ValueError: If an event of one of the people was applied before.
         """
         self._round = max(self._round, round_ + 1)
-        self._log.add(round_, len(news))
+        self._log.add(round_, len(events) + len(news))
+        self._restore(((event.subject, *fact_of(event)) for event in events), round_)
         self._restore(news, round_)
 
     def _restore(self, news: Iterable[News], since: int) -> None:
@@ -388,7 +395,7 @@ class JoinEngine:
         retired = self._retire()
         shelved = self._shelve()
         self._renew()
-        self._log.add(self._round, len(self._news))
+        self._log.add(self._round, self._applied + self._duplicates + len(self._news))
         first = next(iter(self._people.values()), None)
         deltas = Deltas(
             self._applied,
@@ -445,7 +452,7 @@ class JoinEngine:
 
         As many facts as this round has learned and some: more than become useless meanwhile.
         """
-        budget = len(self._news) + RENEWED
+        budget = self._applied + len(self._news) + RENEWED
         for subject in list(islice(self._people, budget if self._is_log_too_long() else 0)):
             if budget <= 0 or not self._is_log_too_long(subject):
                 return

@@ -99,7 +99,7 @@ Facts = dict[str, AnyFact]
 """Fact key → fact. The key is the kind's letter followed by the event id."""
 
 News = tuple[str, str, AnyFact | None]
-"""(subject, fact key, fact): learned. (subject, "", None): put aside."""
+"""(subject, fact key, fact): at hand. (subject, "", None): put aside."""
 
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(Facts).decode

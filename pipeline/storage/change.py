@@ -15,7 +15,7 @@ PRIVATE = frozenset(
         "shelf_emptied",
         "definitions",
         "offsets",
-        "pending_facts",
+        "event_log",
     }
 )
 """Tables of a flush that stay with who counted; the others travel."""

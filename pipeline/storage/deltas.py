@@ -8,15 +8,16 @@ from typing import Any
 
 import pyarrow as pa
 
-from pipeline.flush import Flush
+from pipeline.flush import DecodedBatch, Flush
 from pipeline.join.cohorts import VECTOR
 from pipeline.join.facts import News, decode_news, encode_news
 from pipeline.rows import DeadLetter, FactFile, UnmatchedReceipt
-from schemas.codec import encode
+from schemas.codec import decoder_for, encode
+from schemas.events import Event
 from schemas.topics import JOINED_TOPICS, TOPICS
 
 _COMPACTED = frozenset(topic.name for topic in TOPICS if topic.cleanup == "compact")
-FACTS_CODEC = "zstd"
+EVENTS_CODEC = "zstd"
 """JSON shrinks to a sixth at 400 MB/s; written as it is, the log of the database takes longer."""
 NEWS_CODEC = "zstd"
 """A third of the size for a tenth of the time that writing the rest would take."""
@@ -39,8 +40,7 @@ def tables_of(
 ) -> dict[str, pa.Table]:
     """Name → table, only those that have rows, in the order of `flush.sql`."""
     tables = {name: make(flush, sequence, now_ms) for name, make in MAKERS.items()}
-    if keeps_facts:
-        tables["pending_facts"] = _pending_facts(flush, sequence)
+    tables["event_log"] = _event_log(flush, sequence, waits=keeps_facts)
     return {name: table for name, table in tables.items() if table.num_rows}
 
 
@@ -203,9 +203,11 @@ def _dead_letters(flush: Flush, _sequence: int, _now_ms: int) -> pa.Table:
     return _table(columns, (values(row) for row in flush.dead_letters))
 
 
-def _pending_facts(flush: Flush, sequence: int) -> pa.Table:
+def _event_log(flush: Flush, sequence: int, *, waits: bool) -> pa.Table:
     columns = {
         "sequence": _INT,
+        "round": _INT,
+        "waits": pa.bool_(),
         "topic": _TEXT,
         "partition": _INT,
         "first_offset": _INT,
@@ -217,20 +219,39 @@ def _pending_facts(flush: Flush, sequence: int) -> pa.Table:
     rows = (
         (
             sequence,
+            flush.deltas.round,
+            waits,
             batch.topic,
             batch.partition,
             batch.first_offset,
             batch.next_offset,
             len(each.raw),
             len(lines),
-            pa.compress(lines, codec=FACTS_CODEC, asbytes=True),
+            pa.compress(lines, codec=EVENTS_CODEC, asbytes=True),
         )
         for each in flush.batches
         for batch in (each.delivery.batch,)
-        for lines in (lines_of(each.raw),)
-        if batch.topic in _JOINED
+        for lines in (_lines(each),)
+        if batch.topic in _JOINED and (waits or each.raw)
     )
     return _table(columns, rows)
+
+
+def events_of(topic: str, size: int, body: bytes) -> list[Event]:
+    """The events in a row of `event_log`.
+
+    Raises:
+        SchemaError: If the row was not written by us.
+    """
+    lines = pa.decompress(body, size, codec=EVENTS_CODEC, asbytes=True)
+    return decoder_for(topic).decode_all(lines.split(b"\n"))
+
+
+def _lines(batch: DecodedBatch) -> bytes:
+    events, raw = len(batch.subject_events), len(batch.raw)
+    if events != raw:
+        raise ValueError(f"raw == {raw} values, must be {events}: a restart knows nothing else.")
+    return lines_of(batch.raw)
 
 
 def lines_of(values: Sequence[bytes]) -> bytes:

@@ -1,7 +1,7 @@
 """Row-level events as Parquet, by kind and day, each event in exactly one listed file.
 
-A flush puts the bytes of its events aside in the same transaction (`pending_facts`). From time
-to time they are written as files, and one transaction lists the files and drops the bytes. A
+A flush stores the bytes of its events in the same transaction (`event_log`). From time to time
+those that wait are written as files, and one transaction lists the files and lets the bytes go. A
 crash in between leaves files that are not listed; they are removed before the next are written.
 A file is named by the positions it covers: sums of the topic's offsets over its partitions. With
 several workers each partition has files of its own, and they travel to the sink's list as a delta.
@@ -20,7 +20,7 @@ import msgspec
 import pyarrow as pa
 
 from pipeline.rows import FactFile
-from pipeline.storage.deltas import FACTS_CODEC
+from pipeline.storage.deltas import EVENTS_CODEC
 from pipeline.storage.state import State
 from pipeline.storage.statements import named
 from schemas.codec import decoder_for, encode
@@ -101,12 +101,13 @@ def write_facts(
 
 
 def list_files(state: State, portion: Portion, files: Sequence[FactFile]) -> None:
-    """Let the files count and drop their bytes, in one transaction."""
+    """Let the files count; their bytes wait no longer. One transaction."""
     with state.transaction():
         state.connection.execute(_SQL["positions"], [portion.last_sequence])
         for file in files:
             state.connection.execute(_SQL["list"], list(msgspec.structs.astuple(file)))
         state.connection.execute(_SQL["drop"], [portion.last_sequence])
+        state.connection.execute(_SQL["keep"], [portion.last_sequence])
         state.connection.execute(_SQL["changed"])
         state.tell_files(files, max((file.written_at_ms for file in files), default=0))
 
@@ -118,7 +119,7 @@ def _write_topic(
     ((first, following),) = cursor.execute(_SQL["covered"], [*covers, topic.name]).fetchall()
     kind = kind_of(topic)
     bodies = [
-        pa.decompress(body, size, codec=FACTS_CODEC, asbytes=True)
+        pa.decompress(body, size, codec=EVENTS_CODEC, asbytes=True)
         for size, body in cursor.execute(_SQL["bodies"], covers).fetchall()
     ]
     try:

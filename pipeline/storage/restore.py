@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from itertools import islice
+from typing import cast
 
 from pipeline.join.engine import JoinEngine
 from pipeline.join.log_length import USELESS_ABOVE
 from pipeline.storage import history
-from pipeline.storage.deltas import news_of, news_table
+from pipeline.storage.deltas import events_of, news_of, news_table
 from pipeline.storage.state import State
 from pipeline.storage.statements import named
 from schemas.codec import decoder_for
-from schemas.events import CampaignDefined
+from schemas.events import CampaignDefined, SubjectEvent
 from schemas.topics import CAMPAIGN_DEFINITION
 
 _ROW_FACTS = 100_000
@@ -25,8 +26,12 @@ def restore(state: State, engine: JoinEngine) -> int:
         engine.define(definition)
     cursor = state.connection.execute(_SQL["log"])
     while row := cursor.fetchone():
-        round_, size, body = row
-        engine.replay(news_of(size, body), round_)
+        round_, topic, size, body = row
+        if topic is None:
+            engine.replay(news_of(size, body), round_)
+        else:
+            events = cast("list[SubjectEvent]", events_of(topic, size, body))
+            engine.replay((), round_, events)
     engine.remember_retired(history.subjects(state))
     for subjects, places in state.shelf.people():
         engine.remember_shelved(subjects, places)
@@ -50,7 +55,8 @@ def compact(state: State, engine: JoinEngine) -> bool:
         return False
     news = engine.everything()
     with state.transaction():
-        state.connection.execute(_SQL["log_empty"])
+        for name in ("log_empty", "events_empty", "events_left"):
+            state.connection.execute(_SQL[name])
         while rows := list(islice(news, _ROW_FACTS)):
             state.run("state_log", news_table(rows, engine.round - 1))
     engine.logged_anew()

@@ -52,7 +52,7 @@ class State:
     """The open database. Make it with `open_state`."""
 
     keeps_facts = False
-    """Whether a flush puts the bytes of its events aside, to be written as Parquet."""
+    """Whether the bytes of a flush's events wait to be written as Parquet."""
 
     history_ms: int | None = None
     """How long people who were put aside are remembered; `None`: for ever."""
@@ -112,7 +112,8 @@ class State:
             self.shelf.leave(change.emptied)
             self._forget(flush.until_ms(now_ms))
             if change.news_from > self._log_from:
-                self.connection.execute(_FLUSH["state_log_old"], [change.news_from])
+                for name in ("state_log_old", "event_log_old", "event_log_left"):
+                    self.connection.execute(_FLUSH[name], [change.news_from])
         self._log_from = change.news_from
         self.shelf.tidy()
         for topic, partition, first, following, missing in deltas.gaps_of(flush):

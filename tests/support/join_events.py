@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from hypothesis import strategies as st
@@ -10,7 +11,8 @@ from msgspec import UNSET
 
 from pipeline.join.cohorts import VECTOR
 from pipeline.join.deltas import Deltas
-from pipeline.join.facts import News
+from pipeline.join.engine import JoinEngine
+from pipeline.join.facts import News, decode_news, encode_news
 from pipeline.rows import UnmatchedReceipt
 from schemas.events import (
     HOLDOUT,
@@ -117,12 +119,13 @@ class Sums:
         self.health: Counter[tuple[str, int]] = Counter()
         self.latencies: Counter[Any] = Counter()
         self.unmatched: dict[str, UnmatchedReceipt] = {}
-        self.news: list[News] = []
+        self.rounds: list[tuple[int, Sequence[SubjectEvent], list[News]]] = []
+        """Round, events applied in it, news."""
         self.events = 0
         self.watermark_ms = 0
 
-    def add(self, deltas: Deltas) -> None:
-        """Add what changed."""
+    def add(self, deltas: Deltas, events: Iterable[SubjectEvent] = ()) -> None:
+        """Add what changed; `events` were applied before it."""
         for key, vector in deltas.cohorts.items():
             for column, number in zip(VECTOR, vector, strict=True):
                 self.cohorts[*key, column] += number
@@ -139,9 +142,16 @@ class Sums:
             self.unmatched.pop(event_id, None)
             if row is not None:
                 self.unmatched[event_id] = row
-        self.news += deltas.news
+        self.rounds.append((deltas.round, tuple(events), deltas.news))
         self.events += deltas.applied + deltas.duplicates
         self.watermark_ms = deltas.watermark_ms
+
+    def replay(self, engine: JoinEngine) -> JoinEngine:
+        """Give everything back after a restart."""
+        for round_, events, news in self.rounds:
+            engine.replay((), round_, events)
+            engine.replay(decode_news(encode_news(news)), round_)
+        return engine
 
     def aggregates(self) -> dict[str, Any]:
         """All that must not depend on order, repetition, batches and restarts."""

@@ -1,23 +1,23 @@
--- Row-level events: from the bytes put aside to Parquet.
+-- Row-level events: from their bytes to Parquet.
 
 -- name: portion
 SELECT max("sequence"), sum(events)::BIGINT FROM (
     SELECT "sequence", events, sum(events) OVER (ORDER BY "sequence" RANGE UNBOUNDED PRECEDING) AS so_far
-    FROM pending_facts
-) WHERE so_far <= ? OR "sequence" = (SELECT min("sequence") FROM pending_facts);
+    FROM event_log WHERE waits
+) WHERE so_far <= ? OR "sequence" = (SELECT min("sequence") FROM event_log WHERE waits);
 
 -- name: covered
 SELECT coalesce(sum(coalesce(done.next_offset, waiting.first_offset)), 0)::BIGINT,
     coalesce(sum(coalesce(waiting.next_offset, done.next_offset)), 0)::BIGINT
 FROM (
     SELECT "partition", min(first_offset) AS first_offset, max(next_offset) AS next_offset
-    FROM pending_facts WHERE topic = ? AND "sequence" <= ? GROUP BY "partition"
+    FROM event_log WHERE waits AND topic = ? AND "sequence" <= ? GROUP BY "partition"
 ) AS waiting
 FULL JOIN (SELECT * FROM fact_offsets WHERE topic = ?) AS done
     ON done."partition" = waiting."partition";
 
 -- name: bodies
-SELECT size, body FROM pending_facts WHERE topic = ? AND "sequence" <= ? AND events > 0;
+SELECT size, body FROM event_log WHERE waits AND topic = ? AND "sequence" <= ? AND events > 0;
 
 -- name: parse
 CREATE OR REPLACE TEMP TABLE parsed AS
@@ -36,7 +36,7 @@ TO '{target}' (FORMAT parquet, COMPRESSION zstd);
 -- name: positions
 MERGE INTO fact_offsets AS t USING (
     SELECT topic, "partition", max(next_offset) AS next_offset
-    FROM pending_facts WHERE "sequence" <= ? GROUP BY ALL
+    FROM event_log WHERE waits AND "sequence" <= ? GROUP BY ALL
 ) AS d
 ON t.topic = d.topic AND t."partition" = d."partition"
 WHEN MATCHED THEN UPDATE SET next_offset = d.next_offset
@@ -46,7 +46,10 @@ WHEN NOT MATCHED THEN INSERT;
 INSERT INTO fact_files VALUES (?, ?, ?, ?, ?, ?, ?, ?);
 
 -- name: drop
-DELETE FROM pending_facts WHERE "sequence" <= ?;
+DELETE FROM event_log WHERE waits AND "sequence" <= ? AND "round" IS NULL;
+
+-- name: keep
+UPDATE event_log SET waits = false WHERE waits AND "sequence" <= ?;
 
 -- name: changed
 UPDATE progress SET "sequence" = "sequence" + 1;

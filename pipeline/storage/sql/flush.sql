@@ -90,8 +90,14 @@ WHEN NOT MATCHED THEN INSERT;
 -- name: dead_letters
 INSERT INTO dead_letters BY NAME SELECT * FROM delta_dead_letters;
 
--- name: pending_facts
-INSERT INTO pending_facts BY NAME SELECT * FROM delta_pending_facts;
+-- name: event_log
+INSERT INTO event_log BY NAME SELECT * FROM delta_event_log;
+
+-- name: event_log_old
+DELETE FROM event_log WHERE "round" < ? AND NOT waits;
+
+-- name: event_log_left
+UPDATE event_log SET "round" = NULL WHERE "round" < ?;
 
 -- name: fact_files
 INSERT INTO fact_files BY NAME SELECT * FROM delta_fact_files;

@@ -1,5 +1,8 @@
 -- name: log
-SELECT "sequence", size, body FROM state_log ORDER BY "sequence";
+SELECT "round", topic, size, body FROM event_log WHERE "round" IS NOT NULL AND events > 0
+UNION ALL
+SELECT "sequence", NULL, size, body FROM state_log
+ORDER BY "round", topic NULLS LAST;
 
 -- name: definitions
 SELECT event FROM definitions
@@ -8,7 +11,14 @@ QUALIFY row_number() OVER (
 ) = 1;
 
 -- name: log_size
-SELECT coalesce(sum(facts), 0) FROM state_log;
+SELECT coalesce((SELECT sum(facts) FROM state_log), 0)
+    + coalesce((SELECT sum(events) FROM event_log WHERE "round" IS NOT NULL), 0);
 
 -- name: log_empty
 DELETE FROM state_log;
+
+-- name: events_empty
+DELETE FROM event_log WHERE NOT waits;
+
+-- name: events_left
+UPDATE event_log SET "round" = NULL WHERE "round" IS NOT NULL;

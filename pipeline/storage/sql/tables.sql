@@ -19,8 +19,9 @@ CREATE TABLE IF NOT EXISTS unmatched_receipts (
     event_id VARCHAR, connection VARCHAR, smsc_message_id VARCHAR, subject VARCHAR,
     state VARCHAR, received_at_ms BIGINT, reason VARCHAR
 );
--- What each flush learned about people, compressed from `size`; together the state of those at
--- hand. `sequence` is the engine's round.
+-- What each flush did to people besides what its events say (put aside, fetched back, logged
+-- anew), compressed from `size`; with `event_log` the state of those at hand. `sequence` is the
+-- engine's round.
 CREATE TABLE IF NOT EXISTS state_log ("sequence" BIGINT, facts BIGINT, size BIGINT, body BLOB);
 -- People whose horizon has passed, one row each; a late event fetches them back.
 CREATE TABLE IF NOT EXISTS history (subject VARCHAR, campaigns VARCHAR[], facts BLOB);
@@ -44,11 +45,16 @@ CREATE TABLE IF NOT EXISTS gaps (
 );
 ALTER TABLE gaps ADD COLUMN IF NOT EXISTS written_after_ms BIGINT;
 CREATE TABLE IF NOT EXISTS offsets (topic VARCHAR, "partition" INTEGER, next_offset BIGINT);
--- Events since the last Parquet files: their bytes, one line each, compressed from `size`.
-CREATE TABLE IF NOT EXISTS pending_facts (
+-- Events as they were read: their bytes, one line each, compressed from `size`. A row stays while
+-- the state of those at hand needs it (`round`, the engine's; NULL: it does not) or while it
+-- `waits` to be written as Parquet.
+ALTER TABLE IF EXISTS pending_facts RENAME TO event_log;
+CREATE TABLE IF NOT EXISTS event_log (
     "sequence" BIGINT, topic VARCHAR, "partition" INTEGER, first_offset BIGINT,
     next_offset BIGINT, events BIGINT, size BIGINT, body BLOB
 );
+ALTER TABLE event_log ADD COLUMN IF NOT EXISTS "round" BIGINT;
+ALTER TABLE event_log ADD COLUMN IF NOT EXISTS waits BOOLEAN DEFAULT true;
 CREATE TABLE IF NOT EXISTS fact_offsets (topic VARCHAR, "partition" INTEGER, next_offset BIGINT);
 CREATE TABLE IF NOT EXISTS fact_files (
     file VARCHAR, topic VARCHAR, "day" VARCHAR, events BIGINT, first_position BIGINT,

@@ -22,6 +22,7 @@ from pipeline.join.horizon import DAY_MS
 from pipeline.storage import history, shelf
 from pipeline.storage.restore import restore
 from pipeline.storage.state import State, open_state
+from schemas.codec import encode
 from schemas.events import (
     CampaignDefined,
     MessageSubmitted,
@@ -77,7 +78,7 @@ class Chain:
         delivery = Delivery(batch, lambda: None)
         if isinstance(some, CampaignDefined):
             return DecodedBatch(delivery, definitions=[some])
-        return DecodedBatch(delivery, subject_events=some)
+        return DecodedBatch(delivery, subject_events=some, raw=list(map(encode, some)))
 
 
 def stored(state: State) -> dict[tuple[object, ...], list[int]]:

@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from pipeline.join.engine import JoinEngine
-from pipeline.join.facts import AnyFact, decode_news, encode_facts, encode_news, fact_of, merge
+from pipeline.join.facts import AnyFact, encode_facts, fact_of, merge
 from schemas.events import (
     CampaignDefined,
     ConsentChanged,
@@ -39,7 +39,7 @@ def joined(events: Sequence[SubjectEvent], defined: Sequence[CampaignDefined]) -
     for each in defined:
         engine.define(each)
     engine.apply(events)
-    sums.add(engine.take())
+    sums.add(engine.take(), events)
     return sums
 
 
@@ -194,16 +194,19 @@ def test_order_repetition_batches_and_restarts_change_nothing(
     repeats = data.draw(st.lists(st.sampled_from(events), max_size=8)) if events else []
     shuffled = data.draw(st.permutations([*events, *repeats]))
     engine, sums, in_force = JoinEngine(), Sums(), list[CampaignDefined]()
+    applied: list[SubjectEvent] = []
     late = data.draw(st.permutations([*defined, *[None] * 4]))
     for each in late:
         size = data.draw(st.integers(0, len(shuffled)))
         batch, shuffled = shuffled[:size], shuffled[size:]
         engine.apply(batch)
+        applied += batch
         if each is not None:
             engine.define(each)
             in_force.append(each)
         if data.draw(st.booleans()):
-            sums.add(engine.take())
+            sums.add(engine.take(), applied)
+            applied = []
             if data.draw(st.booleans()):
                 engine = restarted(sums, in_force)
     engine.apply(shuffled)
@@ -217,8 +220,7 @@ def restarted(sums: Sums, in_force: Sequence[CampaignDefined]) -> JoinEngine:
     engine = JoinEngine()
     for each in in_force:
         engine.define(each)
-    engine.replay(decode_news(encode_news(sums.news)))
-    return engine
+    return sums.replay(engine)
 
 
 @SOME
@@ -331,10 +333,7 @@ def test_states_of_one_person_may_be_loaded_in_any_order() -> None:
         )
         for event_id, at_ms in (("e", 9_000), ("e", 1_000), ("f", 5_000))
     )
-    states = [
-        encode_facts({key: fact for _, key, fact in joined(events, ()).news if fact})
-        for events in ([late, other], [early])
-    ]
+    states = [encode_facts(dict(map(fact_of, events))) for events in ([late, other], [early])]
     for order in (states, states[::-1]):
         engine, sums = JoinEngine(), Sums()
         for state in order:

@@ -44,7 +44,9 @@ class Keeper:
         self.shelf: dict[int, tuple[str, Shelved]] = {}
         self.given = 0
         """Places, those emptied included."""
-        self.log: list[tuple[int, list[News]]] = []
+        self.log: list[tuple[int, list[News], list[SubjectEvent]]] = []
+        self.applied: list[SubjectEvent] = []
+        """Since the last round."""
         self.definitions: list[CampaignDefined] = []
         """Those that are stored."""
         self.defining: list[CampaignDefined] = []
@@ -77,8 +79,9 @@ class Keeper:
         self.engine, self.defining = self._make(), []
         for each in self.definitions:
             self.engine.define(each)
-        for round_, news in self.log:
-            self.engine.replay(news, round_)
+        self.applied = []
+        for round_, news, events in self.log:
+            self.engine.replay(news, round_, events)
         self.engine.remember_retired(self.history)
         counts: Counter[str] = Counter()
         for place, (subject, shelved) in sorted(self.shelf.items()):
@@ -92,6 +95,7 @@ class Keeper:
         self._load(self.history.keys() & retired)
         self._recall(shelved)
         self.engine.apply(events)
+        self.applied += events
 
     def take(self) -> Deltas:
         """Keep what is handed over."""
@@ -104,7 +108,8 @@ class Keeper:
         for place in deltas.emptied:
             del self.shelf[place]
         self.log = [row for row in self.log if row[0] >= deltas.news_from]
-        self.log.append((deltas.round, deltas.news))
+        self.log.append((deltas.round, deltas.news, self.applied))
+        self.applied = []
         self.definitions, self.defining = [*self.definitions, *self.defining], []
         self.sums.add(deltas)
         return deltas
@@ -308,7 +313,7 @@ def test_the_log_does_not_grow_with_time_because_of_one_who_stays() -> None:
         keeper.apply([submitted(name, day * DAY_MS) for name in others])
         keeper.sweep()
         keeper.take()
-        logged = sum(len(news) for _, news in keeper.log)
+        logged = sum(len(news) + len(events) for _, news, events in keeper.log)
         assert logged <= 3 * keeper.engine.facts + 100 + 200
     assert keeper.engine.facts > 400
     assert keeper.engine.facts == sum(len(p.facts) for p in keeper.engine._people.values())

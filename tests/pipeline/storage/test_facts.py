@@ -18,11 +18,13 @@ from pipeline.rows import FactFile
 from pipeline.storage import facts
 from pipeline.storage.deltas import lines_of
 from pipeline.storage.facts import FOLDER, columns_of, list_files, next_portion, write_facts
+from pipeline.storage.restore import restore
 from pipeline.storage.results import plain_rows
 from pipeline.storage.state import State, open_state
 from schemas.codec import encode
 from schemas.events import ReceiptReceived, RecipientAssigned, SubjectEvent
-from schemas.topics import JOINED_TOPICS, topic_of
+from schemas.topics import JOINED_TOPICS, MESSAGE_RECEIPT, topic_of
+from tests.support.flushes import batches_of
 from tests.support.worker import FakeRecord, campaign_events
 
 DAY_MS = 86_400_000
@@ -96,6 +98,58 @@ def test_every_event_comes_back_with_every_field(state: State, tmp_path: Path) -
         key = lambda row: row["event_id"]  # noqa: E731 - a key is a function
         assert sorted(map(plain_row, found), key=key) == sorted(expected, key=key)
         assert all(row.keys() == columns_of(topic.event).keys() for row in found)
+
+
+def test_bytes_stay_as_long_as_somebody_needs_them(state: State, tmp_path: Path) -> None:
+    """A file for analysts and the people at hand need them; whichever comes to an end last."""
+    engine, kept = JoinEngine(at_hand=1), list[list[tuple[int | None, bool]]]()
+    for number in range(4):
+        event = msgspec.structs.replace(receipt(number), subject=f"k1.{number}")
+        engine.apply([event])
+        state.commit(Flush(batches_of([event], state.offsets()), engine.take()), 0)
+        if number in (0, 3):
+            export(state, tmp_path)
+        found = state.connection.execute('SELECT "round", waits FROM event_log ORDER BY ALL')
+        kept.append(found.fetchall())
+    assert kept == [
+        [(1, False)],
+        [(2, True)],
+        [(3, True), (None, True)],
+        [(4, False)],
+    ]
+    assert len(rows(tmp_path, facts.kind_of(MESSAGE_RECEIPT))) == 4
+
+
+def test_events_that_waited_under_the_old_layout_are_written(state: State, tmp_path: Path) -> None:
+    """Those of layout 6, whose people its log has already; they are not replayed."""
+    commit(state, TOPIC, [encode(receipt(1))])
+    state.connection.execute("ALTER TABLE event_log RENAME TO pending_facts")
+    for column in ('"round"', "waits"):
+        state.connection.execute(f"ALTER TABLE pending_facts DROP COLUMN {column}")
+    state.connection.execute("UPDATE progress SET layout = 6")
+    state.close()
+    again = open_state(tmp_path)
+    assert restore(again, JoinEngine()) == 0
+    export(again, tmp_path)
+    assert len(rows(tmp_path, facts.kind_of(MESSAGE_RECEIPT))) == 1
+    assert again.connection.execute("FROM event_log").fetchall() == []
+
+
+def test_a_log_written_anew_lets_go_of_the_events(state: State, tmp_path: Path) -> None:
+    """Those for a file wait on; nobody is counted from both."""
+    engine = JoinEngine()
+    for number in range(9):
+        engine.apply([receipt(1)])
+        state.commit(Flush(batches_of([receipt(1)], state.offsets()), engine.take()), 0)
+        state.keeps_facts = number < 4
+    state.close()
+    for _ in range(2):
+        again, engine = open_state(tmp_path), JoinEngine()
+        assert (restore(again, engine), engine.facts) == (1, 1)
+        found = again.connection.execute('SELECT DISTINCT "round", waits FROM event_log')
+        assert found.fetchall() == [(None, True)]
+        assert again.connection.execute("SELECT facts FROM state_log").fetchall() == [(1,)]
+        again.close()
 
 
 def plain(event: SubjectEvent) -> dict[str, Any]:

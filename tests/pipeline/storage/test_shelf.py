@@ -9,6 +9,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
+from pipeline.flush import Flush
 from pipeline.join.cohorts import VECTOR
 from pipeline.join.deltas import Deltas
 from pipeline.join.engine import JoinEngine
@@ -18,7 +19,7 @@ from pipeline.storage.shelf import FOLDER
 from pipeline.storage.state import State, open_state
 from runtime.process import CannotRun
 from schemas.events import SubjectEvent
-from tests.support.flushes import flush
+from tests.support.flushes import batches_of
 from tests.support.worker import campaign_events, definition
 
 EVENTS = list(campaign_events(recipients=60, seed=5))
@@ -50,18 +51,17 @@ class Worker:
         _, shelved = self.engine.forgotten(events)
         self.recall(shelved)
         self.engine.apply(events)
-        return self.store()
+        return self.store(events)
 
     def recall(self, places: dict[str, int]) -> None:
         """Fetch people from the shelf."""
         for subject, facts in zip(places, self.state.shelf.read(places.values()), strict=True):
             self.engine.fetch(subject, facts)
 
-    def store(self) -> Deltas:
-        """Commit what there is."""
+    def store(self, events: Sequence[SubjectEvent] = ()) -> Deltas:
+        """Commit what there is; `events` were applied."""
         deltas = self.engine.take()
-        first = sum(self.state.offsets().values())
-        self.state.commit(flush(first, first + 1, deltas=deltas), 0)
+        self.state.commit(Flush(batches_of(events, self.state.offsets()), deltas), 0)
         return deltas
 
 

@@ -23,7 +23,7 @@ from pipeline.storage.results import gaps, record_snapshot
 from pipeline.storage.shard import open_shard
 from pipeline.storage.sink import open_sink
 from pipeline.storage.state import LockedError, State, open_state
-from schemas.codec import decode
+from schemas.codec import decode, encode
 from schemas.events import CampaignDefined, CohortDelta, SubjectEvent
 from schemas.topics import CAMPAIGN_DEFINITION, COHORT_DELTA, SUBJECT_PARTITIONS, topic_of
 from tests.support.join_crowd import crowd, crowd_definitions
@@ -89,7 +89,11 @@ class Partition:
             self._engine.define(each)
         self._engine.apply(events)
         batches += [
-            DecodedBatch(self._delivery(topic_of(event).name, 1, lost), subject_events=[event])
+            DecodedBatch(
+                self._delivery(topic_of(event).name, 1, lost),
+                subject_events=[event],
+                raw=[encode(event)],
+            )
             for event in events
         ]
         self.state.commit(Flush(batches, self._engine.take()), 10**13)
