@@ -80,7 +80,7 @@ def measure(people: int, folder: Path) -> dict[str, float]:
     log, checkpoint = open_state(folder / "log"), open_state(folder / "checkpoint")
     engine = JoinEngine(at_hand=sys.maxsize)
     engine.define(definition(people))
-    rest_garbage_collector(200_000, 20, 100)
+    rest_garbage_collector(0)
     count, join_s, log_s = 0, 0.0, 0.0
     for chunk in _chunks(people):
         spent, _ = _timed(lambda chunk=chunk: engine.apply(chunk))  # type: ignore[misc]

@@ -75,7 +75,7 @@ def fill(folder: Path, people: int, at_hand: int) -> Iterator[dict[str, Any]]:
     """Feed everything; a line now and then."""
     worker = Worker(folder, at_hand)
     worker.engine.define(definition(people))
-    rest_garbage_collector(200_000, 20, 100)
+    rest_garbage_collector(0)
     step_ms = max(1, CAMPAIGN_MS // people)
     events = Corpus(people, step_ms=step_ms).events()
     joined = (event for event in events if isinstance(event, SubjectEvent))

@@ -27,7 +27,7 @@ from pipeline.shard import Tools
 from pipeline.shards import Shards
 from pipeline.watchdog import Watchdogs
 from runtime.kafka import KafkaPublisher
-from runtime.process import rest_garbage_collector
+from runtime.process import garbage_by_the_clock
 
 LOOK_S = 0.25
 ASK_S = 1.0
@@ -71,7 +71,7 @@ class Member:
             stack.callback((await asyncio.to_thread(hold_folder, settings)).close)
             broker = await stack.enter_async_context(Broker(settings.kafka, MEMBER.watched))
             log = await ask_log(settings, broker)
-            rest_garbage_collector(200_000, 20, 100)  # docs/performance.md
+            stack.enter_context(garbage_by_the_clock())
             publisher = await stack.enter_async_context(
                 KafkaPublisher(settings.kafka, client_id=MEMBER.group)
             )

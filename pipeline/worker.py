@@ -42,7 +42,7 @@ from pipeline.storage.state import State, open_state, unreadable
 from pipeline.watchdog import Watchdog
 from pipeline.write_facts import FactsWriter
 from runtime.kafka import KafkaPublisher
-from runtime.process import CannotRun, rest_garbage_collector
+from runtime.process import CannotRun, garbage_by_the_clock
 from schemas.topics import JOINED_TOPICS
 
 LOOK_S = 0.25
@@ -105,7 +105,7 @@ class Worker:
             stack.callback(state.close)
             # asked now: a predecessor may have stored more than Kafka had before its file was free
             await asyncio.to_thread(self._restore, state, await ask_log(settings, broker))
-            rest_garbage_collector(200_000, 20, 100)  # docs/performance.md
+            stack.enter_context(garbage_by_the_clock())
             state.keeps_facts = settings.keeps_facts and not self._is_sink
             state.history_ms = settings.history_days * DAY_MS
             self._facts = FactsWriter(state, settings.data, self._database, now_ms)

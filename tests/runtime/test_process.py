@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import logging
 import os
 import signal
+import weakref
 
 import aiohttp
 import pytest
@@ -15,7 +17,13 @@ from hypothesis import strategies as st
 
 from runtime.health import serve_health
 from runtime.logs import JsonFormatter, mask
-from runtime.process import CannotRun, ExitCode, port_in_use, run_process
+from runtime.process import (
+    CannotRun,
+    ExitCode,
+    garbage_by_the_clock,
+    port_in_use,
+    run_process,
+)
 
 
 @given(st.from_regex(r"[1-9][0-9]{9,14}", fullmatch=True))
@@ -83,3 +91,24 @@ def test_a_defect_keeps_its_traceback() -> None:
     with pytest.raises(KeyError):
         run_process(main)
     assert CannotRun("x").code is ExitCode.WRONG_USE
+
+
+class Knot:
+    """Holds itself."""
+
+    def __init__(self) -> None:
+        self.me = self
+
+
+async def test_cycles_go_by_the_clock_and_not_by_count() -> None:
+    """Inside the block many objects start nothing; an interval does. Outside all is as before."""
+    before = gc.get_threshold()
+    with garbage_by_the_clock(every_s=0.2):
+        knot = weakref.ref(Knot())
+        assert [[] for _ in range(before[0] * 2)]
+        assert knot() is not None
+        async with asyncio.timeout(30):
+            while knot() is not None:
+                await asyncio.sleep(0.01)
+    assert gc.get_threshold() == before
+    gc.unfreeze()
