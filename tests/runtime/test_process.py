@@ -24,6 +24,7 @@ from runtime.process import (
     port_in_use,
     run_process,
 )
+from tests.support.topics import wait_until
 
 
 @given(st.from_regex(r"[1-9][0-9]{9,14}", fullmatch=True))
@@ -107,8 +108,6 @@ async def test_cycles_go_by_the_clock_and_not_by_count() -> None:
         knot = weakref.ref(Knot())
         assert [[] for _ in range(before[0] * 2)]
         assert knot() is not None
-        async with asyncio.timeout(30):
-            while knot() is not None:
-                await asyncio.sleep(0.01)
+        await wait_until(lambda: knot() is None)
     assert gc.get_threshold() == before
     gc.unfreeze()
