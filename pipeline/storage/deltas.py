@@ -256,10 +256,9 @@ def _lines(batch: DecodedBatch) -> bytes:
 
 def lines_of(values: Sequence[bytes]) -> bytes:
     """JSON values as lines; JSON may hold line ends as white space only, where a space does too."""
-    body = b"\n".join(values)
-    if body.count(b"\n") != max(0, len(values) - 1):
-        body = b"\n".join(value.replace(b"\n", b" ") for value in values)
-    return body
+    if any(b"\n" in value for value in values):
+        values = [value.replace(b"\n", b" ") for value in values]
+    return b"\n".join(values)
 
 
 def fact_files_table(files: Sequence[FactFile]) -> pa.Table:
