@@ -169,21 +169,20 @@ def merge(known: AnyFact, other: AnyFact) -> AnyFact:
 
 
 def _assignment(event: events.RecipientAssigned) -> tuple[str, Assignment]:
-    attributes = tuple(sorted(event.attributes.items()))
     return "a" + event.event_id, Assignment(
         event.occurred_at_ms,
         intern(event.campaign_id),
         intern(event.variant_id),
         event.eligibility == "blocked",
         event.covariate or 0,
-        _attributes(attributes),
+        _attributes(tuple(event.attributes.items())),
     )
 
 
 @lru_cache(maxsize=4096)
 def _attributes(attributes: Attributes) -> Attributes:
-    """One object for all who have the same."""
-    return tuple((intern(name), intern(value)) for name, value in attributes)
+    """Sorted; one object for all who have the same."""
+    return tuple((intern(name), intern(value)) for name, value in sorted(attributes))
 
 
 def _submit(event: events.MessageSubmitted) -> tuple[str, Submit]:

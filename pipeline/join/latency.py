@@ -48,10 +48,10 @@ def latencies_of(parts: Iterable[Part]) -> tuple[LatencyKey, ...]:
 
 def latency_of(submit: Submit, receipt_ms: int) -> LatencyKey:
     """Where a part counts whose first final receipt came at `receipt_ms`."""
-    after_ms = max(0, receipt_ms - submit.at_ms)
-    return submit.connection, submit.at_ms // HOUR_MS * HOUR_MS, up_to_ms(after_ms)
+    at_ms = submit.at_ms
+    return submit.connection, at_ms // HOUR_MS * HOUR_MS, up_to_ms(receipt_ms - at_ms)
 
 
 def up_to_ms(after_ms: int) -> int:
-    """The bucket of a latency; what takes more than a year is in the last."""
-    return BOUNDS_MS[min(bisect_left(BOUNDS_MS, after_ms), len(BOUNDS_MS) - 1)]
+    """The bucket of a latency; what takes more than a year is in the last, less than 0 in the first."""
+    return BOUNDS_MS[bisect_left(BOUNDS_MS, after_ms, 0, len(BOUNDS_MS) - 1)]

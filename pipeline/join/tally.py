@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, cast
 
 from pipeline.join.deltas import ActivityKey, DeliverabilityKey
 from pipeline.join.facts import AnyFact, Receipt
 from pipeline.join.latency import HOUR_MS
+from schemas.topics import MESSAGE_RECEIPT
 
 ACTIVITY_MS: Final = 10_000
 
@@ -36,7 +37,10 @@ class Tally:
         self.watermark_ms = max(self.watermark_ms, *times, 0)
         for moment, number in Counter([at_ms // ACTIVITY_MS for at_ms in times]).items():
             self._activity[moment * ACTIVITY_MS, topic] += sign * number
-        receipts = [fact for fact in facts if type(fact) is Receipt]
+        if topic == MESSAGE_RECEIPT.name:
+            self._add_receipts(cast("Sequence[Receipt]", facts), sign)
+
+    def _add_receipts(self, receipts: Sequence[Receipt], sign: int) -> None:
         self.receipts += sign * len(receipts)
         finals = [
             (fact.connection, fact.at_ms // HOUR_MS, fact.state, fact.err)
