@@ -53,5 +53,5 @@ def latency_of(submit: Submit, receipt_ms: int) -> LatencyKey:
 
 
 def up_to_ms(after_ms: int) -> int:
-    """The bucket of a latency; what takes more than a year is in the last, less than 0 in the first."""
+    """The bucket of a latency: the last for more than a year, the first for less than nothing."""
     return BOUNDS_MS[bisect_left(BOUNDS_MS, after_ms, 0, len(BOUNDS_MS) - 1)]
