@@ -311,7 +311,8 @@ class JoinEngine:
         """To be fetched before `apply`: who may have been put aside, and who is on the shelf."""
         if not self._retired and not self._places:
             return set(), {}
-        strangers = {event.subject for event in events}.difference(self._people)
+        people = self._people
+        strangers = {s for event in events if (s := event.subject) not in people}
         shelved = self._places.find(strangers)
         return {s for s in strangers if s not in shelved and s in self._retired}, shelved
 
@@ -429,7 +430,7 @@ class JoinEngine:
         for subject in self._retiring:
             if subject in self._people:
                 person, campaigns = self._drop(subject)
-                retired[subject] = Retired(encode_facts(person.facts), tuple(sorted(campaigns)))
+                retired[subject] = Retired(encode_facts(person.facts), campaigns)
                 self._news.append((subject, "", None))
         self._retired.update(retired)
         self._retiring = []
@@ -443,7 +444,7 @@ class JoinEngine:
             person, campaigns = self._drop(subject)
             place = self._places.put(subject, campaigns)
             facts = encode_facts(person.facts)
-            shelved[subject] = Shelved(place, facts, tuple(sorted(campaigns)))
+            shelved[subject] = Shelved(place, facts, campaigns)
             self._news.append((subject, "", None))
         return shelved
 
@@ -466,10 +467,14 @@ class JoinEngine:
         since = self._round if first is None else self._people[first].since
         return self._log.is_too_long(since, self._held)
 
-    def _drop(self, subject: str) -> tuple[Person, set[str]]:
+    def _drop(self, subject: str) -> tuple[Person, tuple[str, ...]]:
+        """Let somebody go. Returns also the campaigns that assigned them, sorted."""
         person = self._people.pop(subject)
         self._held -= len(person.facts)
-        campaigns = _campaigns_of(person.facts)
+        if person.story is None:
+            campaigns = tuple(sorted(_campaigns_of(person.facts)))
+        else:
+            campaigns = () if person.assignment is None else (person.assignment.campaign_id,)
         for campaign_id in campaigns:
             self._assigned[campaign_id].discard(subject)
         return person, campaigns

@@ -30,7 +30,8 @@ class Places:
     def put(self, subject: str, campaigns: Iterable[str]) -> int:
         """A person comes to the shelf; the place."""
         place = self._of[subject] = self._next
-        self._assigned.update(campaigns)
+        for campaign_id in campaigns:
+            self._assigned[campaign_id] += 1
         self._next = place + 1
         return place
 

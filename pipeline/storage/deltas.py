@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import accumulate, chain
 from operator import attrgetter
 from typing import Any
 
@@ -157,10 +158,18 @@ def _history(flush: Flush, _sequence: int, now_ms: int) -> pa.Table:
 
 
 def _shelf(flush: Flush, _sequence: int, _now_ms: int) -> pa.Table:
-    columns = {"place": _INT, "subject": _TEXT, "size": _INT, "campaigns": pa.list_(_TEXT)}
-    shelved = flush.deltas.shelved.items()
-    rows = ((each.place, name, len(each.facts), each.campaigns) for name, each in shelved)
-    return _table(columns, rows)
+    shelved = flush.deltas.shelved
+    campaigns = [each.campaigns for each in shelved.values()]
+    ends = pa.array(accumulate(map(len, campaigns), initial=0), type=pa.int32())
+    names = pa.array(chain.from_iterable(campaigns), type=_TEXT)
+    return pa.table(
+        {
+            "place": pa.array([each.place for each in shelved.values()], type=_INT),
+            "subject": pa.array(list(shelved), type=_TEXT),
+            "size": pa.array([len(each.facts) for each in shelved.values()], type=_INT),
+            "campaigns": pa.ListArray.from_arrays(ends, names),
+        }
+    )
 
 
 def _shelf_emptied(flush: Flush, _sequence: int, _now_ms: int) -> pa.Table:
