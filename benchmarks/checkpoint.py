@@ -13,16 +13,22 @@ import argparse
 import json
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final, TypeVar
 
+import pyarrow as pa
+
+from benchmarks.batches import batches_of
 from benchmarks.corpus import Corpus, definition
+from pipeline.flush import Flush
 from pipeline.join.engine import JoinEngine
-from pipeline.join.facts import News
-from pipeline.storage.deltas import news_of, news_table
+from pipeline.storage.deltas import event_log_table, news_table
+from pipeline.storage.restore import replay
 from pipeline.storage.state import State, open_state
 from runtime.process import rest_garbage_collector
 from schemas.events import SubjectEvent
@@ -44,9 +50,9 @@ def _timed(work: Callable[[], _T]) -> tuple[float, _T]:
     return time.process_time() - started, result
 
 
-def _store(state: State, news: list[News], round_: int) -> None:
+def _store(state: State, table: str, rows: Callable[[], pa.Table]) -> None:
     with state.transaction():
-        state.run("state_log", news_table(news, round_))
+        state.run(table, rows())
 
 
 def _chunks(people: int) -> Iterator[list[SubjectEvent]]:
@@ -58,11 +64,7 @@ def _chunks(people: int) -> Iterator[list[SubjectEvent]]:
 
 def _restored(state: State) -> JoinEngine:
     engine = JoinEngine(at_hand=sys.maxsize)
-    query = 'SELECT "sequence", size, body FROM state_log ORDER BY "sequence"'
-    cursor = state.connection.execute(query)
-    while row := cursor.fetchone():
-        round_, size, body = row
-        engine.replay(news_of(size, body), round_)
+    replay(state, engine)
     return engine
 
 
@@ -70,7 +72,7 @@ def _checkpoint(state: State, engine: JoinEngine) -> None:
     news = engine.everything()
     round_ = 0
     while rows := list(islice(news, _ROW_FACTS)):
-        _store(state, rows, round_)
+        _store(state, "state_log", partial(news_table, rows, round_))
         round_ += 1
     state.connection.execute("CHECKPOINT")
 
@@ -81,11 +83,13 @@ def measure(people: int, folder: Path) -> dict[str, float]:
     engine = JoinEngine(at_hand=sys.maxsize)
     engine.define(definition(people))
     rest_garbage_collector(0)
-    count, join_s, log_s = 0, 0.0, 0.0
+    count, join_s, log_s, offsets = 0, 0.0, 0.0, Counter[str]()
     for chunk in _chunks(people):
-        spent, _ = _timed(lambda chunk=chunk: engine.apply(chunk))  # type: ignore[misc]
+        spent, _ = _timed(partial(engine.apply, chunk))
         taken, deltas = _timed(engine.take)
-        written, _ = _timed(lambda deltas=deltas: _store(log, deltas.news, deltas.round))  # type: ignore[misc]
+        flush = Flush(batches_of(chunk, offsets), deltas)
+        rows = partial(event_log_table, flush, deltas.round, waits=False)
+        written, _ = _timed(partial(_store, log, "event_log", rows))
         count, join_s, log_s = count + len(chunk), join_s + spent + taken, log_s + written
     checkpoint_s, _ = _timed(lambda: _checkpoint(checkpoint, engine))
     from_log_s, again = _timed(lambda: _restored(log))

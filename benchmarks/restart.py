@@ -15,7 +15,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import fields
 from itertools import islice
 from pathlib import Path
@@ -24,9 +25,8 @@ from typing import Any, Final
 
 import psutil
 
+from benchmarks.batches import batches_of
 from benchmarks.corpus import Corpus, definition
-from benchmarks.exposures import Kept
-from pipeline.batch import Delivery, RecordBatch
 from pipeline.flush import DecodedBatch, Flush
 from pipeline.join.engine import JoinEngine
 from pipeline.settings import WorkerSettings
@@ -34,7 +34,6 @@ from pipeline.storage.restore import restore
 from pipeline.storage.state import open_state
 from runtime.process import rest_garbage_collector
 from schemas.events import SubjectEvent
-from schemas.topics import JOINED_TOPICS, MESSAGE_RECEIPT
 
 PEOPLE: Final = 1_000_000
 AT_HAND: Final[int] = next(f.default for f in fields(WorkerSettings) if f.name == "people_at_hand")
@@ -42,7 +41,6 @@ CAMPAIGN_MS: Final = 11 * 3_600_000
 NOW_MS: Final = 1_763_000_000_000
 _FLUSH: Final = 20_000
 _LOOKS: Final = 10
-_TURNS: Final = {topic.event: turn for turn, topic in enumerate(JOINED_TOPICS)}
 
 
 class Worker:
@@ -54,21 +52,20 @@ class Worker:
         self.engine = JoinEngine(at_hand=at_hand)
         self.people = restore(self.state, self.engine)
         self.restored_s = time.perf_counter() - started
-        self._offset = sum(self.state.offsets().values())
+        self.offsets: Counter[str] = Counter(
+            {topic: end for (topic, _), end in self.state.offsets().items()}
+        )
 
-    def feed(self, events: list[SubjectEvent]) -> None:
-        """Join and commit one flush, topic by topic as the worker does."""
-        events.sort(key=lambda event: _TURNS[type(event)])
-        _, places = self.engine.forgotten(events)
-        facts = self.state.shelf.read(places.values())
-        for subject, each in zip(places, facts, strict=True):
-            self.engine.fetch(subject, each)
-        self.engine.apply(events)
-        kept = [Kept(self._offset, b"")]
-        batch = RecordBatch(MESSAGE_RECEIPT.name, 0, self._offset, self._offset + 1, kept)
-        flush = Flush([DecodedBatch(Delivery(batch, lambda: None))], self.engine.take())
-        self.state.commit(flush, NOW_MS)
-        self._offset += 1
+    def feed(self, batches: Sequence[DecodedBatch]) -> None:
+        """Join and commit one flush."""
+        for batch in batches:
+            events = batch.subject_events
+            _, places = self.engine.forgotten(events)
+            facts = self.state.shelf.read(places.values())
+            for subject, each in zip(places, facts, strict=True):
+                self.engine.fetch(subject, each)
+            self.engine.apply(events)
+        self.state.commit(Flush(batches, self.engine.take()), NOW_MS)
 
 
 def fill(folder: Path, people: int, at_hand: int) -> Iterator[dict[str, Any]]:
@@ -81,8 +78,9 @@ def fill(folder: Path, people: int, at_hand: int) -> Iterator[dict[str, Any]]:
     joined = (event for event in events if isinstance(event, SubjectEvent))
     shown, spent, count = 0, 0.0, 0
     while chunk := list(islice(joined, _FLUSH)):
+        batches = batches_of(chunk, worker.offsets)
         started = time.process_time()
-        worker.feed(chunk)
+        worker.feed(batches)
         spent, count = spent + time.process_time() - started, count + len(chunk)
         live = len(worker.engine) + worker.engine.shelved
         if live >= people * (shown + 1) / _LOOKS:

@@ -41,7 +41,7 @@ def tables_of(
 ) -> dict[str, pa.Table]:
     """Name → table, only those that have rows, in the order of `flush.sql`."""
     tables = {name: make(flush, sequence, now_ms) for name, make in MAKERS.items()}
-    tables["event_log"] = _event_log(flush, sequence, waits=keeps_facts)
+    tables["event_log"] = event_log_table(flush, sequence, waits=keeps_facts)
     return {name: table for name, table in tables.items() if table.num_rows}
 
 
@@ -212,7 +212,8 @@ def _dead_letters(flush: Flush, _sequence: int, _now_ms: int) -> pa.Table:
     return _table(columns, (values(row) for row in flush.dead_letters))
 
 
-def _event_log(flush: Flush, sequence: int, *, waits: bool) -> pa.Table:
+def event_log_table(flush: Flush, sequence: int, *, waits: bool) -> pa.Table:
+    """Rows of `event_log`: one per batch of a joined topic."""
     columns = {
         "sequence": _INT,
         "round": _INT,

@@ -24,6 +24,17 @@ def restore(state: State, engine: JoinEngine) -> int:
     """Define what was in force and replay the log. Returns the number of people."""
     for definition in definitions(state):
         engine.define(definition)
+    replay(state, engine)
+    engine.remember_retired(history.subjects(state))
+    for subjects, places in state.shelf.people():
+        engine.remember_shelved(subjects, places)
+    engine.remember_places(state.shelf.assigned(), state.shelf.end)
+    compact(state, engine)
+    return len(engine) + engine.shelved
+
+
+def replay(state: State, engine: JoinEngine) -> None:
+    """Give back what every round read and did, in order."""
     cursor = state.connection.execute(_SQL["log"])
     while row := cursor.fetchone():
         round_, topic, size, body = row
@@ -32,12 +43,6 @@ def restore(state: State, engine: JoinEngine) -> int:
         else:
             events = cast("list[SubjectEvent]", events_of(topic, size, body))
             engine.replay((), round_, events)
-    engine.remember_retired(history.subjects(state))
-    for subjects, places in state.shelf.people():
-        engine.remember_shelved(subjects, places)
-    engine.remember_places(state.shelf.assigned(), state.shelf.end)
-    compact(state, engine)
-    return len(engine) + engine.shelved
 
 
 def definitions(state: State) -> list[CampaignDefined]:
