@@ -171,7 +171,10 @@ class Shard:
         settings, tools = self._tools.settings, self._tools
         deliveries = accept(self._deliveries(), dict(self.offsets), tools.generation)
         groups = gather(
-            deliveries, max_records=settings.flush_records, max_wait_ms=settings.flush_ms
+            deliveries,
+            max_records=settings.flush_records,
+            max_wait_ms=settings.flush_ms,
+            is_behind=self._is_behind,
         )
         decoded = decode(unite(groups), partial(publish_dead_letters, tools.publisher), now_ms)
         joined = join(decoded, self._engine, self._history, self._sweep_until)
@@ -228,6 +231,11 @@ class Shard:
         key = str(self.partition).encode()
         self._tools.publisher.put(COHORT_DELTA.name, self.partition, key, value, done)
         return future
+
+    def _is_behind(self) -> bool:
+        """By more than its share of a transaction."""
+        lag = self._tools.lag_of(self.partition)
+        return lag is not None and lag > self._tools.settings.flush_records // SUBJECT_PARTITIONS
 
     def _sweep_until(self) -> int | None:
         """As of the worker that is alone."""
