@@ -43,6 +43,7 @@ CREATE TABLE IF NOT EXISTS gaps (
     missing BIGINT, seen_at_ms BIGINT
 );
 ALTER TABLE gaps ADD COLUMN IF NOT EXISTS written_after_ms BIGINT;
+ALTER TABLE gaps ADD COLUMN IF NOT EXISTS written_before_ms BIGINT;
 CREATE TABLE IF NOT EXISTS offsets (topic VARCHAR, "partition" INTEGER, next_offset BIGINT);
 -- Events since the last Parquet files: their bytes, one line each, compressed from `size`.
 CREATE TABLE IF NOT EXISTS pending_facts (
