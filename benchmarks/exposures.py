@@ -42,6 +42,7 @@ class Kept:
 
     offset: int
     value: bytes
+    timestamp: int = -1
 
 
 @dataclass(slots=True)

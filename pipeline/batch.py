@@ -23,6 +23,10 @@ class Record(Protocol):
     def value(self) -> bytes | None:
         """The event, or `None` for a tombstone."""
 
+    @property
+    def timestamp(self) -> int:
+        """Kafka's time, ms: when its producer made it; below 0: unknown."""
+
 
 @dataclass(frozen=True, slots=True)
 class RecordBatch:
@@ -34,11 +38,26 @@ class RecordBatch:
     next_offset: int
     records: Sequence[Record]
     generation: int = 0
+    left_ms: int | None = None
+    """Of a range without records: Kafka's time of the record that follows it; `None`: unknown."""
 
     @property
     def missing(self) -> int:
         """How many offsets of the range carry no record."""
         return self.next_offset - self.first_offset - len(self.records)
+
+    @property
+    def written_before_ms(self) -> int | None:
+        """Kafka's time of the first record behind the last hole; `None`: unknown.
+
+        What is missing was written before that record was.
+        """
+        behind_ms, following = self.left_ms, self.next_offset
+        for record in reversed(self.records):
+            if record.offset + 1 != following:
+                break
+            behind_ms, following = record.timestamp, record.offset
+        return behind_ms if behind_ms is not None and behind_ms >= 0 else None
 
     def starting_at(self, offset: int) -> RecordBatch | None:
         """The part from `offset` on; `None` when nothing is left.

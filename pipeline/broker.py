@@ -62,18 +62,37 @@ class Broker:
 
     async def ends(self, within_s: float = _TIMEOUT_S) -> Offsets | None:
         """Next offset to be written per partition, asked now; `None` without an answer."""
-        return await self._ask(self._consumer.end_offsets, within_s)
+        return await self._ask(self._consumer.end_offsets, self._partitions, within_s)
 
     async def beginnings(self) -> Offsets | None:
         """Oldest offset that each partition still has; `None` without an answer."""
-        return await self._ask(self._consumer.beginning_offsets, START_TIMEOUT_S)
+        return await self._ask(self._consumer.beginning_offsets, self._partitions, START_TIMEOUT_S)
+
+    async def left_ms(self, beginnings: Offsets) -> Mapping[tuple[str, int], int]:
+        """Kafka's time of the oldest record, ms, of partitions that begin above 0 and have one.
+
+        Without an answer of none: who asks can do without.
+
+        Args:
+            beginnings: Asked before, so that the record found is not older.
+        """
+        cut = [tp for tp in self._partitions if beginnings.get((tp.topic, tp.partition), 0)]
+        found = await self._ask(self._oldest, cut, START_TIMEOUT_S) if cut else None
+        return found or {}
+
+    async def _oldest(self, partitions: list[TopicPartition]) -> dict[TopicPartition, int]:
+        found = await self._consumer.offsets_for_times(dict.fromkeys(partitions, 0))
+        return {tp: each.timestamp for tp, each in found.items() if each is not None}
 
     async def _ask(
-        self, question: Callable[[list[TopicPartition]], Awaitable[Any]], timeout_s: float
+        self,
+        question: Callable[[list[TopicPartition]], Awaitable[Any]],
+        partitions: list[TopicPartition],
+        timeout_s: float,
     ) -> Offsets | None:
         try:
             async with asyncio.timeout(timeout_s):
-                found = await question(self._partitions)
+                found = await question(partitions)
         except (KafkaError, TimeoutError) as error:
             _log.warning("no offsets from Kafka", extra={"fields": {"error": repr(error)}})
             return None

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 from pipeline.arms import Arm
-from pipeline.join.horizon import HORIZON_MS
+from pipeline.join.horizon import DAY_MS, HORIZON_MS
 from pipeline.rows import Campaign, Cohort, Gap
 from schemas.topics import (
     CONVERSION_RECORDED,
@@ -20,6 +21,15 @@ from schemas.topics import (
 
 LATE_MS: Final = HORIZON_MS
 """After the window: replies count for a week, receipts come within three days."""
+CLOCKS_MS: Final = DAY_MS
+"""A record's time in Kafka is its producer's, of when it was queued.
+
+So the first record left may name a moment before it was written: by as long as the broker was
+away meanwhile, and by a clock that is behind that of whoever defines campaigns. Hours happen,
+a day is noticed.
+"""
+FIRST_VERSION: Final = 1
+"""Of a plan; when a later one was defined does not say when the campaign began."""
 COUNTED: Final[Mapping[str, tuple[str, ...]]] = {
     RECIPIENT_ASSIGNED.name: ("assigned",),
     MESSAGE_SUBMITTED.name: ("submitted",),
@@ -36,13 +46,16 @@ def lost_to(campaign: Campaign, cohorts: Sequence[Cohort], gaps: Iterable[Gap]) 
 
     What they said nobody knows, only between which moments they were written. So a gap concerns
     every campaign that had begun when it was met, but those whose whole audience had had its
-    window and a week more when everything had last been read.
+    window and a week more when everything had last been read, and those that were first defined
+    when all that is missing had been written.
     """
     begin_ms, end_ms = _life(campaign, cohorts)
+    earliest_ms = _earliest_ms(campaign, begin_ms)
     lost: Counter[str] = Counter()
     for gap in gaps:
         is_over = end_ms is not None and end_ms + LATE_MS <= (gap.written_after_ms or 0)
-        if gap.topic in COUNTED and begin_ms <= gap.seen_at_ms and not is_over:
+        is_later = earliest_ms is not None and earliest_ms > _last_ms(gap)
+        if gap.topic in COUNTED and begin_ms <= gap.seen_at_ms and not is_over and not is_later:
             lost[gap.topic] += gap.missing
     return dict(lost)
 
@@ -62,3 +75,18 @@ def _life(campaign: Campaign, cohorts: Sequence[Cohort]) -> tuple[int, int | Non
         return begin_ms, None
     ends = (row.cohort_start_ms + row.cohort_width_ms + campaign.window_ms for row in whole)
     return begin_ms, max(ends)
+
+
+def _earliest_ms(campaign: Campaign, begin_ms: int) -> int | None:
+    """Before which moment nothing about a campaign was written; `None`: unknown.
+
+    Its first recipients may be among the missing, so those who are known do not say it.
+    """
+    is_first = campaign.plan_version == FIRST_VERSION
+    return min(begin_ms, campaign.defined_at_ms) if is_first else None
+
+
+def _last_ms(gap: Gap) -> float:
+    """When the last of the missing records may have been written."""
+    known = gap.written_before_ms
+    return math.inf if known is None else known + CLOCKS_MS

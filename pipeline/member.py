@@ -194,7 +194,8 @@ async def _ask_again(broker: Broker, log: Log) -> Log | None:
     ends, beginnings = await broker.ends(), await broker.beginnings()
     if ends is None or beginnings is None:
         return None
-    return replace(log, ends=ends, beginnings=beginnings)
+    left_ms = await broker.left_ms(beginnings)
+    return replace(log, ends=ends, beginnings=beginnings, left_ms=left_ms)
 
 
 async def _deal(source: BatchSource, shards: Shards) -> None:

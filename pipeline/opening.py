@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from pipeline.broker import START_TIMEOUT_S, Broker, Offsets
 from pipeline.metrics import WorkerMetrics
@@ -30,6 +30,8 @@ class Log:
     topic_ids: Mapping[str, str]
     beginnings: Offsets
     ends: Offsets
+    left_ms: Mapping[tuple[str, int], int] = field(default_factory=dict)
+    """Kafka's time of the oldest record, of partitions that begin above 0 and have one."""
 
 
 @asynccontextmanager
@@ -69,7 +71,8 @@ async def ask_log(settings: WorkerSettings, broker: Broker) -> Log:
     ends, beginnings = await broker.ends(START_TIMEOUT_S), await broker.beginnings()
     if ends is None or beginnings is None:
         raise CannotRun(kafka_unreachable(settings.kafka), ExitCode.DEPENDENCY_UNREACHABLE)
-    return Log(await broker.cluster_id(), topic_ids, beginnings, ends)
+    left_ms = await broker.left_ms(beginnings)
+    return Log(await broker.cluster_id(), topic_ids, beginnings, ends, left_ms)
 
 
 def hold_folder(settings: WorkerSettings, *, is_alone: bool = False) -> FolderLock:

@@ -180,6 +180,8 @@ class Gap(Row, frozen=True, kw_only=True, gc=False):
     """When the worker met the gap."""
     written_after_ms: int | None = None
     """When it last had everything that Kafka held: what is missing came later; NULL: never had."""
+    written_before_ms: int | None = None
+    """Kafka's time of the first record left, which came after what is missing; NULL: unknown."""
 
 
 class FactFile(Row, frozen=True, kw_only=True, gc=False):

@@ -270,5 +270,6 @@ def _first(partition: int, state: ShardState, log: Log) -> Iterable[DecodedBatch
         first = stored.get(place, 0)
         following = max(first, log.beginnings.get(place, 0))
         if place not in stored or first < following:
-            batch = RecordBatch(topic.name, partition, first, following, [])
+            left_ms = log.left_ms.get(place)
+            batch = RecordBatch(topic.name, partition, first, following, [], left_ms=left_ms)
             yield DecodedBatch(Delivery(batch, lambda: None))

@@ -146,7 +146,7 @@ class Worker:
         try:
             claim(state, folder, ends=log.ends, **identity)
             if not self._is_sink:  # what it lacks it learns from the deltas
-                skip_lost(state, log.beginnings, now_ms())
+                skip_lost(state, log.beginnings, now_ms(), log.left_ms)
             people = restore(state, self._engine)
         except duckdb.Error as error:
             raise unreadable(folder, error) from error

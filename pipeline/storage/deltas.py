@@ -32,8 +32,8 @@ COHORT_KEY = (
     ("value", pa.string()),
 )
 _TEXT, _INT = pa.string(), pa.int64()
-GapRange = tuple[str, int, int, int, int]
-"""Topic, partition, first offset, next offset, how many are missing."""
+GapRange = tuple[str, int, int, int, int, int | None]
+"""Topic, partition, first offset, next offset, how many are missing, before when written (ms)."""
 
 
 def tables_of(
@@ -51,9 +51,9 @@ def gaps_of(flush: Flush) -> list[GapRange]:
     Holes in a compacted topic are what compaction is for.
     """
     return [
-        (batch.topic, batch.partition, batch.first_offset, batch.next_offset, batch.missing)
-        for batch in flush.ranges
-        if batch.missing and batch.topic not in _COMPACTED
+        (b.topic, b.partition, b.first_offset, b.next_offset, b.missing, b.written_before_ms)
+        for b in flush.ranges
+        if b.missing and b.topic not in _COMPACTED
     ]
 
 
@@ -292,6 +292,7 @@ def gaps_table(gaps: Iterable[GapRange], now_ms: int) -> pa.Table:
         "first_offset": _INT,
         "next_offset": _INT,
         "missing": _INT,
+        "written_before_ms": _INT,
         "seen_at_ms": _INT,
     }
     return _table(columns, ((*gap, now_ms) for gap in gaps))

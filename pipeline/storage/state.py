@@ -116,7 +116,7 @@ class State:
                     self.connection.execute(_FLUSH[name], [change.news_from])
         self._log_from = change.news_from
         self.shelf.tidy()
-        for topic, partition, first, following, missing in deltas.gaps_of(flush):
+        for topic, partition, first, following, missing, _ in deltas.gaps_of(flush):
             fields = {
                 "topic": topic,
                 "partition": partition,

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.evaluate import campaign_rows
-from pipeline.lost_records import COUNTED, LATE_MS, lost_to
-from pipeline.rows import Cohort, Counters, Gap
+from pipeline.lost_records import CLOCKS_MS, COUNTED, LATE_MS, lost_to
+from pipeline.rows import Campaign, Cohort, Counters, Gap
 from schemas.topics import JOINED_TOPICS
 from tests.support.results import WINDOW_MS, definition
 
@@ -18,7 +18,12 @@ END_MS = BEGIN_MS + 10_000 + WINDOW_MS
 TOPIC = "sms.message.receipt.v1"
 
 
-def gap(seen_at_ms: int, written_after_ms: int | None = None, topic: str = TOPIC) -> Gap:
+def gap(
+    seen_at_ms: int,
+    written_after_ms: int | None = None,
+    topic: str = TOPIC,
+    written_before_ms: int | None = None,
+) -> Gap:
     """Five records that are missing."""
     return Gap(
         topic=topic,
@@ -28,6 +33,7 @@ def gap(seen_at_ms: int, written_after_ms: int | None = None, topic: str = TOPIC
         missing=5,
         seen_at_ms=seen_at_ms,
         written_after_ms=written_after_ms,
+        written_before_ms=written_before_ms,
     )
 
 
@@ -81,6 +87,49 @@ def test_before_the_first_recipient_the_definition_is_the_begin() -> None:
     assert lost_to(campaign, [], [gap(BEGIN_MS, 10 * BEGIN_MS)]) == {TOPIC: 5}
 
 
+def campaign_of(version: int = 1, defined_at_ms: int = BEGIN_MS - 5) -> Campaign:
+    """Of 20, whose first recipients came five milliseconds after its definition."""
+    campaign, _ = campaign_rows(definition(audience_size=20))
+    return msgspec.structs.replace(campaign, plan_version=version, defined_at_ms=defined_at_ms)
+
+
+def older(written_before_ms: int | None) -> Gap:
+    """Records that were gone when a worker began anew, long after the campaign."""
+    return gap(10 * BEGIN_MS, written_before_ms=written_before_ms)
+
+
+@pytest.mark.parametrize("everybody", [True, False])
+@pytest.mark.parametrize(
+    ("found", "missing"),
+    [
+        ((campaign_of(), older(BEGIN_MS - 6 - CLOCKS_MS)), 0),
+        ((campaign_of(), older(0)), 0),
+        ((campaign_of(), older(BEGIN_MS - 5 - CLOCKS_MS)), 5),
+        ((campaign_of(), older(10 * BEGIN_MS)), 5),
+        ((campaign_of(), older(None)), 5),
+        ((campaign_of(version=2), older(0)), 5),
+        ((campaign_of(defined_at_ms=2 * BEGIN_MS), older(BEGIN_MS - CLOCKS_MS)), 5),
+        ((campaign_of(defined_at_ms=2 * BEGIN_MS), older(BEGIN_MS - 1 - CLOCKS_MS)), 0),
+    ],
+)
+def test_what_was_written_before_a_campaign_was_defined_is_not_its(
+    found: tuple[Campaign, Gap], missing: int, *, everybody: bool
+) -> None:
+    """A new folder on an old Kafka withholds no verdict of those whose records are all there.
+
+    Who has begun when is known of a first definition only, and by clocks that may be a day apart.
+    """
+    campaign, met = found
+    cohorts = [cohort("A", 10), cohort("B", 10 if everybody else 1)]
+    assert lost_to(campaign, cohorts, [met]).get(TOPIC, 0) == missing
+
+
+def test_recipients_that_are_left_do_not_say_when_a_campaign_began() -> None:
+    """The first of them may be what is missing."""
+    left = [cohort("A", 10, BEGIN_MS + 20 * CLOCKS_MS)]
+    assert lost_to(campaign_of(), left, [older(BEGIN_MS + CLOCKS_MS)]) == {TOPIC: 5}
+
+
 MOMENTS = st.integers(BEGIN_MS - 10 * LATE_MS, BEGIN_MS + 10 * LATE_MS)
 
 
@@ -92,3 +141,21 @@ def test_no_record_of_a_campaign_is_taken_for_another_s(
     found = lost(gap(written + after, written - before))
     if BEGIN_MS <= written < END_MS + LATE_MS:
         assert found == 5
+
+
+@given(
+    written=MOMENTS,
+    after=st.integers(0, 3 * LATE_MS),
+    wrong=st.integers(-CLOCKS_MS, CLOCKS_MS),
+    first=MOMENTS,
+    version=st.integers(1, 2),
+)
+def test_a_first_record_left_with_a_wrong_clock_hides_no_loss(
+    written: int, after: int, wrong: int, first: int, version: int
+) -> None:
+    """Whatever recipients are left, and in whichever version, as long as it is less than a day."""
+    campaign = campaign_of(version, BEGIN_MS if version == 1 else first)
+    met = gap(20 * BEGIN_MS, written_before_ms=written + after + wrong)
+    found = lost_to(campaign, [cohort("A", 10, max(first, BEGIN_MS))], [met])
+    if written >= BEGIN_MS:
+        assert found == {TOPIC: 5}

@@ -18,15 +18,17 @@ from pipeline.join.engine import JoinEngine
 from pipeline.member import Member
 from pipeline.opening import Log
 from pipeline.settings import WorkerSettings
-from pipeline.shard import Tools
+from pipeline.shard import Shard, Tools
 from pipeline.shards import Shards
 from pipeline.storage import shard
+from pipeline.storage.change import table_of, unpack
+from pipeline.storage.results import gaps
 from pipeline.storage.shard import ShardState, open_shard
 from pipeline.storage.state import State, open_state
 from pipeline.watchdog import StalledError
 from pipeline.worker import Worker
-from schemas.codec import encode
-from schemas.events import ReceiptReceived
+from schemas.codec import decode, encode
+from schemas.events import CohortDelta, ReceiptReceived
 from schemas.topics import JOINED_TOPICS, MESSAGE_RECEIPT
 from tests.support.worker import FakeRecord, campaign_events
 
@@ -56,7 +58,8 @@ def tools(data: Path) -> Tools:
 
 def kafka(ends: Mapping[tuple[str, int], int], beginning: int = 0) -> Log:
     """What the broker says."""
-    return Log("", {}, {(topic.name, 0): beginning for topic in JOINED_TOPICS}, ends)
+    beginnings = {(topic.name, 0): beginning for topic in JOINED_TOPICS}
+    return Log("", {}, beginnings, ends, {PLACE: 66})
 
 
 def receipts(first: int, following: int) -> RecordBatch:
@@ -168,6 +171,18 @@ async def test_a_log_that_begins_later_is_read_from_there(tmp_path: Path) -> Non
         assert state.offsets()[PLACE] == 5
 
 
+def test_the_delta_says_before_when_the_missing_were_written(tmp_path: Path) -> None:
+    """By the oldest record left, of topics that have one."""
+    with closing(open_shard(tmp_path, 0, "w")) as state:
+        Shard.open(0, state, tools(tmp_path), kafka({PLACE: 9}, beginning=3))
+        ((_, value),) = state.unpublished()
+    delta = decode(value)
+    assert isinstance(delta, CohortDelta)
+    rows = table_of(unpack(delta.body).tables["gaps"]).to_pylist()
+    found = {row["topic"]: row["written_before_ms"] for row in rows}
+    assert found == {topic.name: None for topic in JOINED_TOPICS} | {PLACE[0]: 66}
+
+
 async def test_one_standing_partition_ends_the_member(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -206,5 +221,6 @@ def test_the_worker_alone_misses_no_first_records_either(tmp_path: Path) -> None
     worker = Worker(WorkerSettings(kafka="127.0.0.1:1", data=tmp_path))
     with closing(open_state(tmp_path)) as state:
         worker._restore(state, kafka({PLACE: 9}, beginning=3))
+        assert {gap.written_before_ms for gap in gaps(state)} == {66, None}
     assert worker._stored[PLACE] == 3
     assert worker._stored[MESSAGE_RECEIPT.name, 1] == 0

@@ -16,11 +16,12 @@ from typing import Any
 import duckdb
 import pytest
 from aiokafka import AIOKafkaConsumer
-from confluent_kafka import TopicPartition
+from confluent_kafka import Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
 
 from pipeline.join.cohorts import VECTOR
 from pipeline.join.engine import JoinEngine
+from pipeline.join.horizon import DAY_MS
 from pipeline.roles import ALONE
 from pipeline.settings import WorkerSettings
 from pipeline.storage.reader import ResultsReader
@@ -29,7 +30,9 @@ from pipeline.watchdog import StalledError
 from pipeline.worker import Worker
 from runtime.kafka import KafkaPublisher, headers_of
 from runtime.process import ExitCode
+from schemas.codec import encode
 from schemas.events import ConnectionReported, Event, ReceiptReceived, SubjectEvent
+from schemas.subject import partition_of
 from smslab.kafka.apache import ApacheKafka
 from tests.support.worker import WorkerProcess, campaign_events, definition
 
@@ -322,3 +325,46 @@ async def test_what_retention_took_is_a_gap(own_kafka: ApacheKafka, tmp_path: Pa
     with duckdb.connect(tmp_path / "serve.duckdb", read_only=True) as served:
         found = "SELECT sum(missing), bool_and(written_after_ms < seen_at_ms) FROM gaps"
         assert served.execute(found).fetchall() == [(len(events), True)]
+        left = served.execute("SELECT DISTINCT written_before_ms FROM gaps").fetchall()
+        assert left == [(None,)], "nothing is left"
+
+
+def publish_at(kafka: ApacheKafka, events: Sequence[ReceiptReceived], at_ms: int) -> dict[int, int]:
+    """Publish with Kafka's time set, one after the other; partition → time of its last record."""
+    producer = Producer({"bootstrap.servers": kafka.bootstrap})
+    last = {}
+    for time_ms, event in enumerate(events, at_ms):
+        place = partition_of(event.subject)
+        last[place] = time_ms
+        producer.produce(RECEIPTS, encode(event), event.subject, place, timestamp=time_ms)
+    assert producer.flush(20) == 0
+    return last
+
+
+@pytest.mark.kafka
+async def test_a_new_folder_on_an_old_kafka_holds_its_loss_against_old_campaigns_only(
+    own_kafka: ApacheKafka, tmp_path: Path
+) -> None:
+    """What the first record left follows was written before a later campaign was defined."""
+    now_ms = time.time_ns() // 1_000_000
+    events = [e for e in campaign_events(recipients=200, seed=12) if isinstance(e, ReceiptReceived)]
+    last = publish_at(own_kafka, events, now_ms - 3 * DAY_MS)
+    admin = AdminClient({"bootstrap.servers": own_kafka.bootstrap})
+    sizes = Counter(partition_of(event.subject) for event in events)
+    cut = [TopicPartition(RECEIPTS, place, size - 1) for place, size in sizes.items() if size > 1]
+    for removed in admin.delete_records(cut).values():
+        removed.result(10)
+    async with KafkaPublisher(own_kafka.bootstrap) as publisher:
+        for name, at_ms in (("old", now_ms - 4 * DAY_MS), ("new", now_ms)):
+            await publisher.publish(definition(name, occurred_at_ms=at_ms))
+    with WorkerProcess(own_kafka.bootstrap, tmp_path) as worker:
+        await worker.until(lambda s: bool(s["ready"]) and s["lag"] == 0)
+        await worker.until(
+            lambda _: f"missing_records {len(events) - len(last)}.0" in worker.metrics()
+        )
+        assert worker.stop() == ExitCode.DONE, worker.log
+    with duckdb.connect(tmp_path / "serve.duckdb", read_only=True) as served:
+        found = dict(served.execute('SELECT "partition", written_before_ms FROM gaps').fetchall())
+        lights = "SELECT campaign_id, status FROM health_checks WHERE \"check\" = 'nothing_lost'"
+        assert found == {tp.partition: last[tp.partition] for tp in cut}
+        assert dict(served.execute(lights).fetchall()) == {"old": "bad", "new": "ok"}

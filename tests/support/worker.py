@@ -45,6 +45,7 @@ class FakeRecord:
 
     offset: int
     value: bytes | None
+    timestamp: int = -1
 
 
 def definition(campaign_id: str = "c1", **changes: Any) -> CampaignDefined:

@@ -26,7 +26,8 @@ SELECT file, topic, "day", events, first_position, next_position, written_at_ms,
 FROM fact_files ORDER BY topic, "partition", first_position, "day";
 
 -- name: gaps
-SELECT topic, "partition", first_offset, next_offset, missing, seen_at_ms, written_after_ms
+SELECT topic, "partition", first_offset, next_offset, missing, seen_at_ms, written_after_ms,
+    written_before_ms
 FROM gaps ORDER BY ALL;
 
 -- name: unmatched_receipts

@@ -44,6 +44,7 @@ CREATE TABLE IF NOT EXISTS gaps (
     missing BIGINT, seen_at_ms BIGINT
 );
 ALTER TABLE gaps ADD COLUMN IF NOT EXISTS written_after_ms BIGINT;
+ALTER TABLE gaps ADD COLUMN IF NOT EXISTS written_before_ms BIGINT;
 CREATE TABLE IF NOT EXISTS offsets (topic VARCHAR, "partition" INTEGER, next_offset BIGINT);
 -- Events as they were read: their bytes, one line each, compressed from `size`. A row stays while
 -- the state of those at hand needs it (`round`, the engine's; NULL: it does not) or while it

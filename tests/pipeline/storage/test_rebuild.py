@@ -79,13 +79,14 @@ def test_what_could_not_be_counted_again_is_refused(
 def test_a_state_that_began_late_may_be_rebuilt_from_there(tmp_path: Path) -> None:
     """What was never counted cannot be lost; the gap is the one that was met then."""
     state = open_state(tmp_path)
-    assert skip_lost(state, {(TOPIC, 0): 5}, 77) == 5
+    assert skip_lost(state, {(TOPIC, 0): 5}, 77, {(TOPIC, 0): 66}) == 5
     state.commit(flush(5, 10), 1)
     state.close()
     begin_rebuild(tmp_path, {(TOPIC, 0): 5}, END, **KAFKA)
     fresh = open_state(tmp_path)
     skip_lost(fresh, {(TOPIC, 0): 5}, 99)
-    assert [(gap.missing, gap.seen_at_ms) for gap in gaps(fresh)] == [(5, 77)]
+    (gap,) = gaps(fresh)
+    assert (gap.missing, gap.seen_at_ms, gap.written_before_ms) == (5, 77, 66)
     assert fresh.offsets() == {(TOPIC, 0): 5}
     fresh.close()
     with pytest.raises(CannotRun, match="begins at 6"):
@@ -138,6 +139,7 @@ def test_a_log_that_begins_later_is_skipped_with_a_row(folder: Path) -> None:
     beginnings = {(TOPIC, 0): 25, (TOPIC, 1): 0} | compacted
     assert skip_lost(state, beginnings, 77) == 15
     assert skip_lost(state, beginnings, 78) == 0
-    assert state.connection.execute("FROM gaps").fetchall() == [(TOPIC, 0, 10, 25, 15, 77, None)]
+    found = state.connection.execute("FROM gaps").fetchall()
+    assert found == [(TOPIC, 0, 10, 25, 15, 77, None, None)]
     assert state.offsets() == {(TOPIC, 0): 25}
     state.commit(flush(25, 30), 1)

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 
 from pipeline.batch import Delivery, RecordBatch
@@ -18,11 +19,13 @@ from pipeline.join.cohorts import VECTOR
 from pipeline.join.engine import JoinEngine
 from pipeline.rows import Lag
 from pipeline.storage import change
+from pipeline.storage.change import Change, travelling
 from pipeline.storage.restore import restore
 from pipeline.storage.results import gaps, record_snapshot
 from pipeline.storage.shard import open_shard
 from pipeline.storage.sink import open_sink
 from pipeline.storage.state import LockedError, State, open_state
+from pipeline.storage.unite import unite
 from schemas.codec import decode, encode
 from schemas.events import CampaignDefined, CohortDelta, SubjectEvent
 from schemas.topics import CAMPAIGN_DEFINITION, COHORT_DELTA, SUBJECT_PARTITIONS, topic_of
@@ -108,7 +111,7 @@ class Partition:
     def _delivery(self, topic: str, records: int, lost: int) -> Delivery:
         first = self._offsets.get(topic, 0)
         self._offsets[topic] = first + records + lost
-        kept = [FakeRecord(first + lost + n, b"") for n in range(records)]
+        kept = [FakeRecord(first + lost + n, b"", 1111) for n in range(records)]
         place = 0 if topic == CAMPAIGN_DEFINITION.name else self._number
         batch = RecordBatch(topic, place, first, first + records + lost, kept)
         return Delivery(batch, lambda: None)
@@ -212,9 +215,26 @@ def test_source_offsets_arrive_with_the_totals(tmp_path: Path) -> None:
     sink.read(topic, 9)
     name = topic_of(events[0]).name
     assert sink.state.offsets()[name, 2] == 8
-    assert [(gap.partition, gap.missing, gap.written_after_ms) for gap in gaps(sink.state)] == [
-        (2, 7, 1234)
+    (gap,) = gaps(sink.state)
+    assert (gap.partition, gap.missing) == (2, 7)
+    assert (gap.written_after_ms, gap.written_before_ms) == (1234, 1111)
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_a_gap_that_an_older_member_tells_is_of_unknown_time(tmp_path: Path, order: int) -> None:
+    """Applied alone or together with those of newer members."""
+    columns: dict[str, list[object]] = {"topic": ["t"], "next_offset": [9], "missing": [9]}
+    columns |= {"partition": [0], "first_offset": [0], "seen_at_ms": [77]}
+    newer = columns | {"partition": [1], "written_before_ms": [66]}
+    third = columns | {"partition": [2]}
+    changes = [
+        Change(0, 0, 0, 0, travelling({"gaps": pa.table(each)})) for each in (columns, newer, third)
     ]
+    state = Sink(tmp_path).state
+    for united in (unite(changes[:2][::order]), unite(changes[2:])):
+        state.run("gaps", united["gaps"])
+    found = {gap.partition: gap.written_before_ms for gap in gaps(state)}
+    assert found == {0: None, 1: 66, 2: None}
 
 
 def test_the_outbox_forgets_what_kafka_has(tmp_path: Path) -> None:

@@ -46,7 +46,8 @@ def flush(
 ) -> Flush:
     """A flush of one batch with chosen deltas."""
     count = following - first if records is None else records
-    kept = [FakeRecord(following - count + place, b"") for place in range(count)]
+    offsets = range(following - count, following)
+    kept = [FakeRecord(offset, b"", 1000 + offset) for offset in offsets]
     batch = RecordBatch(topic, 0, first, following, kept)
     empty: dict[str, object] = {
         "cohorts": {},
@@ -105,7 +106,38 @@ def test_a_hole_in_kafka_is_recorded(tmp_path: Path) -> None:
     state.commit(flush(0, 10), 1)
     state.commit(flush(10, 30, records=5), 77)
     rows = state.connection.execute("FROM gaps").fetchall()
-    assert rows == [(TOPIC, 0, 10, 30, 15, 77, None)]
+    assert rows == [(TOPIC, 0, 10, 30, 15, 77, None, 1025)]
+
+
+@pytest.mark.parametrize(
+    ("kept", "left_ms", "before_ms"),
+    [
+        ({10: 5, 11: 6, 14: 7, 15: 9, 19: 8}, None, 8),
+        ({13: 5, 14: 7, 15: 6, 16: 6, 17: 6, 18: 6, 19: 6}, None, 5),
+        ({13: 5, 14: 7}, 99, 99),
+        ({18: -1, 19: 6}, None, None),
+        ({}, 99, 99),
+        ({}, None, None),
+        ({}, 0, 0),
+    ],
+)
+def test_the_record_behind_the_last_hole_says_before_when_it_was_written(
+    tmp_path: Path, kept: dict[int, int], left_ms: int | None, before_ms: int | None
+) -> None:
+    """By Kafka's time; what has none, or is followed by nothing, may be of any time."""
+    records = [FakeRecord(offset, b"", at_ms) for offset, at_ms in kept.items()]
+    batch = RecordBatch(TOPIC, 0, 10, 20, records, left_ms=left_ms)
+    state = open_state(tmp_path)
+    decoded = DecodedBatch(Delivery(batch, lambda: None))
+    state.commit(Flush([decoded], flush(records=0).deltas), 1)
+    assert [gap.written_before_ms for gap in gaps(state)] == [before_ms]
+
+
+def test_what_was_gone_at_the_start_says_before_when_it_was_written(tmp_path: Path) -> None:
+    """By the oldest record left, where there is one."""
+    state = open_state(tmp_path)
+    skip_lost(state, {(TOPIC, 0): 5, (TOPIC, 1): 6}, 60, {(TOPIC, 1): 44})
+    assert [(gap.partition, gap.written_before_ms) for gap in gaps(state)] == [(0, None), (1, 44)]
 
 
 def test_a_gap_says_when_everything_had_been_read(tmp_path: Path) -> None:
@@ -124,17 +156,18 @@ def test_a_gap_says_when_everything_had_been_read(tmp_path: Path) -> None:
 
 
 def test_a_file_of_layout_five_is_taken_over(tmp_path: Path) -> None:
-    """Its gaps stay, of unknown begin; people put aside are as if they had just been."""
+    """Its gaps stay, of unknown begin and end; people put aside are as if they had just been."""
     state = open_state(tmp_path)
     state.commit(flush(5, 30, records=5), 77)
     put_aside(state, 1, 40)
-    for column in ("gaps.written_after_ms", "progress.caught_up_ms", "history.aside_ms"):
+    columns = ("gaps.written_after_ms", "gaps.written_before_ms")
+    for column in (*columns, "progress.caught_up_ms", "history.aside_ms"):
         table, name = column.split(".")
         state.connection.execute(f"ALTER TABLE {table} DROP COLUMN {name}")
     state.connection.execute("UPDATE progress SET layout = 5")
     state.close()
     state = open_state(tmp_path)
-    assert [gap.written_after_ms for gap in gaps(state)] == [None]
+    assert [(gap.written_after_ms, gap.written_before_ms) for gap in gaps(state)] == [(None, None)]
     record_snapshot(state, [], 9)
     assert state.connection.execute("SELECT aside_ms FROM history").fetchall() == [(40,)]
     assert state.offsets() == {(TOPIC, 0): 31}
