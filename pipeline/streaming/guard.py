@@ -65,6 +65,7 @@ PRIVATE_FIELDS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
             "flow_active",
         ),
     ),
+    ("aiokafka.conn", "AIOKafkaConnection", ("READER_LIMIT",)),
     (
         "aiokafka.consumer.consumer",
         "AIOKafkaConsumer",
