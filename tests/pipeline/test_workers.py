@@ -45,6 +45,14 @@ def has_all(status: Mapping[str, Any]) -> bool:
     return len(status["partitions"]) == SUBJECT_PARTITIONS
 
 
+async def both_share(*workers: WorkerProcess) -> None:
+    """Wait until each has partitions: load that has run out before gives the later one nothing."""
+    for worker in workers:
+        await worker.until(
+            lambda s: s["ready"] and 0 < len(s["partitions"]) < SUBJECT_PARTITIONS, 120
+        )
+
+
 async def both_count(*workers: WorkerProcess) -> None:
     """Wait until each has stored something of its own."""
     for worker in workers:
@@ -90,6 +98,7 @@ async def test_killed_added_and_stopped_under_load_the_totals_are_exact(
         load = Load(publisher, [*events[:2000], definition(), *events[2000:]], parts=5)
         sink = WorkerProcess(own_kafka.bootstrap, data, "--sink", **SETTINGS)
         with sink, member(own_kafka, data) as first, member(own_kafka, data) as second:
+            await both_share(first, second)
             async with load.flowing():
                 await both_count(first, second)
             async with load.flowing():
@@ -135,6 +144,7 @@ async def test_a_worker_that_wakes_up_late_counts_nothing_twice(
         load = Load(publisher, [definition(), *events], parts=4)
         sink = WorkerProcess(own_kafka.bootstrap, data, "--sink", **SETTINGS)
         with sink, member(own_kafka, data) as sleeper, member(own_kafka, data) as other:
+            await both_share(sleeper, other)
             async with load.flowing():
                 await both_count(sleeper, other)
             async with load.flowing():
@@ -210,6 +220,7 @@ async def test_the_broker_is_killed_while_several_count(
         load = Load(publisher, [definition(), *events], parts=3)
         sink = WorkerProcess(own_kafka.bootstrap, data, "--sink", **SETTINGS)
         with sink, member(own_kafka, data) as first, member(own_kafka, data) as second:
+            await both_share(first, second)
             async with load.flowing():
                 await both_count(first, second)
             for _ in range(2):
