@@ -1,9 +1,9 @@
 """Millions of live exposures: what an event costs beside them, and how long a restart takes.
 
 Events as they really come (assignments, submits and receipts in order of time) are joined and
-committed, a flush of 20,000 at a time; then the process is killed with SIGKILL and a new one
-restores everything. Without Kafka. CPU times of the process; ten million people take half an hour
-and 10 GB of disk.
+committed, a full flush at a time as from a backlog; then the process is killed with SIGKILL and
+a new one restores everything. Without Kafka. CPU times of the process; ten million people take
+a quarter of an hour and 4 GB of disk.
 """
 
 from __future__ import annotations
@@ -36,10 +36,11 @@ from runtime.process import rest_garbage_collector
 from schemas.events import SubjectEvent
 
 PEOPLE: Final = 1_000_000
-AT_HAND: Final[int] = next(f.default for f in fields(WorkerSettings) if f.name == "people_at_hand")
+_DEFAULTS: Final[dict[str, Any]] = {field.name: field.default for field in fields(WorkerSettings)}
+AT_HAND: Final[int] = _DEFAULTS["people_at_hand"]
 CAMPAIGN_MS: Final = 11 * 3_600_000
 NOW_MS: Final = 1_763_000_000_000
-_FLUSH: Final = 20_000
+_FLUSH: Final[int] = _DEFAULTS["flush_records"]
 _LOOKS: Final = 10
 
 
