@@ -13,6 +13,7 @@ from pipeline.join.facts import (
     Assignment,
     Facts,
     News,
+    campaigns_of,
     converter_of,
     decode_facts,
     encode_facts,
@@ -234,7 +235,7 @@ class JoinEngine:
         _check_unseen(subject, self._people.get(subject))
         kept = decode_facts(facts)
         self._restore(((subject, key, fact) for key, fact in kept.items()), self._round)
-        self._places.leave(subject, _campaigns_of(kept))
+        self._places.leave(subject, campaigns_of(kept))
 
     def fetch(self, subject: str, facts: bytes) -> None:
         """Take back who was put aside or on the shelf: `load`, and remember after a restart."""
@@ -471,10 +472,7 @@ class JoinEngine:
         """Let somebody go. Returns also the campaigns that assigned them, sorted."""
         person = self._people.pop(subject)
         self._held -= len(person.facts)
-        if person.story is None:
-            campaigns = tuple(sorted(_campaigns_of(person.facts)))
-        else:
-            campaigns = () if person.assignment is None else (person.assignment.campaign_id,)
+        campaigns = person.campaigns()
         for campaign_id in campaigns:
             self._assigned[campaign_id].discard(subject)
         return person, campaigns
@@ -489,10 +487,6 @@ class JoinEngine:
         if person.outcome is None:
             person.outcome, person.covariates = outcome_of(person.facts, self._definitions)
         self._stale.add(subject)
-
-
-def _campaigns_of(facts: Facts) -> set[str]:
-    return {fact.campaign_id for fact in facts.values() if type(fact) is Assignment}
 
 
 def _check_unseen(subject: str, person: Person | None) -> None:

@@ -156,6 +156,11 @@ def converter_of(event: type[SubjectEvent]) -> Callable[[Any], tuple[str, AnyFac
     return convert
 
 
+def campaigns_of(facts: Facts) -> set[str]:
+    """The campaigns that assigned a person."""
+    return {fact.campaign_id for fact in facts.values() if type(fact) is Assignment}
+
+
 def event_id_of(key: str) -> str:
     """The event id in a fact key."""
     return key[1:]

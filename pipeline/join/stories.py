@@ -28,6 +28,7 @@ from pipeline.join.facts import (
     Inbound,
     Receipt,
     Submit,
+    campaigns_of,
 )
 from pipeline.join.known_outcomes import KnownOutcomes, learn
 from pipeline.join.latency import LatencyKey, latency_of
@@ -89,6 +90,12 @@ class Person(msgspec.Struct, gc=False):
     receipt: Receipt | None = None
     since: int = 0
     """The round with whose news the person begins."""
+
+    def campaigns(self) -> tuple[str, ...]:
+        """Those that assigned the person, sorted."""
+        if self.story is None:
+            return tuple(sorted(campaigns_of(self.facts)))
+        return () if self.assignment is None else (self.assignment.campaign_id,)
 
     def leave_story(self) -> None:
         """From now on the person is projected from the facts."""
