@@ -10,8 +10,6 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
-import duckdb
-
 from pipeline.agents.commit import commit
 from pipeline.agents.decode import decode
 from pipeline.agents.intake import accept, gather, unite
@@ -29,7 +27,7 @@ from pipeline.settings import WorkerSettings
 from pipeline.storage.identity import claim
 from pipeline.storage.restore import restore
 from pipeline.storage.shard import ShardState, shard_folder
-from pipeline.storage.state import unreadable
+from pipeline.storage.state import UNREADABLE, unreadable
 from pipeline.write_facts import FactsWriter
 from runtime.kafka import KafkaPublisher
 from runtime.process import CannotRun
@@ -99,7 +97,7 @@ class Shard:
         """
         try:
             return cls._opened(partition, state, tools, log)
-        except duckdb.Error as error:
+        except UNREADABLE as error:
             state.close()
             raise unreadable(shard_folder(tools.settings.data, partition), error) from error
         except BaseException:

@@ -13,8 +13,6 @@ from contextlib import AsyncExitStack
 from functools import partial
 from typing import Any
 
-import duckdb
-
 from pipeline.agents.commit import commit
 from pipeline.agents.decode import decode
 from pipeline.agents.intake import accept, gather, unite
@@ -38,7 +36,7 @@ from pipeline.storage.rebuild_several import begin_rebuild_of_several
 from pipeline.storage.restore import restore
 from pipeline.storage.results import progress
 from pipeline.storage.sink import open_sink
-from pipeline.storage.state import State, open_state, unreadable
+from pipeline.storage.state import UNREADABLE, State, open_state, unreadable
 from pipeline.watchdog import Watchdog
 from pipeline.write_facts import FactsWriter
 from runtime.kafka import KafkaPublisher
@@ -148,7 +146,7 @@ class Worker:
             if not self._is_sink:  # what it lacks it learns from the deltas
                 skip_lost(state, log.beginnings, now_ms(), log.left_ms)
             people = restore(state, self._engine)
-        except duckdb.Error as error:
+        except UNREADABLE as error:
             raise unreadable(folder, error) from error
         if not self._is_sink:  # or the first batch of a partition could start anywhere
             places = {(t.name, number): 0 for t in JOINED_TOPICS for number in range(t.partitions)}

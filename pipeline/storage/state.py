@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import msgspec
 import pyarrow as pa
 
 from pipeline.batch import LostRecordsError, RecordBatch
@@ -24,6 +25,7 @@ from pipeline.storage import deltas, statements
 from pipeline.storage.shelf import Shelf
 from pipeline.storage.swap import make_folder
 from runtime.process import CannotRun
+from schemas.codec import SchemaError
 
 FILE = "state.duckdb"
 LOCKED = "Could not set lock on file"
@@ -41,6 +43,8 @@ _BEFORE = {
     "history": ("history_gone",),
 }
 """Table of a flush → statements that make room for its rows."""
+UNREADABLE = (duckdb.Error, SchemaError, msgspec.MsgspecError)
+"""What reading a broken database raises, or one with rows that this version does not understand."""
 _log = logging.getLogger(__name__)
 
 
@@ -220,8 +224,8 @@ def _layout(connection: duckdb.DuckDBPyConnection) -> int:
     return int(layout)
 
 
-def unreadable(folder: Path, error: duckdb.Error) -> CannotRun:
-    """The sentence for a database that DuckDB cannot read."""
+def unreadable(folder: Path, error: Exception) -> CannotRun:
+    """The sentence for a database that raised one of `UNREADABLE`."""
     return CannotRun(
         f"SMS_WORKER_DATA == {str(folder)!r}: {FILE} cannot be read "
         f"({' '.join(str(error).split())[:200]}). If the disk is full, free space. Otherwise the "

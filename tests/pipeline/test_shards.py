@@ -10,6 +10,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import pyarrow as pa
 import pytest
 
 from pipeline.batch import Delivery, LostRecordsError, RecordBatch
@@ -22,11 +23,13 @@ from pipeline.shard import Shard, Tools
 from pipeline.shards import Shards
 from pipeline.storage import shard
 from pipeline.storage.change import table_of, unpack
+from pipeline.storage.deltas import EVENTS_CODEC
 from pipeline.storage.results import gaps
 from pipeline.storage.shard import ShardState, open_shard
 from pipeline.storage.state import State, open_state
 from pipeline.watchdog import StalledError
 from pipeline.worker import Worker
+from runtime.process import CannotRun
 from schemas.codec import decode, encode
 from schemas.events import CohortDelta, ReceiptReceived
 from schemas.topics import JOINED_TOPICS, MESSAGE_RECEIPT
@@ -224,3 +227,17 @@ def test_the_worker_alone_misses_no_first_records_either(tmp_path: Path) -> None
         assert {gap.written_before_ms for gap in gaps(state)} == {66, None}
     assert worker._stored[PLACE] == 3
     assert worker._stored[MESSAGE_RECEIPT.name, 1] == 0
+
+
+def test_events_of_the_log_that_cannot_be_read_are_one_sentence(tmp_path: Path) -> None:
+    """A member and a worker alone say which folder and what to do."""
+    body = pa.compress(b"{}", codec=EVENTS_CODEC, asbytes=True)
+    row = [1, PLACE[0], 0, 0, 1, 1, 2, body, 1, False]
+    worker = Worker(WorkerSettings(kafka="127.0.0.1:1", data=tmp_path))
+    with closing(open_shard(tmp_path, 0, "w")) as state, closing(open_state(tmp_path)) as alone:
+        for each in (state, alone):
+            each.connection.execute(f"INSERT INTO event_log VALUES ({', '.join('?' * 10)})", row)
+        with pytest.raises(CannotRun, match=r"SMS_WORKER_DATA .*event_id.*--rebuild"):
+            worker._restore(alone, kafka({PLACE: 9}))
+        with pytest.raises(CannotRun, match=r"SMS_WORKER_DATA .*event_id.*--rebuild"):
+            Shard.open(0, state, tools(tmp_path), kafka({PLACE: 9}))
