@@ -236,7 +236,9 @@ def test_events_of_the_log_that_cannot_be_read_are_one_sentence(tmp_path: Path) 
     worker = Worker(WorkerSettings(kafka="127.0.0.1:1", data=tmp_path))
     with closing(open_shard(tmp_path, 0, "w")) as state, closing(open_state(tmp_path)) as alone:
         for each in (state, alone):
-            each.connection.execute(f"INSERT INTO event_log VALUES ({', '.join('?' * 10)})", row)
+            each.connection.execute(
+                "INSERT INTO event_log VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", row
+            )
         with pytest.raises(CannotRun, match=r"SMS_WORKER_DATA .*event_id.*--rebuild"):
             worker._restore(alone, kafka({PLACE: 9}))
         with pytest.raises(CannotRun, match=r"SMS_WORKER_DATA .*event_id.*--rebuild"):
