@@ -50,7 +50,7 @@ def lost_to(campaign: Campaign, cohorts: Sequence[Cohort], gaps: Iterable[Gap]) 
     when all that is missing had been written.
     """
     begin_ms, end_ms = _life(campaign, cohorts)
-    earliest_ms = _earliest_ms(campaign, begin_ms)
+    earliest_ms = _earliest_ms(campaign, cohorts)
     lost: Counter[str] = Counter()
     for gap in gaps:
         is_over = end_ms is not None and end_ms + LATE_MS <= (gap.written_after_ms or 0)
@@ -77,13 +77,15 @@ def _life(campaign: Campaign, cohorts: Sequence[Cohort]) -> tuple[int, int | Non
     return begin_ms, max(ends)
 
 
-def _earliest_ms(campaign: Campaign, begin_ms: int) -> int | None:
+def _earliest_ms(campaign: Campaign, cohorts: Sequence[Cohort]) -> int | None:
     """Before which moment nothing about a campaign was written; `None`: unknown.
 
-    Its first recipients may be among the missing, so those who are known do not say it.
+    Its first recipients may be among the missing, so those who are known do not say it. The
+    first definition does, unless recipients came before it.
     """
-    is_first = campaign.plan_version == FIRST_VERSION
-    return min(begin_ms, campaign.defined_at_ms) if is_first else None
+    defined_ms = campaign.defined_at_ms
+    is_late = any(row.cohort_start_ms + row.cohort_width_ms <= defined_ms for row in cohorts)
+    return defined_ms if campaign.plan_version == FIRST_VERSION and not is_late else None
 
 
 def _last_ms(gap: Gap) -> float:

@@ -39,12 +39,12 @@ class WorkerSettings:
         "SMS_WORKER_FLUSH_RECORDS",
         integer(1, 1_000_000),
         "Commit after this many records.",
-        default=100_000,  # a second of work: SIGTERM waits for it
+        default=100_000,  # a second of work: SIGTERM waits for it; of members a sixth per partition
     )
     flush_ms: int = setting(
         "SMS_WORKER_FLUSH_MS",
         integer(1, 60_000),
-        "Commit at the latest this many milliseconds after the first record.",
+        "Commit this many milliseconds after the first record; members that are behind wait longer.",
         default=500,
     )
     snapshot_ms: int = setting(

@@ -34,6 +34,10 @@ from runtime.process import CannotRun
 from schemas.topics import CAMPAIGN_DEFINITION, COHORT_DELTA, JOINED_TOPICS, SUBJECT_PARTITIONS
 
 _QUEUED_BATCHES = 16
+SHARES = 2
+"""Of `flush_records`, its own and another's: SIGTERM waits for the groups of all partitions."""
+BEHIND_MS = 2_000
+"""A flush costs the same whatever is in it."""
 _log = logging.getLogger(__name__)
 Stored = Callable[[Flush, float], None]
 """Called after a flush is stored and told, with the seconds that took."""
@@ -170,9 +174,8 @@ class Shard:
         deliveries = accept(self._deliveries(), dict(self.offsets), tools.generation)
         groups = gather(
             deliveries,
-            max_records=settings.flush_records,
-            max_wait_ms=settings.flush_ms,
-            is_behind=self._is_behind,
+            max_records=max(1, SHARES * settings.flush_records // SUBJECT_PARTITIONS),
+            max_wait_ms=self._wait_ms,
         )
         decoded = decode(unite(groups), partial(publish_dead_letters, tools.publisher), now_ms)
         joined = join(decoded, self._engine, self._history, self._sweep_until)
@@ -230,10 +233,10 @@ class Shard:
         self._tools.publisher.put(COHORT_DELTA.name, self.partition, key, value, done)
         return future
 
-    def _is_behind(self) -> bool:
-        """By more than its share of a transaction."""
-        lag = self._tools.lag_of(self.partition)
-        return lag is not None and lag > self._tools.settings.flush_records // SUBJECT_PARTITIONS
+    def _wait_ms(self) -> int:
+        """Longer while the queue is full: then nobody waits for what is old already."""
+        flush_ms = self._tools.settings.flush_ms
+        return max(flush_ms, BEHIND_MS) if self._has_room.locked() else flush_ms
 
     def _sweep_until(self) -> int | None:
         """As of the worker that is alone."""

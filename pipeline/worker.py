@@ -160,7 +160,9 @@ class Worker:
         settings = self._settings
         deliveries = accept(source.deliveries(), dict(self._stored), source.generation)
         groups = gather(
-            deliveries, max_records=settings.flush_records, max_wait_ms=settings.flush_ms
+            deliveries,
+            max_records=settings.flush_records,
+            max_wait_ms=lambda: settings.flush_ms,
         )
         decoded = decode(unite(groups), partial(publish_dead_letters, publisher), now_ms)
         self._history = StoredHistory(state, self._database)

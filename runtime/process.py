@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from enum import IntEnum
 
 COLLECT_EVERY_S = 30.0
-"""One look takes some 0.1 s where 100,000 stories are known."""
+"""One look takes 0.1 s and more where half a million people and all their stories are known."""
 
 
 class ExitCode(IntEnum):

@@ -11,8 +11,6 @@ from pipeline.batch import Delivery
 
 UNITED_RECORDS = 3_000
 """As many as a fetch of a backlog gives; decoding and joining them takes some 15 ms."""
-PATIENCE = 4
-"""A flush costs the same whatever is in it, and nobody waits for what is old already."""
 
 
 async def accept(
@@ -47,14 +45,13 @@ async def gather(
     deliveries: AsyncIterator[Delivery],
     *,
     max_records: int,
-    max_wait_ms: int,
-    is_behind: Callable[[], bool] = lambda: False,
+    max_wait_ms: Callable[[], int],
 ) -> AsyncIterator[list[Delivery]]:
     """Group deliveries into transactions.
 
     Reads: accepted deliveries.
-    Yields: non-empty groups, at `max_records` records or `max_wait_ms` after the first; while it
-        `is_behind`, `PATIENCE` times as long after.
+    Yields: non-empty groups, at `max_records` records or `max_wait_ms` after the first; asked
+        when that comes.
     State: the group being filled.
     Side effects: none.
     Delivery: the rest is yielded when the source ends; a group is never split or reordered.
@@ -71,8 +68,7 @@ async def gather(
                 delivery = coming.result()
                 coming = None
                 if not group:
-                    wait_ms = max_wait_ms * (PATIENCE if is_behind() else 1)
-                    deadline = time.monotonic() + wait_ms / 1000
+                    deadline = time.monotonic() + max_wait_ms() / 1000
                 group.append(delivery)
                 records += len(delivery.batch.records)
             if records >= max_records or time.monotonic() >= deadline:

@@ -454,7 +454,7 @@ class JoinEngine:
 
         As many facts as this round has learned and some: more than become useless meanwhile.
         """
-        budget = self._applied + len(self._news) + RENEWED
+        budget = self._applied + self._duplicates + len(self._news) + RENEWED
         for subject in list(islice(self._people, budget if self._is_log_too_long() else 0)):
             if budget <= 0 or not self._is_log_too_long(subject):
                 return

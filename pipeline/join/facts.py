@@ -121,12 +121,12 @@ def decode_facts(data: bytes) -> Facts:
 
 
 def encode_news(news: Sequence[News]) -> bytes:
-    """The bytes of what was learned, for the state log."""
+    """The bytes of one round's news, for the state log."""
     return _encode(news)
 
 
 def decode_news(data: bytes) -> list[News]:
-    """What was learned, from the state log.
+    """One round's news, from the state log.
 
     Raises:
         msgspec.MsgspecError: If `data` was not written by `encode_news` of this version.
@@ -186,7 +186,7 @@ def _assignment(event: events.RecipientAssigned) -> tuple[str, Assignment]:
 
 @lru_cache(maxsize=4096)
 def _attributes(attributes: Attributes) -> Attributes:
-    """Sorted; one object for all who have the same."""
+    """Sorted; one object for all who have the same in the same order."""
     return tuple((intern(name), intern(value)) for name, value in sorted(attributes))
 
 

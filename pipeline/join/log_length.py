@@ -1,4 +1,4 @@
-"""How long the log of news is that a restart has to replay: when it is worth logging people anew.
+"""How long the log is that a restart has to replay: when it is worth logging people anew.
 
 The log is cut where the person begins who has been at hand longest. Who is written to every week
 never leaves, so without more the log would grow for as long as a worker runs.

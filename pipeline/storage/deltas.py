@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from pipeline.flush import DecodedBatch, Flush
 from pipeline.join.cohorts import VECTOR
-from pipeline.join.facts import News, decode_news, encode_news
+from pipeline.join.facts import News, decode_news, encode_news, fact_of
 from pipeline.rows import DeadLetter, FactFile, UnmatchedReceipt
 from schemas.codec import decoder_for, encode
 from schemas.events import Event
@@ -20,6 +20,8 @@ from schemas.topics import JOINED_TOPICS, TOPICS
 _COMPACTED = frozenset(topic.name for topic in TOPICS if topic.cleanup == "compact")
 EVENTS_CODEC = "zstd"
 """JSON shrinks to a sixth at 400 MB/s; written as it is, the log of the database takes longer."""
+SMALL = 30
+"""Events per row. A row of one takes 500 bytes and 16 µs at a restart, of 35 as much as facts."""
 NEWS_CODEC = "zstd"
 """A third of the size for a tenth of the time that writing the rest would take."""
 _JOINED = frozenset(topic.name for topic in JOINED_TOPICS)
@@ -128,7 +130,17 @@ def _unmatched(flush: Flush, _sequence: int, _now_ms: int) -> pa.Table:
 
 
 def _news(flush: Flush, _sequence: int, _now_ms: int) -> pa.Table:
-    return news_table(flush.deltas.news, flush.deltas.round)
+    learned: list[News] = []
+    if _is_small(flush):
+        events = chain.from_iterable(batch.subject_events for batch in flush.batches)
+        learned = [(event.subject, *fact_of(event)) for event in events]
+    return news_table(learned + flush.deltas.news, flush.deltas.round)
+
+
+def _is_small(flush: Flush) -> bool:
+    """Whether the facts of all events in one row are smaller than the events of each topic."""
+    sizes = [len(batch.raw) for batch in flush.batches if batch.raw]
+    return sum(sizes) < SMALL * len(sizes)
 
 
 def news_table(news: Sequence[News], round_: int) -> pa.Table:
@@ -213,7 +225,11 @@ def _dead_letters(flush: Flush, _sequence: int, _now_ms: int) -> pa.Table:
 
 
 def event_log_table(flush: Flush, sequence: int, *, waits: bool) -> pa.Table:
-    """Rows of `event_log`: one per batch of a joined topic."""
+    """Rows of `event_log`: one per batch of a joined topic.
+
+    Of a small flush only those that wait for Parquet: the state log has its facts.
+    """
+    is_small = _is_small(flush)
     columns = {
         "sequence": _INT,
         "round": _INT,
@@ -229,7 +245,7 @@ def event_log_table(flush: Flush, sequence: int, *, waits: bool) -> pa.Table:
     rows = (
         (
             sequence,
-            flush.deltas.round,
+            None if is_small else flush.deltas.round,
             waits,
             batch.topic,
             batch.partition,
@@ -242,7 +258,7 @@ def event_log_table(flush: Flush, sequence: int, *, waits: bool) -> pa.Table:
         for each in flush.batches
         for batch in (each.delivery.batch,)
         for lines in (_lines(each),)
-        if batch.topic in _JOINED and (waits or each.raw)
+        if batch.topic in _JOINED and (waits or (each.raw and not is_small))
     )
     return _table(columns, rows)
 
@@ -260,7 +276,7 @@ def events_of(topic: str, size: int, body: bytes) -> list[Event]:
 def _lines(batch: DecodedBatch) -> bytes:
     events, raw = len(batch.subject_events), len(batch.raw)
     if events != raw:
-        raise ValueError(f"raw == {raw} values, must be {events}: a restart knows nothing else.")
+        raise ValueError(f"len(raw) == {raw}, must be {events}: a restart knows nothing else.")
     return lines_of(batch.raw)
 
 

@@ -201,7 +201,9 @@ def open_state(folder: Path, *, wait_s: float = 2.0) -> State:
     try:
         layout = _layout(connection)
         if layout in statements.READABLE:
+            connection.begin()
             connection.execute(statements.tables())
+            connection.commit()
             return State(connection, Shelf(folder, connection))
     except duckdb.Error as error:
         connection.close()

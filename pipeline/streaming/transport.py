@@ -29,9 +29,7 @@ IsOpen = Callable[[int], bool]
 
 FETCH_WAIT_MS = 50
 _POLL_S = 0.05  # a poll does not notice that a partition became active again
-_POLL_RECORDS = 20_000
-"""A poll crosses from the main thread to the fetching one and back, each time behind the other's
-work: with 5,000 a worker that could use more than one core waited a tenth of its time."""
+_POLL_RECORDS = 5000
 READ_AHEAD_BYTES = 1 << 24
 """aiokafka's own 64 KiB stop and restart the socket four times per megabyte fetched."""
 _NO_OFFSET = -1  # Kafka's sign for a group that has committed nothing

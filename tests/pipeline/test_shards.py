@@ -19,7 +19,7 @@ from pipeline.join.engine import JoinEngine
 from pipeline.member import Member
 from pipeline.opening import Log
 from pipeline.settings import WorkerSettings
-from pipeline.shard import Shard, Tools
+from pipeline.shard import _QUEUED_BATCHES, BEHIND_MS, Shard, Tools
 from pipeline.shards import Shards
 from pipeline.storage import shard
 from pipeline.storage.change import table_of, unpack
@@ -159,6 +159,23 @@ async def test_the_first_records_of_a_partition_cannot_be_missed(tmp_path: Path)
     await shards.put(delivery(3, 5))
     with pytest.raises(LostRecordsError, match="continues at 3, but 0 is next"):
         await asyncio.wait_for(shards._runs.pop(0), 20)
+    await shards.close()
+
+
+async def test_while_its_queue_is_full_a_partition_waits_longer_for_a_flush(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody waits for what is old already; as soon as there is room it is as quick as ever."""
+    monkeypatch.setattr(Shard, "run", lambda _: asyncio.sleep(0))
+    shards = await opened(tmp_path, kafka({PLACE: 99}))
+    shard_, flush_ms = shards._open[0], tools(tmp_path).settings.flush_ms
+    waits = [shard_._wait_ms()]
+    for number in range(_QUEUED_BATCHES):
+        await shards.put(delivery(number, number + 1))
+    waits.append(shard_._wait_ms())
+    await anext(shard_._deliveries())
+    waits.append(shard_._wait_ms())
+    assert waits == [flush_ms, BEHIND_MS, flush_ms]
     await shards.close()
 
 

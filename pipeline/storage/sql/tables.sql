@@ -20,8 +20,8 @@ CREATE TABLE IF NOT EXISTS unmatched_receipts (
     state VARCHAR, received_at_ms BIGINT, reason VARCHAR
 );
 -- What each flush did to people besides what its events say (put aside, fetched back, logged
--- anew), compressed from `size`; with `event_log` the state of those at hand. `sequence` is the
--- engine's round.
+-- anew), of a small flush also the facts of its events, compressed from `size`; with `event_log`
+-- the state of those at hand. `sequence` is the engine's round.
 CREATE TABLE IF NOT EXISTS state_log ("sequence" BIGINT, facts BIGINT, size BIGINT, body BLOB);
 -- People whose horizon has passed, one row each; a late event fetches them back.
 CREATE TABLE IF NOT EXISTS history (subject VARCHAR, campaigns VARCHAR[], facts BLOB);

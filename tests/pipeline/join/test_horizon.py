@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from functools import partial
 
 import msgspec
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -299,8 +300,12 @@ def test_the_log_is_as_long_as_the_people_at_hand_need() -> None:
     assert len(keeper.engine) == 3
 
 
-def test_the_log_does_not_grow_with_time_because_of_one_who_stays() -> None:
-    """Somebody gets a message every day for years, others come and go: the log stays short."""
+@pytest.mark.parametrize("times", [1, 20])
+def test_the_log_does_not_grow_with_time_because_of_one_who_stays(times: int) -> None:
+    """Somebody gets a message every day for years, others come and go: the log stays short.
+
+    Also when every event comes many times.
+    """
     keeper = Keeper(log_slack=100)
     for day in range(400):
         if day == 200:
@@ -310,11 +315,11 @@ def test_the_log_does_not_grow_with_time_because_of_one_who_stays() -> None:
         )
         others = [f"p{day}-{number}" for number in range(20)]
         keeper.apply([again, *(assigned(name, day * DAY_MS) for name in others)])
-        keeper.apply([submitted(name, day * DAY_MS) for name in others])
+        keeper.apply([submitted(name, day * DAY_MS) for name in others] * times)
         keeper.sweep()
         keeper.take()
         logged = sum(len(news) + len(events) for _, news, events in keeper.log)
-        assert logged <= 3 * keeper.engine.facts + 100 + 200
+        assert logged <= 3 * keeper.engine.facts + 100 + 200 * times
     assert keeper.engine.facts > 400
     assert keeper.engine.facts == sum(len(p.facts) for p in keeper.engine._people.values())
 

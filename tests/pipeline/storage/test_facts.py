@@ -15,7 +15,7 @@ from pipeline.batch import Delivery, RecordBatch
 from pipeline.flush import DecodedBatch, Flush
 from pipeline.join.engine import JoinEngine
 from pipeline.rows import FactFile
-from pipeline.storage import facts
+from pipeline.storage import deltas, facts
 from pipeline.storage.deltas import lines_of
 from pipeline.storage.facts import FOLDER, columns_of, list_files, next_portion, write_facts
 from pipeline.storage.restore import restore
@@ -100,6 +100,13 @@ def test_every_event_comes_back_with_every_field(state: State, tmp_path: Path) -
         assert all(row.keys() == columns_of(topic.event).keys() for row in found)
 
 
+@pytest.fixture
+def no_small_flushes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every flush is large enough to keep its events as they are."""
+    monkeypatch.setattr(deltas, "SMALL", 0)
+
+
+@pytest.mark.usefixtures("no_small_flushes")
 def test_bytes_stay_as_long_as_somebody_needs_them(state: State, tmp_path: Path) -> None:
     """A file for analysts and the people at hand need them; whichever comes to an end last."""
     engine, kept = JoinEngine(at_hand=1), list[list[tuple[int | None, bool]]]()
@@ -120,6 +127,7 @@ def test_bytes_stay_as_long_as_somebody_needs_them(state: State, tmp_path: Path)
     assert len(rows(tmp_path, facts.kind_of(MESSAGE_RECEIPT))) == 4
 
 
+@pytest.mark.usefixtures("no_small_flushes")
 def test_events_that_waited_under_the_old_layout_are_written(state: State, tmp_path: Path) -> None:
     """Those of layout 6, whose people its log has already; they are not replayed."""
     commit(state, TOPIC, [encode(receipt(1))])
@@ -135,8 +143,33 @@ def test_events_that_waited_under_the_old_layout_are_written(state: State, tmp_p
     assert again.connection.execute("FROM event_log").fetchall() == []
 
 
-def test_a_log_written_anew_lets_go_of_the_events(state: State, tmp_path: Path) -> None:
+def test_of_a_small_flush_the_facts_are_kept_instead(state: State, tmp_path: Path) -> None:
+    """In one row; the events of each topic wait for their file, and without files are not kept."""
+    engine, events = JoinEngine(), campaign_events(recipients=3, seed=2)
+    for keeps_facts, rows_left in ((True, True), (False, False)):
+        state.keeps_facts = keeps_facts
+        engine.apply(events)
+        state.commit(Flush(batches_of(events, state.offsets()), engine.take()), 0)
+        found = state.connection.execute('SELECT DISTINCT "round", waits FROM event_log')
+        assert found.fetchall() == [(None, True)] * rows_left
+        export(state, tmp_path)
+    assert state.connection.execute("FROM event_log").fetchall() == []
+    again = JoinEngine()
+    restore(state, again)
+    assert dict(facts_by_person(again)) == dict(facts_by_person(engine))
+
+
+def facts_by_person(engine: JoinEngine) -> list[tuple[tuple[str, str], object]]:
+    """(subject, key) → fact."""
+    return [((subject, key), fact) for subject, key, fact in engine.everything()]
+
+
+@pytest.mark.parametrize("small", [0, deltas.SMALL])
+def test_a_log_written_anew_lets_go_of_the_events(
+    state: State, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, small: int
+) -> None:
     """Those for a file wait on; nobody is counted from both."""
+    monkeypatch.setattr(deltas, "SMALL", small)
     engine = JoinEngine()
     for number in range(9):
         engine.apply([receipt(1)])

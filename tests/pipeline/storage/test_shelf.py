@@ -13,7 +13,7 @@ from pipeline.flush import Flush
 from pipeline.join.cohorts import VECTOR
 from pipeline.join.deltas import Deltas
 from pipeline.join.engine import JoinEngine
-from pipeline.storage import shelf
+from pipeline.storage import deltas, shelf
 from pipeline.storage.restore import restore
 from pipeline.storage.shelf import FOLDER
 from pipeline.storage.state import State, open_state
@@ -28,10 +28,11 @@ SMALL = 16
 """Places per file."""
 
 
-@pytest.fixture(autouse=True)
-def small_files(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Files that a few people fill."""
+@pytest.fixture(autouse=True, params=[0, deltas.SMALL])
+def small_files(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> None:
+    """Files that a few people fill; flushes that keep their events, and small ones."""
     monkeypatch.setattr(shelf, "PER_FILE", SMALL)
+    monkeypatch.setattr(deltas, "SMALL", request.param)
 
 
 class Worker:

@@ -247,6 +247,35 @@ def test_a_log_of_facts_without_a_group_is_read_on(tmp_path: Path) -> None:
     assert layout == LAYOUT > 5
 
 
+def test_a_database_of_layout_4_becomes_ours(tmp_path: Path) -> None:
+    """It lacks columns and a name; rows stay, and all that comes is unknown or waits."""
+    state = open_state(tmp_path)
+    run = state.connection.execute
+    run("INSERT INTO history VALUES ('k1.s', ['c1'], 'x', 5)")
+    run("INSERT INTO event_log (topic, events) VALUES ('t', 1)")
+    for table, column in (
+        ("history", "aside_ms"),
+        ("gaps", "written_after_ms"),
+        ("gaps", "written_before_ms"),
+        ("fact_files", '"partition"'),
+        ("progress", "caught_up_ms"),
+        ("progress", "facts_from"),
+        ("event_log", '"round"'),
+        ("event_log", "waits"),
+    ):
+        run(f"ALTER TABLE {table} DROP COLUMN {column}")
+    run("ALTER TABLE event_log RENAME TO pending_facts")
+    run("UPDATE progress SET layout = 4")
+    state.close()
+    for _ in range(2):
+        state = open_state(tmp_path)
+        run = state.connection.execute
+        assert run("SELECT layout, caught_up_ms FROM progress").fetchall() == [(LAYOUT, None)]
+        assert run("SELECT subject, aside_ms FROM history").fetchall() == [("k1.s", 0)]
+        assert run('SELECT topic, "round", waits FROM event_log').fetchall() == [("t", None, True)]
+        state.close()
+
+
 def test_an_empty_database_restores_nobody(tmp_path: Path) -> None:
     """A fresh worker starts with nobody and no offsets."""
     state = open_state(tmp_path)
