@@ -44,7 +44,7 @@ class WorkerSettings:
     flush_ms: int = setting(
         "SMS_WORKER_FLUSH_MS",
         integer(1, 60_000),
-        "Commit this many milliseconds after the first record; members that are behind wait longer.",
+        "Commit this many milliseconds after the first record; members far behind wait longer.",
         default=500,
     )
     snapshot_ms: int = setting(

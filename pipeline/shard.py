@@ -69,6 +69,7 @@ class Shard:
         self._state = state
         self._engine = engine
         self._tools = tools
+        self._received: dict[tuple[str, int], int] = {}
         self._flushes = 0
         self._database = asyncio.Lock()
         self._history = StoredHistory(state, self._database)
@@ -142,6 +143,8 @@ class Shard:
     async def put(self, delivery: Delivery) -> None:
         """Hand over a batch of records; waits while many are queued."""
         await self._has_room.acquire()
+        batch = delivery.batch
+        self._received[batch.topic, batch.partition] = batch.next_offset
         self._queue.put_nowait(delivery)
 
     def define(self, delivery: Delivery) -> None:
@@ -234,9 +237,15 @@ class Shard:
         return future
 
     def _wait_ms(self) -> int:
-        """Longer while the queue is full: then nobody waits for what is old already."""
-        flush_ms = self._tools.settings.flush_ms
-        return max(flush_ms, BEHIND_MS) if self._has_room.locked() else flush_ms
+        """Longer while much is unread: nobody waits for what is old already."""
+        settings = self._tools.settings
+        is_behind = self._unread() > settings.flush_records // SUBJECT_PARTITIONS
+        return max(settings.flush_ms, BEHIND_MS) if is_behind else settings.flush_ms
+
+    def _unread(self) -> int:
+        """Records that wait in Kafka, besides those that are here and not stored yet."""
+        here = (end - self.offsets.get(place, end) for place, end in self._received.items())
+        return (self._tools.lag_of(self.partition) or 0) - sum(max(0, each) for each in here)
 
     def _sweep_until(self) -> int | None:
         """As of the worker that is alone."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from contextlib import closing
+from dataclasses import replace
 from itertools import count
 from pathlib import Path
 from types import SimpleNamespace
@@ -19,7 +20,7 @@ from pipeline.join.engine import JoinEngine
 from pipeline.member import Member
 from pipeline.opening import Log
 from pipeline.settings import WorkerSettings
-from pipeline.shard import _QUEUED_BATCHES, BEHIND_MS, Shard, Tools
+from pipeline.shard import BEHIND_MS, Shard, Tools
 from pipeline.shards import Shards
 from pipeline.storage import shard
 from pipeline.storage.change import table_of, unpack
@@ -32,7 +33,7 @@ from pipeline.worker import Worker
 from runtime.process import CannotRun
 from schemas.codec import decode, encode
 from schemas.events import CohortDelta, ReceiptReceived
-from schemas.topics import JOINED_TOPICS, MESSAGE_RECEIPT
+from schemas.topics import JOINED_TOPICS, MESSAGE_RECEIPT, SUBJECT_PARTITIONS
 from tests.support.worker import FakeRecord, campaign_events
 
 RECEIPTS = [e for e in campaign_events(recipients=40, seed=4) if isinstance(e, ReceiptReceived)]
@@ -162,20 +163,20 @@ async def test_the_first_records_of_a_partition_cannot_be_missed(tmp_path: Path)
     await shards.close()
 
 
-async def test_while_its_queue_is_full_a_partition_waits_longer_for_a_flush(
+async def test_while_much_is_unread_a_partition_waits_longer_for_a_flush(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Nobody waits for what is old already; as soon as there is room it is as quick as ever."""
+    """What is here already is not unread, so a flush that waited makes the next wait no longer."""
     monkeypatch.setattr(Shard, "run", lambda _: asyncio.sleep(0))
     shards = await opened(tmp_path, kafka({PLACE: 99}))
-    shard_, flush_ms = shards._open[0], tools(tmp_path).settings.flush_ms
-    waits = [shard_._wait_ms()]
-    for number in range(_QUEUED_BATCHES):
-        await shards.put(delivery(number, number + 1))
-    waits.append(shard_._wait_ms())
-    await anext(shard_._deliveries())
-    waits.append(shard_._wait_ms())
-    assert waits == [flush_ms, BEHIND_MS, flush_ms]
+    one, waits = shards._open[0], []
+    flush_ms, share = one._tools.settings.flush_ms, 100_000 // SUBJECT_PARTITIONS
+    for lag, received in ((None, 0), (share, 0), (share + 9, 0), (share + 9, 9)):
+        one._tools = replace(one._tools, lag_of=lambda _, lag=lag: lag)
+        if received:
+            await shards.put(delivery(0, received))
+        waits.append(one._wait_ms())
+    assert waits == [flush_ms, flush_ms, BEHIND_MS, flush_ms]
     await shards.close()
 
 
