@@ -69,7 +69,7 @@ class Shard:
         self._state = state
         self._engine = engine
         self._tools = tools
-        self._received: dict[tuple[str, int], int] = {}
+        self._taken: dict[tuple[str, int], int] = {}
         self._flushes = 0
         self._database = asyncio.Lock()
         self._history = StoredHistory(state, self._database)
@@ -143,8 +143,6 @@ class Shard:
     async def put(self, delivery: Delivery) -> None:
         """Hand over a batch of records; waits while many are queued."""
         await self._has_room.acquire()
-        batch = delivery.batch
-        self._received[batch.topic, batch.partition] = batch.next_offset
         self._queue.put_nowait(delivery)
 
     def define(self, delivery: Delivery) -> None:
@@ -200,11 +198,13 @@ class Shard:
 
     async def _deliveries(self) -> AsyncIterator[Delivery]:
         while (delivery := await self._queue.get()) is not None:
-            if delivery.batch.topic == CAMPAIGN_DEFINITION.name:  # comes past the group
-                current = replace(delivery.batch, generation=self._tools.generation())
+            batch = delivery.batch
+            if batch.topic == CAMPAIGN_DEFINITION.name:  # comes past the group
+                current = replace(batch, generation=self._tools.generation())
                 yield replace(delivery, batch=current)
             else:
                 self._has_room.release()
+                self._taken[batch.topic, batch.partition] = batch.next_offset
                 yield delivery
 
     async def _store(self, flush: Flush) -> None:
@@ -243,9 +243,9 @@ class Shard:
         return max(settings.flush_ms, BEHIND_MS) if is_behind else settings.flush_ms
 
     def _unread(self) -> int:
-        """Records that wait in Kafka, besides those that are here and not stored yet."""
-        here = (end - self.offsets.get(place, end) for place, end in self._received.items())
-        return (self._tools.lag_of(self.partition) or 0) - sum(max(0, each) for each in here)
+        """Records that wait in Kafka and in the queue; those on their way to the database do not."""
+        taken = (end - self.offsets.get(place, end) for place, end in self._taken.items())
+        return (self._tools.lag_of(self.partition) or 0) - sum(max(0, each) for each in taken)
 
     def _sweep_until(self) -> int | None:
         """As of the worker that is alone."""
