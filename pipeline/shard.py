@@ -243,7 +243,7 @@ class Shard:
         return max(settings.flush_ms, BEHIND_MS) if is_behind else settings.flush_ms
 
     def _unread(self) -> int:
-        """Records that wait in Kafka and in the queue; those on their way to the database do not."""
+        """Records in Kafka and in the queue, without those on their way to the database."""
         taken = (end - self.offsets.get(place, end) for place, end in self._taken.items())
         return (self._tools.lag_of(self.partition) or 0) - sum(max(0, each) for each in taken)
 
