@@ -27,7 +27,7 @@ from benchmarks.batches import batches_of
 from benchmarks.corpus import Corpus, definition
 from pipeline.flush import Flush
 from pipeline.join.engine import JoinEngine
-from pipeline.storage.deltas import event_log_table, news_table
+from pipeline.storage.log_rows import event_log_table, news_table
 from pipeline.storage.restore import replay
 from pipeline.storage.state import State, open_state
 from runtime.process import rest_garbage_collector

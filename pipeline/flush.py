@@ -27,7 +27,11 @@ class RejectedRecord:
 
 @dataclass(frozen=True, slots=True)
 class DecodedBatch:
-    """A batch, its events in offset order, sorted by who takes them."""
+    """A batch, its events in offset order, sorted by who takes them.
+
+    Raises:
+        ValueError: If not every one of `subject_events` has its bytes: a restart knows only those.
+    """
 
     delivery: Delivery
     subject_events: Sequence[SubjectEvent] = ()
@@ -38,6 +42,11 @@ class DecodedBatch:
     rejected: Sequence[RejectedRecord] = ()
     raw: Sequence[bytes] = ()
     """The bytes of `subject_events`, in the same order."""
+
+    def __post_init__(self) -> None:
+        events, raw = len(self.subject_events), len(self.raw)
+        if events != raw:
+            raise ValueError(f"len(raw) == {raw}, must be {events}, as many as subject_events.")
 
 
 @dataclass(frozen=True, slots=True)

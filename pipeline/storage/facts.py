@@ -20,7 +20,7 @@ import msgspec
 import pyarrow as pa
 
 from pipeline.rows import FactFile
-from pipeline.storage.deltas import EVENTS_CODEC
+from pipeline.storage.log_rows import EVENTS_CODEC
 from pipeline.storage.state import State
 from pipeline.storage.statements import named
 from schemas.codec import decoder_for, encode

@@ -8,7 +8,7 @@ from typing import cast
 from pipeline.join.engine import JoinEngine
 from pipeline.join.log_length import USELESS_ABOVE
 from pipeline.storage import history
-from pipeline.storage.deltas import events_of, news_of, news_table
+from pipeline.storage.log_rows import events_of, news_of, news_table
 from pipeline.storage.state import State
 from pipeline.storage.statements import named
 from schemas.codec import decoder_for

@@ -24,7 +24,7 @@ from pipeline.shard import BEHIND_MS, Shard, Tools
 from pipeline.shards import Shards
 from pipeline.storage import shard
 from pipeline.storage.change import table_of, unpack
-from pipeline.storage.deltas import EVENTS_CODEC
+from pipeline.storage.log_rows import EVENTS_CODEC
 from pipeline.storage.results import gaps
 from pipeline.storage.shard import ShardState, open_shard
 from pipeline.storage.state import State, open_state

@@ -19,7 +19,7 @@ from pipeline.history import StoredHistory
 from pipeline.join.cohorts import VECTOR
 from pipeline.join.engine import JoinEngine
 from pipeline.join.horizon import DAY_MS
-from pipeline.storage import deltas, history, shelf
+from pipeline.storage import history, log_rows, shelf
 from pipeline.storage.restore import restore
 from pipeline.storage.state import State, open_state
 from schemas.codec import encode
@@ -42,10 +42,10 @@ RECEIPTS = [event for event in EVENTS if isinstance(event, ReceiptReceived)]
 Some = Sequence[SubjectEvent] | CampaignDefined
 
 
-@pytest.fixture(autouse=True, params=[0, deltas.SMALL])
+@pytest.fixture(autouse=True, params=[0, log_rows.SMALL])
 def small_flushes(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> None:
     """Flushes that keep their events, and small ones."""
-    monkeypatch.setattr(deltas, "SMALL", request.param)
+    monkeypatch.setattr(log_rows, "SMALL", request.param)
 
 
 class Chain:

@@ -15,9 +15,9 @@ from pipeline.batch import Delivery, RecordBatch
 from pipeline.flush import DecodedBatch, Flush
 from pipeline.join.engine import JoinEngine
 from pipeline.rows import FactFile
-from pipeline.storage import deltas, facts
-from pipeline.storage.deltas import lines_of
+from pipeline.storage import facts, log_rows
 from pipeline.storage.facts import FOLDER, columns_of, list_files, next_portion, write_facts
+from pipeline.storage.log_rows import lines_of
 from pipeline.storage.restore import restore
 from pipeline.storage.results import plain_rows
 from pipeline.storage.state import State, open_state
@@ -103,7 +103,7 @@ def test_every_event_comes_back_with_every_field(state: State, tmp_path: Path) -
 @pytest.fixture
 def no_small_flushes(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every flush is large enough to keep its events as they are."""
-    monkeypatch.setattr(deltas, "SMALL", 0)
+    monkeypatch.setattr(log_rows, "SMALL", 0)
 
 
 @pytest.mark.usefixtures("no_small_flushes")
@@ -143,6 +143,13 @@ def test_events_that_waited_under_the_old_layout_are_written(state: State, tmp_p
     assert again.connection.execute("FROM event_log").fetchall() == []
 
 
+def test_events_without_their_bytes_are_refused() -> None:
+    """They would be counted, and unknown after a restart."""
+    batch = RecordBatch(TOPIC, 0, 0, 1, [FakeRecord(0, b"")])
+    with pytest.raises(ValueError, match=r"len\(raw\) == 0, must be 1"):
+        DecodedBatch(Delivery(batch, lambda: None), subject_events=[receipt(1)])
+
+
 def test_of_a_small_flush_the_facts_are_kept_instead(state: State, tmp_path: Path) -> None:
     """In one row; the events of each topic wait for their file, and without files are not kept."""
     engine, events = JoinEngine(), campaign_events(recipients=3, seed=2)
@@ -164,12 +171,12 @@ def facts_by_person(engine: JoinEngine) -> list[tuple[tuple[str, str], object]]:
     return [((subject, key), fact) for subject, key, fact in engine.everything()]
 
 
-@pytest.mark.parametrize("small", [0, deltas.SMALL])
+@pytest.mark.parametrize("small", [0, log_rows.SMALL])
 def test_a_log_written_anew_lets_go_of_the_events(
     state: State, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, small: int
 ) -> None:
     """Those for a file wait on; nobody is counted from both."""
-    monkeypatch.setattr(deltas, "SMALL", small)
+    monkeypatch.setattr(log_rows, "SMALL", small)
     engine = JoinEngine()
     for number in range(9):
         engine.apply([receipt(1)])

@@ -13,7 +13,7 @@ from pipeline.flush import Flush
 from pipeline.join.cohorts import VECTOR
 from pipeline.join.deltas import Deltas
 from pipeline.join.engine import JoinEngine
-from pipeline.storage import deltas, shelf
+from pipeline.storage import log_rows, shelf
 from pipeline.storage.restore import restore
 from pipeline.storage.shelf import FOLDER
 from pipeline.storage.state import State, open_state
@@ -28,11 +28,11 @@ SMALL = 16
 """Places per file."""
 
 
-@pytest.fixture(autouse=True, params=[0, deltas.SMALL])
+@pytest.fixture(autouse=True, params=[0, log_rows.SMALL])
 def small_files(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> None:
     """Files that a few people fill; flushes that keep their events, and small ones."""
     monkeypatch.setattr(shelf, "PER_FILE", SMALL)
-    monkeypatch.setattr(deltas, "SMALL", request.param)
+    monkeypatch.setattr(log_rows, "SMALL", request.param)
 
 
 class Worker:

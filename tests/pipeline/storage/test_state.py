@@ -21,7 +21,7 @@ from pipeline.join.engine import JoinEngine
 from pipeline.join.facts import Inbound, News, Submit
 from pipeline.rows import DeadLetter, ReceiptLatency, UnmatchedReceipt
 from pipeline.storage import history
-from pipeline.storage.deltas import NEWS_CODEC
+from pipeline.storage.log_rows import NEWS_CODEC
 from pipeline.storage.lost import skip_lost
 from pipeline.storage.restore import compact, restore
 from pipeline.storage.results import allocations, gaps, plain_rows, record_snapshot
