@@ -14,7 +14,6 @@ PRIVATE = frozenset(
         "shelf",
         "shelf_emptied",
         "definitions",
-        "offsets",
         "event_log",
     }
 )

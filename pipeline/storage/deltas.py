@@ -205,16 +205,6 @@ def gaps_table(gaps: Iterable[GapRange], now_ms: int) -> pa.Table:
     return table_of_rows(columns, ((*gap, now_ms) for gap in gaps))
 
 
-def _offsets(flush: Flush, _sequence: int, _now_ms: int) -> pa.Table:
-    return offsets_table({(b.topic, b.partition): b.next_offset for b in flush.ranges})
-
-
-def offsets_table(ends: Mapping[tuple[str, int], int]) -> pa.Table:
-    """Rows of `offsets`: (topic, partition) → next offset."""
-    columns = {"topic": TEXT, "partition": INT, "next_offset": INT}
-    return table_of_rows(columns, ((*key, end) for key, end in ends.items()))
-
-
 MAKERS: Mapping[str, Callable[[Flush, int, int], pa.Table]] = {
     "cohorts": _cohorts,
     "deliverability": _deliverability,
@@ -232,5 +222,4 @@ MAKERS: Mapping[str, Callable[[Flush, int, int], pa.Table]] = {
     "connections": _connections,
     "dead_letters": _dead_letters,
     "gaps": _gaps,
-    "offsets": _offsets,
 }

@@ -8,7 +8,8 @@ who holds it may count, whatever Kafka's consumer group believes.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from pipeline.flush import Flush
@@ -21,6 +22,8 @@ from schemas.codec import encode
 from schemas.events import CohortDelta, OffsetRange
 
 FOLDER = "shards"
+FORGOTTEN_EVERY = 10
+"""Deltas. Forgetting costs a statement; what is told again after a restart the sink skips."""
 
 
 def shard_folder(data: Path, partition: int) -> Path:
@@ -42,6 +45,8 @@ class ShardState(State):
         self._partition = partition
         self._worker = worker
         self._published = 0
+        self._waiting = self._outbox()
+        self._posted: list[tuple[int, bytes]] = []
 
     @property
     def chain(self) -> str:
@@ -57,14 +62,25 @@ class ShardState(State):
 
     def unpublished(self) -> list[tuple[int, bytes]]:
         """Deltas that Kafka may not have, in order: number and record value, a row per piece."""
-        return self.connection.execute(
-            'SELECT "sequence", event FROM outbox WHERE "sequence" > ? ORDER BY "sequence", piece',
-            [self._published],
-        ).fetchall()
+        return list(self._waiting)
 
     def published(self, sequence: int) -> None:
-        """Kafka has everything up to this delta; the next flush forgets it."""
+        """Kafka has everything up to this delta; a flush after it forgets it."""
         self._published = sequence
+        self._waiting = [each for each in self._waiting if each[0] > sequence]
+
+    def _outbox(self) -> list[tuple[int, bytes]]:
+        return self.connection.execute(
+            'SELECT "sequence", event FROM outbox ORDER BY "sequence", piece'
+        ).fetchall()
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Everything inside, or nothing; then its deltas wait for Kafka."""
+        self._posted = []
+        with super().transaction():
+            yield
+        self._waiting += self._posted
 
     def tell_files(self, files: Sequence[FactFile], now_ms: int) -> None:
         """The sink lists them with a delta of their own."""
@@ -93,7 +109,8 @@ class ShardState(State):
         ((chain, sequence),) = self.connection.execute(
             "UPDATE shard SET deltas = deltas + 1 RETURNING chain, deltas"
         ).fetchall()
-        self.connection.execute('DELETE FROM outbox WHERE "sequence" <= ?', [self._published])
+        if sequence % FORGOTTEN_EVERY == 0:
+            self.connection.execute('DELETE FROM outbox WHERE "sequence" <= ?', [self._published])
         for number, body in enumerate(pieces):
             event = CohortDelta(
                 event_id=f"{chain}:{sequence}:{number}",
@@ -107,8 +124,10 @@ class ShardState(State):
                 pieces=len(pieces),
                 body=body,
             )
+            value = encode(event)
+            self._posted.append((sequence, value))
             self.connection.execute(
-                "INSERT INTO outbox VALUES (?, ?, ?)", [sequence, number, encode(event)]
+                "INSERT INTO outbox VALUES (?, ?, ?)", [sequence, number, value]
             )
 
 

@@ -11,13 +11,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import astuple, dataclass
 from pathlib import Path
 
-import pyarrow as pa
-
 from pipeline.delta_log import Applied, Decision, advance, judge
 from pipeline.flush import Flush
 from pipeline.rows import Lag, Partition
 from pipeline.storage.change import Change, unpack
-from pipeline.storage.deltas import offsets_table
 from pipeline.storage.state import State, open_state
 from pipeline.storage.statements import more_tables, named
 from pipeline.storage.unite import unite
@@ -96,7 +93,8 @@ class SinkState(State):
 
     def _apply_all(self, arrived: Sequence[CohortDelta], now_ms: int) -> None:
         known = {shard.partition: shard for shard in self.shards()}
-        positions = _positions(known, self.offsets())
+        stored = self.offsets()
+        positions = _positions(known, stored)
         watermarks = {place: shard.watermark_ms for place, shard in known.items()}
         told: dict[int, CohortDelta] = {}
         changes: list[Change] = []
@@ -118,7 +116,7 @@ class SinkState(State):
             self._change(changes, now_ms)
         if told:
             self._note([_shard(d, positions[p], watermarks[p]) for p, d in told.items()])
-            self.run("offsets", _offsets({place: positions[place] for place in told}))
+            self._advance(_offsets({place: positions[place] for place in told}), stored)
 
     def _refuse(self, delta: CohortDelta) -> None:
         self.foreign += 1
@@ -181,16 +179,14 @@ def _shard(delta: CohortDelta, applied: Applied, watermark_ms: int) -> Shard:
     )
 
 
-def _offsets(positions: Mapping[int, Applied]) -> pa.Table:
+def _offsets(positions: Mapping[int, Applied]) -> dict[tuple[str, int], int]:
     """How far partitions were counted; not of the definitions, which are read here, too."""
-    return offsets_table(
-        {
-            (topic, place): end
-            for place, applied in positions.items()
-            for topic, end in applied.offsets.items()
-            if topic != CAMPAIGN_DEFINITION.name
-        }
-    )
+    return {
+        (topic, place): end
+        for place, applied in positions.items()
+        for topic, end in applied.offsets.items()
+        if topic != CAMPAIGN_DEFINITION.name
+    }
 
 
 def _positions(shards: dict[int, Shard], offsets: dict[tuple[str, int], int]) -> dict[int, Applied]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -110,9 +110,11 @@ class State:
         """
         change = flush.deltas
         with self.transaction():
-            _check_ranges(self.offsets(), flush.ranges)
+            stored = self.offsets()
+            _check_ranges(stored, flush.ranges)
             self.shelf.append(change.shelved.values())
             self._put(flush, now_ms)
+            self._advance({(b.topic, b.partition): b.next_offset for b in flush.ranges}, stored)
             self.shelf.leave(change.emptied)
             self._forget(flush.until_ms(now_ms))
             if change.news_from > self._log_from:
@@ -137,6 +139,19 @@ class State:
         change = flush.deltas
         self._drop_old_activity(max((start for start, _ in change.activity), default=0), now_ms)
         self._add_progress(change.applied, change.duplicates, change.watermark_ms)
+
+    def _advance(
+        self, ends: Mapping[tuple[str, int], int], stored: Collection[tuple[str, int]]
+    ) -> None:
+        """(topic, partition) → next offset, inside the transaction; `stored` have one already.
+
+        Parameters, because a flush has few: an Arrow table to merge costs three times as much.
+        """
+        moved = {f"{topic}/{partition}": end for (topic, partition), end in ends.items()}
+        self.connection.execute(_FLUSH["offsets"], [list(moved), list(moved.values())])
+        new = [(*place, end) for place, end in ends.items() if place not in stored]
+        if new:
+            self.connection.execute(_FLUSH["offsets_new"], list(map(list, zip(*new, strict=True))))
 
     def _tables_of(self, flush: Flush, now_ms: int) -> dict[str, pa.Table]:
         return deltas.tables_of(

@@ -108,10 +108,12 @@ SELECT *, (SELECT caught_up_ms FROM progress) AS written_after_ms FROM delta_gap
 ANTI JOIN gaps USING (topic, "partition", first_offset, next_offset);
 
 -- name: offsets
-MERGE INTO offsets AS t USING delta_offsets AS d
-ON t.topic = d.topic AND t."partition" = d."partition"
-WHEN MATCHED THEN UPDATE SET next_offset = d.next_offset
-WHEN NOT MATCHED THEN INSERT;
+UPDATE offsets SET next_offset = coalesce(
+    map(?::VARCHAR[], ?::BIGINT[])[topic || '/' || "partition"], next_offset
+);
+
+-- name: offsets_new
+INSERT INTO offsets SELECT unnest(?::VARCHAR[]), unnest(?::BIGINT[]), unnest(?::BIGINT[]);
 
 -- name: progress
 UPDATE progress SET sequence = sequence + 1, events_applied = events_applied + ?,

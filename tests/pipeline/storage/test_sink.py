@@ -17,18 +17,19 @@ from pipeline.delta_log import DeltaGapError
 from pipeline.flush import DecodedBatch, Flush
 from pipeline.join.cohorts import VECTOR
 from pipeline.join.engine import JoinEngine
-from pipeline.rows import Lag
+from pipeline.rows import FactFile, Lag
 from pipeline.storage import change
 from pipeline.storage.change import Change, travelling
 from pipeline.storage.restore import restore
 from pipeline.storage.results import gaps, record_snapshot
-from pipeline.storage.shard import open_shard
+from pipeline.storage.shard import FORGOTTEN_EVERY, ShardState, open_shard
 from pipeline.storage.sink import open_sink
 from pipeline.storage.state import LockedError, State, open_state
 from pipeline.storage.unite import unite
 from schemas.codec import decode, encode
 from schemas.events import CampaignDefined, CohortDelta, SubjectEvent
 from schemas.topics import CAMPAIGN_DEFINITION, COHORT_DELTA, SUBJECT_PARTITIONS, topic_of
+from tests.support.flushes import flush
 from tests.support.join_crowd import crowd, crowd_definitions
 from tests.support.processes import ROOT
 from tests.support.worker import FakeRecord
@@ -238,15 +239,38 @@ def test_a_gap_that_an_older_member_tells_is_of_unknown_time(tmp_path: Path, ord
 
 
 def test_the_outbox_forgets_what_kafka_has(tmp_path: Path) -> None:
-    """A published delta leaves with the next flush; an unpublished one is never dropped."""
+    """Published deltas leave with a later flush; an unpublished one is never dropped."""
     partition = Partition(tmp_path, 0, [])
-    for _ in range(3):
+    for _ in range(FORGOTTEN_EVERY - 2):
         partition.read()
     partition.publish()
     assert partition.state.unpublished() == []
-    partition.read()
+    for _ in range(FORGOTTEN_EVERY):
+        partition.read()
     rows = partition.state.connection.execute("SELECT sequence FROM outbox").fetchall()
-    assert rows == [(4,)]
+    waiting = [FORGOTTEN_EVERY - 1 + number for number in range(FORGOTTEN_EVERY)]
+    assert rows == [(sequence,) for sequence in waiting]
+    assert [sequence for sequence, _ in partition.state.unpublished()] == waiting
+
+
+def test_a_delta_that_was_not_stored_is_not_told(tmp_path: Path) -> None:
+    """Its flush is read again and gets the same number; two deltas of one number would differ."""
+    file = FactFile(
+        file="f", topic="t", day="d", events=1, first_position=0, next_position=1, written_at_ms=1
+    )
+
+    def fill_disk(state: ShardState) -> None:
+        with state.transaction():
+            state.tell_files([file], 1)
+            raise OSError("disk full")
+
+    with closing(open_shard(tmp_path, 0, "w")) as state:
+        state.commit(flush(5, 6, deltas=JoinEngine().take()), 1)
+        with pytest.raises(OSError, match="disk full"):
+            fill_disk(state)
+        assert [sequence for sequence, _ in state.unpublished()] == [1]
+        state.commit(flush(6, 7, deltas=JoinEngine().take()), 1)
+        assert [sequence for sequence, _ in state.unpublished()] == [1, 2]
 
 
 def test_a_lost_delta_stops_the_sink_and_changes_nothing(tmp_path: Path) -> None:
