@@ -84,6 +84,7 @@ class Shard:
             partition=partition,
             turn=tools.turn,
             listed=self._tell,
+            is_behind=self._is_behind,
         )
 
     @classmethod
@@ -238,9 +239,11 @@ class Shard:
 
     def _wait_ms(self) -> int:
         """Longer while much is unread: nobody waits for what is old already."""
-        settings = self._tools.settings
-        is_behind = self._unread() > settings.flush_records // SUBJECT_PARTITIONS
-        return max(settings.flush_ms, BEHIND_MS) if is_behind else settings.flush_ms
+        flush_ms = self._tools.settings.flush_ms
+        return max(flush_ms, BEHIND_MS) if self._is_behind() else flush_ms
+
+    def _is_behind(self) -> bool:
+        return self._unread() > self._tools.settings.flush_records // SUBJECT_PARTITIONS
 
     def _unread(self) -> int:
         """Records in Kafka and in the queue, without those on their way to the database."""

@@ -106,7 +106,9 @@ class Worker:
             stack.enter_context(garbage_by_the_clock())
             state.keeps_facts = settings.keeps_facts and not self._is_sink
             state.history_ms = settings.history_days * DAY_MS
-            self._facts = FactsWriter(state, settings.data, self._database, now_ms)
+            self._facts = FactsWriter(
+                state, settings.data, self._database, now_ms, is_behind=self._is_behind
+            )
             publisher = await stack.enter_async_context(
                 KafkaPublisher(settings.kafka, client_id=self._role.group)
             )
@@ -184,9 +186,13 @@ class Worker:
 
     def _sweep_until(self) -> int | None:
         """Now, but only when what waits fits into one transaction: old events may be among it."""
+        is_known = self._results is not None and self._results.lag is not None
+        return now_ms() if is_known and not self._is_behind() else None
+
+    def _is_behind(self) -> bool:
+        """As far as Kafka was asked."""
         lag = self._results.lag if self._results else None
-        is_caught_up = lag is not None and lag <= self._settings.flush_records
-        return now_ms() if is_caught_up else None
+        return lag is not None and lag > self._settings.flush_records
 
     async def _store(self, state: State, flush: Flush) -> None:
         started = time.perf_counter()

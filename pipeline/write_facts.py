@@ -11,6 +11,8 @@ from pathlib import Path
 from pipeline.storage.facts import Portion, list_files, next_portion, write_facts
 from pipeline.storage.state import State
 
+MANY_EVENTS = 250_000
+"""So many are written even while more is read; they take some 20 MB of the database."""
 LAST_EVENTS = 100_000
 """Written at the end, about half a second of work; more waits for the next process."""
 _log = logging.getLogger(__name__)
@@ -27,6 +29,8 @@ class FactsWriter:
         partition: Of which `state` holds the events; `None`: of all.
         turn: The lock of all who write files: a portion takes some 130 MB.
         listed: Called after files were listed.
+        is_behind: Whether much is unread: results come first, and files are written of many
+            events only.
     """
 
     def __init__(
@@ -39,6 +43,7 @@ class FactsWriter:
         partition: int | None = None,
         turn: asyncio.Lock | None = None,
         listed: Callable[[], Awaitable[None]] | None = None,
+        is_behind: Callable[[], bool] = lambda: False,
     ) -> None:
         self._state = state
         self._folder = folder
@@ -47,6 +52,7 @@ class FactsWriter:
         self._partition = partition
         self._turn = turn or asyncio.Lock()
         self._listed = listed
+        self._is_behind = is_behind
 
     async def run(
         self, interval_s: float, stop: asyncio.Event, *, first_s: float | None = None
@@ -74,14 +80,17 @@ class FactsWriter:
         async with self._database:
             portion = await asyncio.to_thread(next_portion, self._state)
         if portion is not None and portion.events <= LAST_EVENTS:
-            await self.write()
+            await self._write(at_least=1)
 
     async def write(self) -> bool:
-        """Write one portion. Returns whether there was one."""
+        """Write one portion. Returns whether there was one that was due."""
+        return await self._write(MANY_EVENTS if self._is_behind() else 1)
+
+    async def _write(self, at_least: int) -> bool:
         async with self._turn:
             async with self._database:
                 portion = await asyncio.to_thread(next_portion, self._state)
-                if portion is None:
+                if portion is None or portion.events < at_least:
                     return False
                 cursor = self._state.connection.cursor()
             with contextlib.closing(cursor):

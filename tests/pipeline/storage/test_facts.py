@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from pipeline.storage.log_rows import lines_of
 from pipeline.storage.restore import restore
 from pipeline.storage.results import plain_rows
 from pipeline.storage.state import State, open_state
+from pipeline.write_facts import FactsWriter
 from schemas.codec import encode
 from schemas.events import ReceiptReceived, RecipientAssigned, SubjectEvent
 from schemas.topics import JOINED_TOPICS, MESSAGE_RECEIPT, topic_of
@@ -262,6 +264,25 @@ def test_portions_are_bounded(state: State, monkeypatch: pytest.MonkeyPatch) -> 
     assert [next_portion(state)] == [facts.Portion(2, 4)]
     monkeypatch.setattr(facts, "MAX_EVENTS", 1)
     assert [next_portion(state)] == [facts.Portion(1, 2)]
+
+
+async def test_files_of_a_few_events_wait_while_much_is_unread(
+    state: State, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Many are written all the same, so the database stays small; all, when it has caught up."""
+    monkeypatch.setattr("pipeline.write_facts.MANY_EVENTS", 3)
+    unread = 1
+    writer = FactsWriter(state, tmp_path, asyncio.Lock(), lambda: 5, is_behind=lambda: unread > 0)
+    commit(state, TOPIC, [encode(receipt(1))] * 2)
+    assert not await writer.write()
+    commit(state, TOPIC, [encode(receipt(2))] * 2)
+    assert await writer.write()
+    commit(state, TOPIC, [encode(receipt(3))])
+    assert not await writer.write()
+    unread = 0
+    assert await writer.write()
+    assert not await writer.write()
+    assert [file.events for file in plain_rows(state)[FactFile]] == [4, 1]
 
 
 @pytest.mark.parametrize(
