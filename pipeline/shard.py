@@ -20,7 +20,6 @@ from pipeline.flush import DecodedBatch, Flush
 from pipeline.history import StoredHistory
 from pipeline.join.engine import JoinEngine
 from pipeline.join.horizon import DAY_MS
-from pipeline.join.known_outcomes import KnownOutcomes
 from pipeline.opening import Log
 from pipeline.publish_results import now_ms
 from pipeline.settings import WorkerSettings
@@ -56,7 +55,6 @@ class Tools:
     """Records of a partition that wait, as far as Kafka was asked."""
     turn: asyncio.Lock = field(default_factory=asyncio.Lock)
     """Of those who write row-level facts."""
-    outcomes: KnownOutcomes = field(default_factory=KnownOutcomes)
 
 
 class Shard:
@@ -119,7 +117,7 @@ class Shard:
         state.history_ms = tools.settings.history_days * DAY_MS
         at_hand = max(1, tools.settings.people_at_hand // SUBJECT_PARTITIONS)
         horizon_ms = tools.settings.horizon_days * DAY_MS
-        engine = JoinEngine(horizon_ms, at_hand, outcomes=tools.outcomes)
+        engine = JoinEngine(horizon_ms, at_hand)
         people = restore(state, engine)
         state.commit(Flush(list(_first(partition, state, log)), engine.take()), now_ms())
         fields = {"partition": partition, "people": people}

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from operator import add, attrgetter
 from typing import Any
 
 from pipeline.join.exposure import Exposure
+from pipeline.join.facts import Assignment
 from pipeline.rows import Counters, Moments
 from pipeline.stats.winsor import cap_amount
 from schemas.events import CampaignDefined
@@ -18,6 +19,8 @@ VECTOR = Counters.__struct_fields__ + Moments.__struct_fields__
 
 CohortKey = tuple[str, str, int, int, str, str]
 """(campaign_id, variant_id, cohort_start_ms, cohort_width_ms, dimension, value)"""
+CohortKeys = tuple[CohortKey, ...]
+"""The whole cohort, then one cohort per attribute of `analyse_by`."""
 Vector = tuple[int, ...]
 
 WIDTHS_MS = (3_600_000, 600_000, 60_000, 10_000, 1_000)
@@ -30,6 +33,9 @@ OTHER = "other"
 
 COUNTED = {"conversion_rate": "converted", "click_rate": "clicked", "reply_rate": "replied"}
 """Metric that is a rate → the counter it rests on."""
+
+LIMIT = 100_000
+"""Sets of cohorts remembered, some 50 MB; beyond it they are put together anew."""
 
 _counters = attrgetter(*Counters.__struct_fields__)
 
@@ -50,10 +56,10 @@ def cohort_width_ms(window_ms: int) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """What one exposure adds, apart from its covariate: shared by everybody with the same story."""
+    """What one exposure adds, apart from its covariate."""
 
-    keys: tuple[CohortKey, ...]
-    """The whole cohort, then one cohort per attribute of `analyse_by`."""
+    keys: CohortKeys
+    """To what; empty in a story, whose people are of many cohorts."""
     counters: Vector
     """In the order of `rows.Counters`."""
     capped: int
@@ -77,6 +83,47 @@ class Crowd:
         self.sum_vv += sum_vv
 
 
+class Cohorts:
+    """The cohorts of an assignment: one object for everybody who is of the same."""
+
+    __slots__ = ("keys",)
+
+    def __init__(self, keys: CohortKeys) -> None:
+        self.keys = keys
+
+
+class KnownCohorts:
+    """The cohorts of assignments under the definitions in force."""
+
+    def __init__(self, definitions: Mapping[str, CampaignDefined]) -> None:
+        self._definitions = definitions
+        self._widths: dict[str, int] = {}
+        self._known: dict[tuple[Hashable, ...], Cohorts] = {}
+
+    def forget(self) -> None:
+        """Put them together anew; needed when a definition changes."""
+        self._known = {}
+        self._widths = {
+            campaign_id: cohort_width_ms(definition.goal.window_ms)
+            for campaign_id, definition in self._definitions.items()
+        }
+
+    def of(self, assignment: Assignment) -> Cohorts:
+        """The object for all who belong to the same cohorts; to none without a definition."""
+        campaign_id = assignment.campaign_id
+        width = self._widths.get(campaign_id)
+        start = 0 if width is None else assignment.at_ms // width
+        same = (campaign_id, assignment.variant_id, start, assignment.attributes)
+        known = self._known.get(same)
+        if known is None:
+            if len(self._known) >= LIMIT:
+                self._known = {}
+            definition = self._definitions.get(campaign_id)
+            keys = () if definition is None else keys_of(assignment, definition)
+            known = self._known[same] = Cohorts(keys)
+        return known
+
+
 def vector_of(profile: Profile, crowd: Crowd) -> Vector:
     """Counters, then moments, of a crowd of that profile, in the order of `VECTOR`."""
     count = dict(zip(Counters.__struct_fields__, profile.counters, strict=True))
@@ -89,13 +136,12 @@ def vector_of(profile: Profile, crowd: Crowd) -> Vector:
     return (*scaled, v, *whole, crowd.sum_vv, *capped)
 
 
-def profile_of(exposure: Exposure, definition: CampaignDefined) -> Profile:
-    """The cohorts an exposure belongs to and what it adds to each.
+def keys_of(assignment: Assignment, definition: CampaignDefined) -> CohortKeys:
+    """The cohorts an assignment belongs to.
 
     The value of a dimension is "" where the attribute is absent, `OTHER` where the definition
     lists values and this is none of them.
     """
-    assignment = exposure.assignment
     width = cohort_width_ms(definition.goal.window_ms)
     start = assignment.at_ms // width * width
     cohort = (assignment.campaign_id, assignment.variant_id, start, width)
@@ -107,20 +153,35 @@ def profile_of(exposure: Exposure, definition: CampaignDefined) -> Profile:
         if value and name in listed and value not in listed[name]:
             value = OTHER
         keys.append((*cohort, name, value))
+    return tuple(keys)
+
+
+def profile_of(exposure: Exposure, definition: CampaignDefined) -> Profile:
+    """The cohorts an exposure belongs to and what it adds to each."""
     r, cap = exposure.revenue_minor - exposure.refunded_minor, definition.plan.cap_minor
     return Profile(
-        tuple(keys),
+        keys_of(exposure.assignment, definition),
         _counters(exposure),
         r if cap is None else cap_amount(r, cap),
         getattr(exposure, COUNTED.get(definition.goal.metric, ""), 0),
     )
 
 
-def sum_crowds(crowds: Mapping[Profile, Crowd]) -> dict[CohortKey, list[int]]:
-    """Cohort → vector, without those that are all zeros. Exact: Python's integers do not end."""
-    by_place: dict[tuple[CohortKey, ...], list[int]] = {}
+def sum_crowds(
+    crowds: Mapping[Profile, Crowd], shared: Mapping[Cohorts, Sequence[tuple[Profile, Crowd]]]
+) -> dict[CohortKey, list[int]]:
+    """Cohort → vector, without those that are all zeros. Exact: Python's integers do not end.
+
+    Args:
+        crowds: People of profiles that say of which cohorts they are.
+        shared: Cohorts → people of profiles that do not.
+    """
+    by_place: dict[CohortKeys, list[int]] = {}
     for profile, crowd in crowds.items():
         _add(by_place, profile.keys, vector_of(profile, crowd))
+    for cohorts, parts in shared.items():
+        vectors = (vector_of(profile, crowd) for profile, crowd in parts)
+        _add(by_place, cohorts.keys, [sum(column) for column in zip(*vectors, strict=True)])
     sums: dict[CohortKey, list[int]] = {}
     for keys, vector in by_place.items():
         for key in keys:

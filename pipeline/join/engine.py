@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import groupby, islice
 
+from pipeline.join.cohorts import Cohorts, Crowd
 from pipeline.join.deltas import Deltas, Retired, Shelved
 from pipeline.join.facts import (
     AnyFact,
@@ -21,14 +22,13 @@ from pipeline.join.facts import (
     merge,
 )
 from pipeline.join.horizon import HORIZON_MS, Schedule, Sketch, kept_until_ms
-from pipeline.join.known_outcomes import KnownOutcomes
 from pipeline.join.latency import LatencyKey
 from pipeline.join.log_length import SLACK, LogLength
 from pipeline.join.matching import Unmatched
 from pipeline.join.money import Definitions
 from pipeline.join.outcomes import NOTHING, Ledger, outcome_of
 from pipeline.join.places import Found, Places
-from pipeline.join.stories import SIGNS, Person, Step, Stories, Story
+from pipeline.join.stories import SIGNS, Person, Step, Stories, Story, came_and_left
 from pipeline.join.tally import Tally
 from schemas.events import CampaignDefined, SubjectEvent
 from schemas.topics import JOINED_TOPICS
@@ -62,7 +62,6 @@ class JoinEngine:
             attribution window.
         at_hand: How many people are kept in memory with all their facts.
         log_slack: A log of so many facts is short enough, whatever it holds.
-        outcomes: Shared with other engines of the process.
     """
 
     def __init__(
@@ -70,7 +69,6 @@ class JoinEngine:
         horizon_ms: int = HORIZON_MS,
         at_hand: int = sys.maxsize,
         log_slack: int = SLACK,
-        outcomes: KnownOutcomes | None = None,
     ) -> None:
         self._horizon_ms = horizon_ms
         self._at_hand = at_hand
@@ -84,7 +82,7 @@ class JoinEngine:
         self._retiring: list[str] = []
         self._retired = Sketch()
         self._definitions: dict[str, CampaignDefined] = {}
-        self._stories = Stories(self._definitions, outcomes)
+        self._stories = Stories(self._definitions)
         self._assigned: defaultdict[str, set[str]] = defaultdict(set)
         self._tally = Tally()
         self._forget_pending()
@@ -157,7 +155,7 @@ class JoinEngine:
     def _apply(self, kind: type[SubjectEvent], events: Iterable[SubjectEvent]) -> None:
         """Events of one type. This loop is where the worker's time goes: docs/performance.md."""
         fact_of, sign_of, topic = converter_of(kind), None, _TOPIC_NAMES[kind]
-        people, widths = self._people, self._stories.widths
+        people, known = self._people, self._stories.cohorts
         new: list[AnyFact] = []
         latencies: list[LatencyKey] = []
         for event in events:
@@ -172,7 +170,7 @@ class JoinEngine:
             sign = None
             if story is not None:
                 sign_of = sign_of or SIGNS[type(fact)]
-                sign = sign_of(person, fact, widths)
+                sign = sign_of(person, fact, known)
             if sign is None:
                 self._mark_stale(subject, person)
             facts[key] = fact
@@ -181,12 +179,11 @@ class JoinEngine:
                 self._assigned[fact.campaign_id].add(subject)
             if story is not None and sign is not None:
                 step = story.steps.get(sign) or self._stories.step(story, sign, facts)
-                if not step.people:
-                    self._steps.append(step)
+                crowd = step.crowds.get(person.cohorts) or self._begin_crowd(step, person.cohorts)
                 v = person.covariate
-                step.people += 1
-                step.sum_v += v
-                step.sum_vv += v * v
+                crowd.people += 1
+                crowd.sum_v += v
+                crowd.sum_vv += v * v
                 person.story = step.target
                 if step.changes_unmatched:
                     self._change_unmatched(subject, person)
@@ -201,6 +198,12 @@ class JoinEngine:
         person = self._people[subject] = Person({}, self._stories.beginning, since=self._round)
         self._schedule.add(subject, fact.at_ms + self._horizon_ms)
         return person
+
+    def _begin_crowd(self, step: Step, cohorts: Cohorts | None) -> Crowd:
+        if not step.crowds:
+            self._steps.append(step)
+        crowd = step.crowds[cohorts] = Crowd()
+        return crowd
 
     def _change_unmatched(self, subject: str, person: Person) -> None:
         """A receipt without its submit, or the submit of one; together within a `take` nothing."""
@@ -384,10 +387,8 @@ class JoinEngine:
     def take(self) -> Deltas:
         """The changes since the last call; they are counted as stored from now on."""
         ledger = self._ledger
-        for step in self._steps:
-            ledger.book_crowd(step.source.outcome, step, -1)
-            ledger.book_crowd(step.target.outcome, step, 1)
-            step.people = step.sum_v = step.sum_vv = 0
+        for story, cohorts, crowd in came_and_left(self._steps):
+            ledger.book_crowd(story.outcome, cohorts, crowd)
         for subject, unmatched in self._orphans.items():
             ledger.list_unmatched(subject, self._people[subject].facts, new=(unmatched,))
         for subject, unmatched in self._matched:

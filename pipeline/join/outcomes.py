@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 
 import msgspec
 
-from pipeline.join.cohorts import Crowd, Profile, profile_of, sum_crowds
+from pipeline.join.cohorts import Cohorts, Crowd, Profile, profile_of, sum_crowds
 from pipeline.join.deltas import WHOLE_SYSTEM, Deltas
 from pipeline.join.facts import Facts, Receipt, event_id_of
 from pipeline.join.latency import LatencyKey
@@ -55,6 +55,7 @@ class Ledger:
 
     def __init__(self) -> None:
         self._crowds: defaultdict[Profile, Crowd] = defaultdict(Crowd)
+        self._shared: defaultdict[Cohorts, list[tuple[Profile, Crowd]]] = defaultdict(list)
         self._health: defaultdict[str, list[int]] = defaultdict(lambda: [0, 0, 0])
         self._latencies: defaultdict[LatencyKey, int] = defaultdict(int)
         self._unmatched: dict[str, UnmatchedReceipt | None] = {}
@@ -82,14 +83,15 @@ class Ledger:
         if old[0].unmatched != new[0].unmatched:
             self.list_unmatched(subject, facts, old=old[0].unmatched, new=new[0].unmatched)
 
-    def book_crowd(self, outcome: Outcome, crowd: Crowd, sign: int) -> None:
-        """A crowd comes to an outcome of one profile at most, or leaves it.
+    def book_crowd(self, outcome: Outcome, cohorts: Cohorts | None, crowd: Crowd) -> None:
+        """A crowd of some cohorts comes to the outcome of a story or, negative, leaves it.
 
         Without latencies, which are everybody's own: see `book_latencies`.
         """
         for profile in outcome.profiles:
-            self._crowds[profile].add(sign * crowd.people, sign * crowd.sum_v, sign * crowd.sum_vv)
-        self._book_rest(outcome, sign * crowd.people)
+            assert cohorts is not None, "who adds to an exposure is assigned"
+            self._shared[cohorts].append((profile, crowd))
+        self._book_rest(outcome, crowd.people)
 
     def book_latencies(self, latencies: Iterable[LatencyKey]) -> None:
         """These have come."""
@@ -123,7 +125,7 @@ class Ledger:
         """Write the sums into `deltas`; `receipts` is how many receipts came."""
         if receipts:
             self._health[WHOLE_SYSTEM][1] += receipts
-        deltas.cohorts = sum_crowds(self._crowds)
+        deltas.cohorts = sum_crowds(self._crowds, self._shared)
         deltas.health = {key: counts for key, counts in self._health.items() if any(counts)}
         deltas.latencies = {key: n for key, n in self._latencies.items() if n}
         deltas.unmatched = self._unmatched

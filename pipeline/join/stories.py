@@ -2,10 +2,11 @@
 
 Nearly everybody has one assignment, one message of one part and one receipt for it, a click or a
 reply. What such a person adds to the aggregates depends on few things (the *signs* of their
-facts), not on ids, covariates or exact times. So people with equal signs share one `Story`, and
-the first who takes a step from it is projected from the facts (`outcomes.outcome_of`); all others
-look the step up. Whoever does not fit (a second message, a conversion, …) has no story and is
-projected each time, as if there were no stories.
+facts), not on ids, covariates or exact times; to which cohorts, on the assignment alone
+(`cohorts.Cohorts`). So people with equal signs share one `Story`, and the first who takes a step
+from it is projected from the facts (`outcomes.outcome_of`); all others look the step up and are
+counted there, by cohorts. Whoever does not fit (a second message, a conversion, …) has no story
+and is projected each time, as if there were no stories.
 
 A story is right because signs hold all that `project` reads of such facts, whatever their order:
 tests compare both ways on arbitrary events.
@@ -13,12 +14,14 @@ tests compare both ways on arbitrary events.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping
+from collections import defaultdict
+from collections.abc import Callable, Hashable, Iterable, Mapping
+from dataclasses import replace
 from types import MappingProxyType
 
 import msgspec
 
-from pipeline.join.cohorts import Crowd, cohort_width_ms
+from pipeline.join.cohorts import Cohorts, Crowd, KnownCohorts
 from pipeline.join.facts import (
     AnyFact,
     Assignment,
@@ -30,7 +33,6 @@ from pipeline.join.facts import (
     Submit,
     campaigns_of,
 )
-from pipeline.join.known_outcomes import KnownOutcomes, learn
 from pipeline.join.latency import LatencyKey, latency_of
 from pipeline.join.matching import NO_SUBMIT, Unmatched, share_group
 from pipeline.join.outcomes import NOTHING, Covariates, Outcome, outcome_of
@@ -38,7 +40,7 @@ from pipeline.join.project import REPLY_WINDOW_MS
 from schemas.events import CampaignDefined
 
 LIMIT = 100_000
-"""Steps remembered, some 50 MB; beyond it they are learned anew."""
+"""Steps remembered, some 50 MB; beyond it they are learned anew. A campaign has some hundred."""
 _SOMEBODYS: tuple[Unmatched, ...] = (("", 0, NO_SUBMIT),)
 """Stands for everybody's own receipt in the outcome of a story."""
 _SOME_TIME: tuple[LatencyKey, ...] = (("", 0, 0),)
@@ -55,18 +57,20 @@ class Story:
     def __init__(self, signs: frozenset[Sign], outcome: Outcome) -> None:
         self.signs = signs
         self.outcome = outcome
+        """What each adds to their own cohorts."""
         self.steps: dict[Sign, Step] = {}
 
 
-class Step(Crowd):
-    """From one story to the next; also the crowd that took it since the last `take`."""
+class Step:
+    """From one story to the next, and who took it since the last `take`."""
 
-    __slots__ = ("adds_latency", "changes_unmatched", "source", "target")
+    __slots__ = ("adds_latency", "changes_unmatched", "crowds", "source", "target")
 
     def __init__(self, source: Story, target: Story) -> None:
-        super().__init__()
         self.source = source
         self.target = target
+        self.crowds: dict[Cohorts | None, Crowd] = {}
+        """By the cohorts they are of; `None`: not assigned."""
         self.changes_unmatched = source.outcome.unmatched != target.outcome.unmatched
         """Whether a receipt has come that has no submit, or the submit of one."""
         self.adds_latency = source.outcome.latencies != target.outcome.latencies
@@ -83,8 +87,10 @@ class Person(msgspec.Struct, gc=False):
     """Of people without a story. None besides: loaded and not looked at since."""
     covariates: Covariates = ()
     """To `outcome`."""
+    cohorts: Cohorts | None = None
+    """The assignment's; this and the next four are those of people with a story."""
     covariate: int = 0
-    """The assignment's; this and the next two are those of people with a story."""
+    """The assignment's."""
     assignment: Assignment | None = None
     submit: Submit | None = None
     receipt: Receipt | None = None
@@ -101,6 +107,9 @@ class Person(msgspec.Struct, gc=False):
         """From now on the person is projected from the facts."""
         if self.story is not None:
             outcome = self.story.outcome
+            if outcome.profiles and self.cohorts is not None:
+                own = tuple(replace(each, keys=self.cohorts.keys) for each in outcome.profiles)
+                outcome = msgspec.structs.replace(outcome, profiles=own)
             if outcome.unmatched:
                 outcome = msgspec.structs.replace(outcome, unmatched=(self.orphan(),))
             if outcome.latencies:
@@ -127,30 +136,21 @@ class Person(msgspec.Struct, gc=False):
 class Stories:
     """All stories under the definitions in force."""
 
-    def __init__(
-        self, definitions: Mapping[str, CampaignDefined], shared: KnownOutcomes | None = None
-    ) -> None:
+    def __init__(self, definitions: Mapping[str, CampaignDefined]) -> None:
         self._definitions = definitions
-        self._shared = shared or KnownOutcomes()
-        self._outcomes: dict[frozenset[Sign], Outcome] | None = None
         self.beginning = Story(frozenset(), NOTHING)
         """Of people of whom nothing is known."""
         self._stories: dict[frozenset[Sign], Story] = {}
         self._known: list[Story] = []
         self._size = 0
-        self.widths: dict[str, int] = {}
-        """campaign_id → width of its cohorts."""
+        self.cohorts = KnownCohorts(definitions)
 
     def forget(self) -> None:
         """Learn everything anew; needed when a definition changes."""
         for story in self._known:
             story.steps = {}
         self._stories, self._known, self._size = {}, [], 0
-        self._outcomes = None
-        self.widths = {
-            campaign_id: cohort_width_ms(definition.goal.window_ms)
-            for campaign_id, definition in self._definitions.items()
-        }
+        self.cohorts.forget()
 
     def step(self, source: Story, sign: Sign, facts: Facts) -> Step:
         """The step that leads from `source` to the story of `facts`."""
@@ -169,11 +169,11 @@ class Stories:
 
     def find(self, person: Person) -> Story | None:
         """Put a person into the story of the facts, if there is one."""
-        person.assignment = person.submit = person.receipt = None
+        person.assignment = person.submit = person.receipt = person.cohorts = None
         person.covariate = 0
         signs: set[Sign] = set()
         for fact in sorted(person.facts.values(), key=_turn):
-            sign = SIGNS[type(fact)](person, fact, self.widths)
+            sign = SIGNS[type(fact)](person, fact, self.cohorts)
             if sign is None:
                 return None
             signs.add(sign)
@@ -184,14 +184,14 @@ class Stories:
     def _story(self, signs: frozenset[Sign], facts: Facts) -> Story:
         story = self._stories.get(signs)
         if story is None:
-            if self._outcomes is None:  # not before: after a start many definitions come at once
-                self._outcomes = self._shared.under(self._definitions)
-            outcome = learn(self._outcomes, signs, lambda: self._project(facts))
-            story = self._stories[signs] = Story(signs, outcome)
+            story = self._stories[signs] = Story(signs, self._project(facts))
         return story
 
     def _project(self, facts: Facts) -> Outcome:
         outcome, _ = outcome_of(facts, self._definitions)
+        if outcome.profiles:
+            anybodys = tuple(replace(each, keys=()) for each in outcome.profiles)
+            outcome = msgspec.structs.replace(outcome, profiles=anybodys)
         if outcome.unmatched:
             outcome = msgspec.structs.replace(outcome, unmatched=_SOMEBODYS)
         if outcome.latencies:
@@ -199,21 +199,38 @@ class Stories:
         return outcome
 
 
-Widths = Mapping[str, int]
+def came_and_left(
+    steps: Iterable[Step],
+) -> Iterable[tuple[Story, Cohorts | None, Crowd]]:
+    """Who is in another story than before the steps, which are empty then.
+
+    Yields: A story, cohorts, and how many people of those came to it; negative: left it.
+    """
+    moved: defaultdict[tuple[Story, Cohorts | None], Crowd] = defaultdict(Crowd)
+    for step in steps:
+        source, target = step.source, step.target
+        for cohorts, crowd in step.crowds.items():
+            people, sum_v, sum_vv = crowd.people, crowd.sum_v, crowd.sum_vv
+            moved[source, cohorts].add(-people, -sum_v, -sum_vv)
+            moved[target, cohorts].add(people, sum_v, sum_vv)
+        step.crowds = {}
+    return (
+        (story, cohorts, crowd)
+        for (story, cohorts), crowd in moved.items()
+        if crowd.people or crowd.sum_v or crowd.sum_vv
+    )
 
 
-def _assigned(person: Person, fact: Assignment, widths: Widths) -> Sign | None:
+def _assigned(person: Person, fact: Assignment, known: KnownCohorts) -> Sign | None:
     if person.assignment is not None:
         return None
     person.assignment = fact
     person.covariate = fact.covariate
-    campaign_id = fact.campaign_id
-    width = widths.get(campaign_id)
-    start = 0 if width is None else fact.at_ms // width
-    return ("a", campaign_id, fact.variant_id, fact.is_blocked, start, fact.attributes)
+    person.cohorts = known.of(fact)
+    return ("a", fact.campaign_id, fact.variant_id, fact.is_blocked)
 
 
-def _submitted(person: Person, fact: Submit, _: Widths) -> Sign | None:
+def _submitted(person: Person, fact: Submit, _: KnownCohorts) -> Sign | None:
     if person.submit is not None:
         return None
     sign: Sign = ("s", fact.outcome, fact.segments, fact.campaign_id, fact.connection)
@@ -226,7 +243,7 @@ def _submitted(person: Person, fact: Submit, _: Widths) -> Sign | None:
     return sign
 
 
-def _receipt(person: Person, fact: Receipt, _: Widths) -> Sign | None:
+def _receipt(person: Person, fact: Receipt, _: KnownCohorts) -> Sign | None:
     """The only one: of the submit at hand, or the first word about the message."""
     submit = person.submit
     if person.receipt is not None or not fact.smsc_message_id.strip():
@@ -251,18 +268,18 @@ def _receipt_sign(receipt: Receipt) -> Sign:
     return ("r", receipt.state, receipt.is_final)
 
 
-def _inbound(person: Person, fact: Inbound, _: Widths) -> Sign | None:
+def _inbound(person: Person, fact: Inbound, _: KnownCohorts) -> Sign | None:
     if person.assignment is None or fact.reply_id:
         return None
     is_in_window = 0 <= fact.at_ms - person.assignment.at_ms < REPLY_WINDOW_MS
     return ("i", fact.is_opt_out, is_in_window)
 
 
-def _clicked(_: Person, fact: Click, __: Widths) -> Sign:
+def _clicked(_: Person, fact: Click, __: KnownCohorts) -> Sign:
     return ("c", fact.campaign_id, fact.is_human)
 
 
-def _converted(_: Person, __: Conversion, ___: Widths) -> None:
+def _converted(_: Person, __: Conversion, ___: KnownCohorts) -> None:
     return None
 
 

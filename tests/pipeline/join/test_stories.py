@@ -9,9 +9,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pipeline.join import known_outcomes, stories
+from pipeline.join import cohorts, stories
 from pipeline.join.engine import JoinEngine
-from pipeline.join.known_outcomes import KnownOutcomes
 from pipeline.join.stories import Person, Stories, Story
 from schemas.events import (
     CampaignDefined,
@@ -118,6 +117,7 @@ def test_the_short_way_ends_where_the_long_one_does(
     applied: list[SubjectEvent] = []
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(stories, "LIMIT", limit)
+        patch.setattr(cohorts, "LIMIT", limit)
         for each in data.draw(st.permutations([*defined, *[None] * 3])):
             size = data.draw(st.integers(0, len(events)))
             for engine in (short, long):
@@ -135,44 +135,6 @@ def test_the_short_way_ends_where_the_long_one_does(
         for engine in (short, long):
             engine.apply(events)
         _take(short, long, short_sums, long_sums, [])
-
-
-@MANY
-@given(lives(), definitions(), st.sampled_from([1, 3, 100_000]), st.data())
-def test_engines_that_share_what_they_know_end_where_one_does(
-    events: list[SubjectEvent], defined: list[CampaignDefined], limit: int, data: st.DataObject
-) -> None:
-    """An engine per partition, each with the definitions it has so far: no sum differs."""
-    one, shared, sums, one_sums = JoinEngine(), KnownOutcomes(), Sums(), Sums()
-    several = [JoinEngine(outcomes=shared) for _ in range(3)]
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(known_outcomes, "LIMIT", limit)
-        for engine in data.draw(st.permutations([*several * 2, one])):
-            part = [e for e in events if engine is one or engine is _owner(several, e)]
-            size = data.draw(st.integers(0, len(part)))
-            for each in data.draw(st.permutations([part[:size], part[size:], *defined])):
-                engine.apply(each) if isinstance(each, list) else engine.define(each)
-    for engine in several:
-        sums.add(engine.take())
-    one_sums.add(one.take())
-    assert sums.aggregates() == one_sums.aggregates()
-
-
-def _owner(engines: list[JoinEngine], event: SubjectEvent) -> JoinEngine:
-    return engines[sum(event.subject.encode()) % len(engines)]
-
-
-def test_what_one_engine_has_projected_the_next_looks_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Under the same definitions; under others it projects for itself."""
-    projected: list[int] = []
-    real = stories.outcome_of
-    monkeypatch.setattr(stories, "outcome_of", lambda *given: projected.append(1) or real(*given))
-    shared = KnownOutcomes()
-    for campaign_id, expected in (("c1", 3), ("c1", 3), ("c2", 6), ("c1", 6)):
-        engine = JoinEngine(outcomes=shared)
-        engine.define(definition(campaign_id))
-        engine.apply(_story(f"p{expected}", {}))
-        assert len(projected) == expected
 
 
 def _take(
