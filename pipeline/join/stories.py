@@ -171,6 +171,8 @@ class Stories:
         """Put a person into the story of the facts, if there is one."""
         person.assignment = person.submit = person.receipt = person.cohorts = None
         person.covariate = 0
+        if Conversion in map(type, person.facts.values()):
+            return None
         signs: set[Sign] = set()
         for fact in sorted(person.facts.values(), key=_turn):
             sign = SIGNS[type(fact)](person, fact, self.cohorts)
