@@ -150,10 +150,9 @@ class SinkState(State):
         )
 
     def _note(self, shards: Sequence[Shard]) -> None:
-        execute = self.connection.execute
-        execute(_SQL["shards_gone"], [[shard.partition for shard in shards]])
-        for shard in shards:
-            execute(_SQL["shard"], astuple(shard))
+        columns = [list(values) for values in zip(*map(astuple, shards), strict=True)]
+        self.connection.execute(_SQL["shards_gone"], columns[:1])
+        self.connection.execute(_SQL["shards_new"], columns)
 
 
 def open_sink(data: Path) -> SinkState:

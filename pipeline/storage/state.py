@@ -74,7 +74,8 @@ class State:
 
     def offsets(self) -> dict[tuple[str, int], int]:
         """(topic, partition) → next offset to read."""
-        rows = self.connection.sql('SELECT topic, "partition", next_offset FROM offsets').fetchall()
+        query = 'SELECT topic, "partition", next_offset FROM offsets'
+        rows = self.connection.execute(query).fetchall()
         return {(topic, partition): offset for topic, partition, offset in rows}
 
     @property
@@ -169,7 +170,8 @@ class State:
 
     def _drop_old_activity(self, newest_ms: int, now_ms: int) -> None:
         before_ms = min(now_ms, newest_ms) - ACTIVITY_KEPT_MS
-        self.connection.execute(_FLUSH["activity_old"], [before_ms])
+        if before_ms > 0:  # or no bucket is as old
+            self.connection.execute(_FLUSH["activity_old"], [before_ms])
 
     def _add_progress(self, applied: int, duplicates: int, watermark_ms: int) -> None:
         self.connection.execute(_FLUSH["progress"], [applied, duplicates, watermark_ms])

@@ -7,13 +7,15 @@ together.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from operator import add
 from types import MappingProxyType
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
+from pipeline.storage.arrow import INT
 from pipeline.storage.change import Change, table_of
 from pipeline.storage.deltas import COHORT_KEY, numbers
 
@@ -30,6 +32,8 @@ KEYS = MappingProxyType(
 LISTED = frozenset({"dead_letters", "gaps", "fact_files"})
 """Tables that only grow."""
 GONE, WAITING = "unmatched_gone", "unmatched_receipts"
+WRAPS_AT = 2**63
+"""The first number beyond Arrow's 64 bits."""
 Tables = Sequence[pa.Table]
 
 
@@ -76,21 +80,61 @@ def _added(tables: Tables, key: Sequence[str]) -> pa.Table:
     """
     names = dict.fromkeys(name for table in tables for name in table.schema.names)
     added = [name for name in names if name not in key]
+    whole = [_completed(table, key, added) for table in tables]
+    sums = added_by_arrow(whole, key, added)
+    return added_one_by_one(whole, key, added) if sums is None else sums
+
+
+def _completed(table: pa.Table, key: Sequence[str], added: Sequence[str]) -> pa.Table:
+    known = table.schema.names
+    if known == [*key, *added]:
+        return table
+    columns = {name: table[name] for name in key}
+    zeros = pa.repeat(pa.scalar(0, INT), table.num_rows)
+    return pa.table(columns | {name: table[name] if name in known else zeros for name in added})
+
+
+def added_by_arrow(tables: Tables, key: Sequence[str], added: Sequence[str]) -> pa.Table | None:
+    """The sums, in any order of rows; `None` unless all of them surely fit in 64 bits.
+
+    Arrow does not say when a sum has wrapped around.
+    """
+    if any(table.schema != tables[0].schema for table in tables):
+        return None
+    rows = pa.concat_tables(tables).combine_chunks()
+    if not all(_adds_up(rows[name]) for name in added):
+        return None
+    groups = rows.group_by(list(key), use_threads=False)  # equal tables give equal tables
+    sums = groups.aggregate([(name, "sum") for name in added])
+    columns = [*key, *(f"{name}_sum" for name in added)]
+    return sums.select(columns).rename_columns([*key, *added])
+
+
+def _adds_up(column: pa.ChunkedArray) -> bool:
+    """Whether these are integers of which no sum can leave 64 bits."""
+    if column.type != INT or column.null_count:
+        return False
+    ends = [end.as_py() or 0 for end in pc.min_max(column).values()]
+    largest: int = max(map(abs, ends))
+    return largest * len(column) < WRAPS_AT
+
+
+def added_one_by_one(tables: Tables, key: Sequence[str], added: Sequence[str]) -> pa.Table:
+    """The sums with Python's integers, which have no end."""
     sums: dict[tuple[Any, ...], list[int]] = {}
     for table in tables:
         keys = zip(*(table[name].to_pylist() for name in key), strict=True)
-        values = zip(*(_whole(table, name) for name in added), strict=True)
+        values = zip(*(map(int, table[name].to_pylist()) for name in added), strict=True)
         for place, row in zip(keys, values, strict=True):
             known = sums.get(place)
             sums[place] = list(row) if known is None else list(map(add, known, row))
-    totals = zip(added, map(numbers, zip(*sums.values(), strict=True)), strict=True)
-    columns = zip(key, zip(*sums, strict=True), strict=True)
     kinds = tables[0].schema
+    columns = zip(key, _columns(sums, len(key)), strict=True)
     keyed = {name: pa.array(values, type=kinds.field(name).type) for name, values in columns}
+    totals = zip(added, map(numbers, _columns(sums.values(), len(added))), strict=True)
     return pa.table(keyed | dict(totals))
 
 
-def _whole(table: pa.Table, name: str) -> list[int]:
-    if name not in table.schema.names:
-        return [0] * table.num_rows
-    return [int(value) for value in table[name].to_pylist()]
+def _columns(rows: Iterable[Sequence[Any]], width: int) -> list[tuple[Any, ...]]:
+    """Rows as columns; also of no rows."""
+    return list(zip(*rows, strict=True)) or [()] * width

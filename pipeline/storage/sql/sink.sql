@@ -5,8 +5,9 @@ FROM shards ORDER BY "partition";
 -- name: shards_gone
 DELETE FROM shards WHERE "partition" IN ?;
 
--- name: shard
-INSERT INTO shards VALUES (?, ?, ?, ?, ?, ?, ?);
+-- name: shards_new
+INSERT INTO shards SELECT
+    unnest(?), unnest(?), unnest(?), unnest(?), unnest(?), unnest(?), unnest(?);
 
 -- name: piece_gone
 DELETE FROM delta_pieces WHERE "partition" = ? AND ("sequence" < ? OR piece = ?);

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
+from typing import Any
 
 import pyarrow as pa
 import pytest
@@ -14,14 +16,26 @@ from pipeline.flush import DecodedBatch, Flush
 from pipeline.join.cohorts import VECTOR
 from pipeline.join.deltas import Deltas
 from pipeline.rows import UnmatchedReceipt
+from pipeline.storage.arrow import INT, TEXT
 from pipeline.storage.change import PRIVATE, Change, travelling
 from pipeline.storage.deltas import MAKERS, tables_of
-from pipeline.storage.unite import GONE, KEYS, LISTED, WAITING, unite
+from pipeline.storage.unite import (
+    GONE,
+    KEYS,
+    LISTED,
+    WAITING,
+    added_by_arrow,
+    added_one_by_one,
+    unite,
+)
 from schemas.topics import MESSAGE_RECEIPT
 
 HUGE = 2**80
 NUMBERS = st.sampled_from([-HUGE, -3, 0, 1, 2**62, HUGE])
 SPECIAL = {GONE, WAITING}
+KEY = KEYS["activity"]
+LARGEST = 2**63 - 1
+IN_64_BITS = st.sampled_from([-LARGEST - 1, -(2**62), -1, 0, 1, 2**61, 2**62, LARGEST])
 
 
 def receipt(event_id: str, state: str) -> UnmatchedReceipt:
@@ -90,6 +104,86 @@ def test_numbers_of_a_key_are_added_up(several: list[Deltas]) -> None:
     united = unite(changes)
     for name in ("cohorts", "activity", "join_health"):
         assert rows(united, name) == added(changes, name)
+
+
+@st.composite
+def table(draw: st.DrawFn, columns: Sequence[str], texts: str = "") -> pa.Table:
+    """Any rows, keys with nulls among them; numbers of `texts` are digits of any size."""
+    count = draw(st.integers(0, 5))
+
+    def column(values: st.SearchStrategy[Any], kind: pa.DataType) -> pa.Array:
+        return pa.array(draw(st.lists(values, min_size=count, max_size=count)), kind)
+
+    starts = st.sampled_from([None, 0, 10])
+    keys = [column(starts, INT), column(st.sampled_from([None, "", "t"]), TEXT)]
+    values = [
+        column(NUMBERS.map(str), TEXT)
+        if name in texts
+        else column(st.integers(-9, 9) | IN_64_BITS, INT)
+        for name in columns
+    ]
+    return pa.table(dict(zip((*KEY, *columns), (*keys, *values), strict=True)))
+
+
+@st.composite
+def tables_of_several_versions(draw: st.DrawFn) -> list[pa.Table]:
+    """Each has some of the numbers, in an order of its own."""
+    known = st.lists(st.sampled_from("abc"), unique=True)
+    texts = st.sampled_from(["", "", "b"])
+    count = draw(st.integers(2, 4))
+    return [draw(table(draw(known), draw(texts))) for _ in range(count)]
+
+
+@settings(deadline=None)
+@given(tables_of_several_versions())
+def test_sums_are_exact_whatever_the_tables(tables: list[pa.Table]) -> None:
+    """Huge numbers, digits, columns that some do not have, tables without rows."""
+    names = list(dict.fromkeys(name for each in tables for name in each.schema.names))
+    added = [name for name in names if name not in KEY]
+    sums: defaultdict[tuple[object, ...], list[int]] = defaultdict(lambda: [0] * len(added))
+    for row in (row for each in tables for row in each.to_pylist()):
+        known = sums[tuple(row[name] for name in KEY)]
+        known[:] = [total + int(row.get(name, 0)) for name, total in zip(added, known, strict=True)]
+    united = unite([Change(0, 0, 0, 0, travelling({"activity": each})) for each in tables])
+    found = united["activity"]
+    assert found.schema.names == [*KEY, *added]
+    assert found.num_rows == len(sums)
+    for row in found.to_pylist():
+        assert [int(row[name]) for name in added] == sums[tuple(row[name] for name in KEY)]
+
+
+@settings(deadline=None)
+@given(st.lists(table("ab"), min_size=1, max_size=4))
+def test_arrow_adds_up_as_python_does_or_not_at_all(tables: list[pa.Table]) -> None:
+    """To the type, the same every time, and always where no sum can come near 64 bits."""
+    fast, exact = (way(tables, KEY, "ab") for way in (added_by_arrow, added_one_by_one))
+    order = [(name, "ascending") for name in KEY]
+    assert fast is None or fast.sort_by(order).equals(exact.sort_by(order))
+    assert fast == added_by_arrow(tables, KEY, "ab")
+    largest = max(
+        (abs(row[n]) for each in tables for row in each.to_pylist() for n in "ab"), default=0
+    )
+    assert (fast is None) == (largest * sum(each.num_rows for each in tables) > LARGEST)
+
+
+@pytest.mark.parametrize(
+    ("events", "is_fast"),
+    [
+        ([2**62, 2**62 - 1], False),
+        ([2**62 - 1, 2**62 - 1], True),
+        ([-(2**62), -1], False),
+        ([-(2**63)], False),
+        ([2**63 - 1], True),
+        ([1, None], False),
+    ],
+)
+def test_arrow_is_not_trusted_near_64_bits(events: list[int | None], is_fast: bool) -> None:  # noqa: FBT001
+    """It would wrap around silently; nor with a number that is not there, which is an error."""
+    rows = pa.table(
+        {"bucket_start_ms": [0] * len(events), "topic": ["t"] * len(events)}
+        | {"events": pa.array(events, INT)}
+    )
+    assert (added_by_arrow([rows], KEY, ["events"]) is not None) == is_fast
 
 
 @settings(deadline=None)
