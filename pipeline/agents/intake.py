@@ -51,13 +51,13 @@ async def gather(
 
     Reads: accepted deliveries.
     Yields: non-empty groups, at `max_records` records or `max_wait_ms` after the first; asked
-        when that comes.
+        with every delivery, because what a group waits for may have come.
     State: the group being filled.
     Side effects: none.
     Delivery: the rest is yielded when the source ends; a group is never split or reordered.
     """
     group: list[Delivery] = []
-    records, deadline = 0, 0.0
+    records, begun, deadline = 0, 0.0, 0.0
     coming: asyncio.Future[Delivery] | None = None
     try:
         while True:
@@ -68,7 +68,8 @@ async def gather(
                 delivery = coming.result()
                 coming = None
                 if not group:
-                    deadline = time.monotonic() + max_wait_ms() / 1000
+                    begun = time.monotonic()
+                deadline = begun + max_wait_ms() / 1000
                 group.append(delivery)
                 records += len(delivery.batch.records)
             if records >= max_records or time.monotonic() >= deadline:

@@ -96,6 +96,21 @@ async def test_a_group_ends_in_time_although_nothing_follows() -> None:
     await groups.aclose()  # type: ignore[attr-defined]  # an async generator
 
 
+async def test_a_group_stops_waiting_when_what_it_waited_for_has_come() -> None:
+    """The last records of a backlog are not held back for others that will not come."""
+    endless = asyncio.Event()
+
+    async def two_then_silence() -> AsyncIterator[Delivery]:
+        yield delivery(0, 1)
+        yield delivery(1, 2)
+        await endless.wait()
+
+    waits = iter([60_000, 0])
+    groups = gather(two_then_silence(), max_records=1000, max_wait_ms=lambda: next(waits))
+    assert len(await asyncio.wait_for(anext(groups), 5)) == 2
+    await groups.aclose()  # type: ignore[attr-defined]  # an async generator
+
+
 async def test_an_error_of_the_source_comes_through() -> None:
     """What breaks upstream breaks the chain; it is not taken for the end."""
 
