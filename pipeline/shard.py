@@ -115,9 +115,8 @@ class Shard:
         _check_beginning(partition, state, tools, log)
         state.keeps_facts = tools.settings.keeps_facts
         state.history_ms = tools.settings.history_days * DAY_MS
-        at_hand = max(1, tools.settings.people_at_hand // SUBJECT_PARTITIONS)
         horizon_ms = tools.settings.horizon_days * DAY_MS
-        engine = JoinEngine(horizon_ms, at_hand)
+        engine = JoinEngine(horizon_ms)
         people = restore(state, engine)
         state.commit(Flush(list(_first(partition, state, log)), engine.take()), now_ms())
         fields = {"partition": partition, "people": people}
@@ -143,6 +142,10 @@ class Shard:
         """Hand over a batch of records; waits while many are queued."""
         await self._has_room.acquire()
         self._queue.put_nowait(delivery)
+
+    def share(self, partitions: int) -> None:
+        """Say how many partitions are open: so many share the people that may be at hand."""
+        self._engine.at_hand = max(1, self._tools.settings.people_at_hand // partitions)
 
     def define(self, delivery: Delivery) -> None:
         """Hand over definitions, which are few."""

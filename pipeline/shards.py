@@ -128,6 +128,11 @@ class Shards:
             if time.monotonic() < facts_until_s:
                 await self._open[partition].finish_facts()
             await asyncio.to_thread(self._open.pop(partition).close)
+        self._share()
+
+    def _share(self) -> None:
+        for shard in self._open.values():
+            shard.share(len(self._open))
 
     async def _open_next(self, partitions: set[int]) -> bool:
         """Open one of them. Returns whether; then the group is asked again: it may be another's.
@@ -164,6 +169,7 @@ class Shards:
         for delivery in self._definitions.everything:
             shard.define(delivery)
         self._open[partition] = shard
+        self._share()
         self._runs[partition] = asyncio.create_task(shard.run(), name=f"shard {partition}")
 
     def _say_locked(self, partition: int) -> None:

@@ -60,7 +60,7 @@ class JoinEngine:
     Args:
         horizon_ms: How long a person is kept after the last assignment or submit, besides the
             attribution window.
-        at_hand: How many people are kept in memory with all their facts.
+        at_hand: How many people are kept in memory with all their facts; may be changed.
         log_slack: A log of so many facts is short enough, whatever it holds.
     """
 
@@ -71,7 +71,7 @@ class JoinEngine:
         log_slack: int = SLACK,
     ) -> None:
         self._horizon_ms = horizon_ms
-        self._at_hand = at_hand
+        self.at_hand = at_hand
         self._log_slack = log_slack
         self._log = LogLength(log_slack)
         self._held = 0
@@ -441,7 +441,7 @@ class JoinEngine:
     def _shelve(self) -> dict[str, Shelved]:
         """Who was met first is quiet by now; of a few who are not, the price is a look-up."""
         shelved = {}
-        excess = len(self._people) - self._at_hand
+        excess = len(self._people) - self.at_hand
         for subject in list(islice(self._people, max(0, excess))):
             person, campaigns = self._drop(subject)
             place = self._places.put(subject, campaigns)

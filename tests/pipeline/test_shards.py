@@ -136,6 +136,19 @@ async def test_a_partition_that_the_group_takes_away_is_not_locked_for_nothing(
     await shards.close()
 
 
+async def test_open_partitions_share_the_people_at_hand(tmp_path: Path) -> None:
+    """A member with few partitions uses the memory it may have; one that gets more makes room."""
+    shards = Shards(tools(tmp_path), NoDefinitions(), answer)  # type: ignore[arg-type]
+    shares = []
+    for partition in range(3):
+        await shards._open_next({partition})
+        shares.append({shard._engine.at_hand for shard in shards._open.values()})
+    await shards._close({0})
+    shares.append({shard._engine.at_hand for shard in shards._open.values()})
+    assert shares == [{500_000}, {250_000}, {166_666}, {250_000}]
+    await shards.close()
+
+
 async def answer() -> Log:
     """Nothing in Kafka yet."""
     return kafka({})
