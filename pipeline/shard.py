@@ -33,8 +33,8 @@ from runtime.process import CannotRun
 from schemas.topics import CAMPAIGN_DEFINITION, COHORT_DELTA, JOINED_TOPICS, SUBJECT_PARTITIONS
 
 _QUEUED_BATCHES = 16
-SHARES = 2
-"""Of `flush_records`, its own and another's: SIGTERM waits for the groups of all partitions."""
+GROUPS = 2
+"""Of `flush_records`, in all open partitions together: SIGTERM waits for them."""
 BEHIND_MS = 2_000
 """A flush costs the same whatever is in it."""
 _log = logging.getLogger(__name__)
@@ -84,6 +84,7 @@ class Shard:
             listed=self._tell,
             is_behind=self._is_behind,
         )
+        self.share(SUBJECT_PARTITIONS)
 
     @classmethod
     def open(cls, partition: int, state: ShardState, tools: Tools, log: Log) -> Shard:
@@ -144,8 +145,10 @@ class Shard:
         self._queue.put_nowait(delivery)
 
     def share(self, partitions: int) -> None:
-        """Say how many partitions are open: so many share the people that may be at hand."""
-        self._engine.at_hand = max(1, self._tools.settings.people_at_hand // partitions)
+        """Say how many partitions are open, which share the memory and the time to end."""
+        settings = self._tools.settings
+        self._engine.at_hand = max(1, settings.people_at_hand // partitions)
+        self._max_records = max(1, GROUPS * settings.flush_records // partitions)
 
     def define(self, delivery: Delivery) -> None:
         """Hand over definitions, which are few."""
@@ -173,11 +176,11 @@ class Shard:
         await self._facts.finish()
 
     async def _count(self) -> None:
-        settings, tools = self._tools.settings, self._tools
+        tools = self._tools
         deliveries = accept(self._deliveries(), dict(self.offsets), tools.generation)
         groups = gather(
             deliveries,
-            max_records=max(1, SHARES * settings.flush_records // SUBJECT_PARTITIONS),
+            max_records=lambda: self._max_records,
             max_wait_ms=self._wait_ms,
         )
         decoded = decode(unite(groups), partial(publish_dead_letters, tools.publisher), now_ms)

@@ -163,7 +163,7 @@ class Worker:
         deliveries = accept(source.deliveries(), dict(self._stored), source.generation)
         groups = gather(
             deliveries,
-            max_records=settings.flush_records,
+            max_records=lambda: settings.flush_records,
             max_wait_ms=lambda: settings.flush_ms,
         )
         decoded = decode(unite(groups), partial(publish_dead_letters, publisher), now_ms)

@@ -44,14 +44,14 @@ async def accept(
 async def gather(
     deliveries: AsyncIterator[Delivery],
     *,
-    max_records: int,
+    max_records: Callable[[], int],
     max_wait_ms: Callable[[], int],
 ) -> AsyncIterator[list[Delivery]]:
     """Group deliveries into transactions.
 
     Reads: accepted deliveries.
-    Yields: non-empty groups, at `max_records` records or `max_wait_ms` after the first; asked
-        with every delivery, because what a group waits for may have come.
+    Yields: non-empty groups, at `max_records` records or `max_wait_ms` after the first; both are
+        asked with every delivery, because what a group waits for may have come.
     State: the group being filled.
     Side effects: none.
     Delivery: the rest is yielded when the source ends; a group is never split or reordered.
@@ -72,7 +72,7 @@ async def gather(
                 deadline = begun + max_wait_ms() / 1000
                 group.append(delivery)
                 records += len(delivery.batch.records)
-            if records >= max_records or time.monotonic() >= deadline:
+            if records >= max_records() or time.monotonic() >= deadline:
                 yield group
                 group, records = [], 0
     except StopAsyncIteration:

@@ -25,6 +25,7 @@ COHORT_KEY = (
     ("dimension", pa.string()),
     ("value", pa.string()),
 )
+ACTIVITY_KEPT_MS = 2 * 3600 * 1000
 GapRange = tuple[str, int, int, int, int, int | None]
 """Topic, partition, first offset, next offset, how many are missing, before when written (ms)."""
 
@@ -85,9 +86,17 @@ def _receipt_latency(flush: Flush, _sequence: int, _now_ms: int) -> pa.Table:
     return table_of_rows(columns, ((*key, n) for key, n in flush.deltas.latencies.items()))
 
 
-def _activity(flush: Flush, _sequence: int, _now_ms: int) -> pa.Table:
+def activity_from_ms(newest_ms: int, now_ms: int) -> int:
+    """What is older is not kept: `activity` shows the last hours, of a backlog its last."""
+    return min(now_ms, newest_ms) - ACTIVITY_KEPT_MS
+
+
+def _activity(flush: Flush, _sequence: int, now_ms: int) -> pa.Table:
     columns = {"bucket_start_ms": INT, "topic": TEXT, "events": INT}
-    return table_of_rows(columns, ((*key, n) for key, n in flush.deltas.activity.items()))
+    activity = flush.deltas.activity
+    from_ms = activity_from_ms(max((start for start, _ in activity), default=0), now_ms)
+    rows = ((*key, n) for key, n in activity.items() if key[0] >= from_ms)
+    return table_of_rows(columns, rows)
 
 
 def _health(flush: Flush, _sequence: int, _now_ms: int) -> pa.Table:

@@ -31,7 +31,6 @@ FILE = "state.duckdb"
 LOCKED = "Could not set lock on file"
 """DuckDB's words; its type of error says only that the file could not be opened."""
 _REBUILD = "Run `smslab worker --rebuild`, which counts everything again from Kafka."
-ACTIVITY_KEPT_MS = 2 * 3600 * 1000
 FORGOTTEN_AT_ONCE = 5_000
 """People per flush, about 10 ms of its transaction."""
 FORGET_EVERY_MS = 3600 * 1000
@@ -169,7 +168,7 @@ class State:
             self._forgot_ms = until_ms
 
     def _drop_old_activity(self, newest_ms: int, now_ms: int) -> None:
-        before_ms = min(now_ms, newest_ms) - ACTIVITY_KEPT_MS
+        before_ms = deltas.activity_from_ms(newest_ms, now_ms)
         if before_ms > 0:  # or no bucket is as old
             self.connection.execute(_FLUSH["activity_old"], [before_ms])
 

@@ -142,10 +142,11 @@ async def test_open_partitions_share_the_people_at_hand(tmp_path: Path) -> None:
     shares = []
     for partition in range(3):
         await shards._open_next({partition})
-        shares.append({shard._engine.at_hand for shard in shards._open.values()})
+        shares.append({each._engine.at_hand for each in shards._open.values()})
     await shards._close({0})
-    shares.append({shard._engine.at_hand for shard in shards._open.values()})
+    shares.append({each._engine.at_hand for each in shards._open.values()})
     assert shares == [{500_000}, {250_000}, {166_666}, {250_000}]
+    assert {each._max_records for each in shards._open.values()} == {100_000}
     await shards.close()
 
 

@@ -77,7 +77,9 @@ async def test_the_stored_offset_is_where_it_starts() -> None:
 async def test_a_group_ends_at_the_record_count() -> None:
     """A group holds whole batches and ends once it has enough records."""
     parts = [delivery(n * 4, n * 4 + 4) for n in range(5)]
-    groups = [g async for g in gather(source(parts), max_records=8, max_wait_ms=lambda: 60_000)]
+    groups = [
+        g async for g in gather(source(parts), max_records=lambda: 8, max_wait_ms=lambda: 60_000)
+    ]
     assert [len(group) for group in groups] == [2, 2, 1]
 
 
@@ -90,7 +92,7 @@ async def test_a_group_ends_in_time_although_nothing_follows() -> None:
         await endless.wait()
 
     started = time.monotonic()
-    groups = gather(one_then_silence(), max_records=1000, max_wait_ms=lambda: 30)
+    groups = gather(one_then_silence(), max_records=lambda: 1000, max_wait_ms=lambda: 30)
     assert len(await asyncio.wait_for(anext(groups), 5)) == 1
     assert time.monotonic() - started >= 0.03
     await groups.aclose()  # type: ignore[attr-defined]  # an async generator
@@ -106,7 +108,7 @@ async def test_a_group_stops_waiting_when_what_it_waited_for_has_come() -> None:
         await endless.wait()
 
     waits = iter([60_000, 0])
-    groups = gather(two_then_silence(), max_records=1000, max_wait_ms=lambda: next(waits))
+    groups = gather(two_then_silence(), max_records=lambda: 1000, max_wait_ms=lambda: next(waits))
     assert len(await asyncio.wait_for(anext(groups), 5)) == 2
     await groups.aclose()  # type: ignore[attr-defined]  # an async generator
 
@@ -119,7 +121,7 @@ async def test_an_error_of_the_source_comes_through() -> None:
         raise LostRecordsError("gone")
 
     with pytest.raises(LostRecordsError):
-        _ = [g async for g in gather(broken(), max_records=9, max_wait_ms=lambda: 9)]
+        _ = [g async for g in gather(broken(), max_records=lambda: 9, max_wait_ms=lambda: 9)]
 
 
 async def united(*group: Delivery) -> list[Delivery]:

@@ -202,7 +202,8 @@ def test_dead_letters_and_old_activity(tmp_path: Path) -> None:
     state = open_state(tmp_path)
     row = DeadLetter(topic=TOPIC, partition=0, record_offset=3, reason="r", seen_at_ms=9)
     state.commit(flush(rejected=(RejectedRecord(row, b"x"),), activity={(0, TOPIC): 4}), 1)
-    state.commit(flush(10, 20, activity={(9_000_000, TOPIC): 2}), 9_000_000)
+    newer = {(1_700_000, TOPIC): 1, (9_000_000, TOPIC): 2}
+    state.commit(flush(10, 20, activity=newer), 9_000_000)
     assert state.connection.execute("FROM dead_letters").fetchall() == [(TOPIC, 0, 3, "r", 9)]
     assert state.connection.execute("FROM activity").fetchall() == [(9_000_000, TOPIC, 2)]
 
