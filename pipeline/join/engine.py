@@ -3,40 +3,34 @@
 from __future__ import annotations
 
 import sys
-from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import groupby, islice
+from itertools import groupby
 
-from pipeline.join.cohorts import Cohorts, Crowd
-from pipeline.join.deltas import Deltas, Retired, Shelved
+from pipeline.join.absent import Absent
+from pipeline.join.at_hand import AtHand
+from pipeline.join.deltas import Deltas
 from pipeline.join.facts import (
     AnyFact,
     Assignment,
-    Facts,
     News,
     campaigns_of,
     converter_of,
     decode_facts,
-    encode_facts,
     fact_of,
     merge,
 )
-from pipeline.join.horizon import HORIZON_MS, Schedule, Sketch, kept_until_ms
+from pipeline.join.horizon import HORIZON_MS
 from pipeline.join.latency import LatencyKey
 from pipeline.join.log_length import SLACK, LogLength
-from pipeline.join.matching import Unmatched
 from pipeline.join.money import Definitions
-from pipeline.join.outcomes import NOTHING, Ledger, outcome_of
-from pipeline.join.places import Found, Places
-from pipeline.join.stories import SIGNS, Person, Step, Stories, Story, came_and_left
+from pipeline.join.outcomes import outcome_of
+from pipeline.join.pending import Pending
+from pipeline.join.places import Found
+from pipeline.join.stories import SIGNS, Person, Stories, Story
 from pipeline.join.tally import Tally
 from schemas.events import CampaignDefined, SubjectEvent
 from schemas.topics import JOINED_TOPICS
 
-SWEPT_AT_ONCE = 50_000
-"""People looked at per sweep, about 0.2 s of work; who is left is looked at in the next."""
-RENEWED = 1_000
-"""Facts logged anew in a round that learns nothing."""
 _TOPIC_NAMES = {topic.event: topic.name for topic in JOINED_TOPICS}
 
 
@@ -70,29 +64,18 @@ class JoinEngine:
         at_hand: int = sys.maxsize,
         log_slack: int = SLACK,
     ) -> None:
-        self._horizon_ms = horizon_ms
         self.at_hand = at_hand
-        self._log_slack = log_slack
-        self._log = LogLength(log_slack)
-        self._held = 0
         self._round = 1
-        self._places = Places()
-        self._people: dict[str, Person] = {}
-        self._schedule = Schedule()
-        self._retiring: list[str] = []
-        self._retired = Sketch()
         self._definitions: dict[str, CampaignDefined] = {}
+        self._hand = AtHand()
+        self._absent = Absent(self._hand, self._definitions, horizon_ms)
+        self._log = LogLength(log_slack)
         self._stories = Stories(self._definitions)
-        self._assigned: defaultdict[str, set[str]] = defaultdict(set)
         self._tally = Tally()
         self._forget_pending()
 
     def _forget_pending(self) -> None:
-        self._ledger = Ledger()
-        self._stale: set[str] = set()
-        self._steps: list[Step] = []
-        self._orphans: dict[str, Unmatched] = {}
-        self._matched: list[tuple[str, Unmatched]] = []
+        self._pending = Pending(self._hand.people, self._definitions)
         self._news: list[News] = []
         self._tally.forget()
         self._applied = self._duplicates = 0
@@ -109,10 +92,10 @@ class JoinEngine:
         if not self.changes(definition):
             return before
         campaign_id = definition.campaign_id
-        for subject in self._assigned[campaign_id]:
-            person = self._people.get(subject)
+        for subject in self._hand.assigned[campaign_id]:
+            person = self._hand.people.get(subject)
             if person is not None:  # gone, when their assignment came again for another campaign
-                self._mark_stale(subject, person)
+                self._pending.mark_stale(subject, person)
         self._definitions[campaign_id] = definition
         self._stories.forget()
         return before
@@ -124,19 +107,19 @@ class JoinEngine:
             msgspec.MsgspecError: If the facts are not from `Deltas.shelved`.
         """
         for subject, place, data in people:
-            if self._places.has(subject, place):
+            if self._absent.places.has(subject, place):
                 facts = decode_facts(data)
                 old, new = outcome_of(facts, before), outcome_of(facts, self._definitions)
-                self._ledger.move(subject, facts, old, new)
+                self._pending.ledger.move(subject, facts, old, new)
 
     def shelved_of(self, campaign_id: str) -> int:
         """How many people on the shelf a campaign has assigned."""
-        return self._places.assigned(campaign_id)
+        return self._absent.places.assigned(campaign_id)
 
     @property
     def shelved(self) -> int:
         """How many people are on the shelf."""
-        return len(self._places)
+        return len(self._absent.places)
 
     def changes(self, definition: CampaignDefined) -> bool:
         """Whether `define` would put it in force."""
@@ -155,7 +138,8 @@ class JoinEngine:
     def _apply(self, kind: type[SubjectEvent], events: Iterable[SubjectEvent]) -> None:
         """Events of one type. This loop is where the worker's time goes: docs/performance.md."""
         fact_of, sign_of, topic = converter_of(kind), None, _TOPIC_NAMES[kind]
-        people, known = self._people, self._stories.cohorts
+        hand, pending, known = self._hand, self._pending, self._stories.cohorts
+        people = hand.people
         new: list[AnyFact] = []
         latencies: list[LatencyKey] = []
         for event in events:
@@ -172,45 +156,32 @@ class JoinEngine:
                 sign_of = sign_of or SIGNS[type(fact)]
                 sign = sign_of(person, fact, known)
             if sign is None:
-                self._mark_stale(subject, person)
+                pending.mark_stale(subject, person)
             facts[key] = fact
             new.append(fact)
             if type(fact) is Assignment:
-                self._assigned[fact.campaign_id].add(subject)
+                hand.assigned[fact.campaign_id].add(subject)
             if story is not None and sign is not None:
                 step = story.steps.get(sign) or self._stories.step(story, sign, facts)
-                crowd = step.crowds.get(person.cohorts) or self._begin_crowd(step, person.cohorts)
+                crowd = step.crowds.get(person.cohorts) or pending.begin_crowd(step, person.cohorts)
                 v = person.covariate
                 crowd.people += 1
                 crowd.sum_v += v
                 crowd.sum_vv += v * v
                 person.story = step.target
                 if step.changes_unmatched:
-                    self._change_unmatched(subject, person)
+                    pending.change_unmatched(subject, person)
                 if step.adds_latency:
                     latencies.append(person.latency())
         self._applied += len(new)
-        self._held += len(new)
+        hand.facts += len(new)
         self._tally.add(new, topic)
-        self._ledger.book_latencies(latencies)
+        pending.ledger.book_latencies(latencies)
 
     def _meet(self, subject: str, fact: AnyFact) -> Person:
-        person = self._people[subject] = Person({}, self._stories.beginning, since=self._round)
-        self._schedule.add(subject, fact.at_ms + self._horizon_ms)
+        person = self._hand.people[subject] = Person({}, self._stories.beginning, since=self._round)
+        self._absent.schedule.add(subject, fact.at_ms + self._absent.horizon_ms)
         return person
-
-    def _begin_crowd(self, step: Step, cohorts: Cohorts | None) -> Crowd:
-        if not step.crowds:
-            self._steps.append(step)
-        crowd = step.crowds[cohorts] = Crowd()
-        return crowd
-
-    def _change_unmatched(self, subject: str, person: Person) -> None:
-        """A receipt without its submit, or the submit of one; together within a `take` nothing."""
-        if person.submit is None:
-            self._orphans[subject] = person.orphan()
-        elif self._orphans.pop(subject, None) is None:
-            self._matched.append((subject, person.orphan()))
 
     def _repeat(self, subject: str, person: Person, key: str, fact: AnyFact, topic: str) -> None:
         """An event_id again: the smaller fact stays."""
@@ -219,10 +190,10 @@ class JoinEngine:
         known = person.facts[key]
         fact = merge(known, fact)
         if fact is not known:
-            self._mark_stale(subject, person)
+            self._pending.mark_stale(subject, person)
             person.facts[key] = fact
             if type(fact) is Assignment:
-                self._assigned[fact.campaign_id].add(subject)
+                self._hand.assigned[fact.campaign_id].add(subject)
             self._tally.add([known], topic, -1)
             self._tally.add([fact], topic)
 
@@ -235,15 +206,16 @@ class JoinEngine:
             ValueError: If an event of this person was applied before.
             msgspec.MsgspecError: If `facts` is not from `Deltas.retired`.
         """
-        _check_unseen(subject, self._people.get(subject))
+        _check_unseen(subject, self._hand.people.get(subject))
         kept = decode_facts(facts)
         self._restore(((subject, key, fact) for key, fact in kept.items()), self._round)
-        self._places.leave(subject, campaigns_of(kept))
+        self._absent.places.leave(subject, campaigns_of(kept))
 
     def fetch(self, subject: str, facts: bytes) -> None:
         """Take back who was put aside or on the shelf: `load`, and remember after a restart."""
         self.load(subject, facts)
-        self._news += [(subject, key, fact) for key, fact in self._people[subject].facts.items()]
+        known = self._hand.people[subject].facts
+        self._news += [(subject, key, fact) for key, fact in known.items()]
 
     def replay(
         self, news: Sequence[News], round_: int = 0, events: Sequence[SubjectEvent] = ()
@@ -264,47 +236,45 @@ class JoinEngine:
         self._restore(news, round_)
 
     def _restore(self, news: Iterable[News], since: int) -> None:
-        people = self._people
+        hand, absent = self._hand, self._absent
+        people = hand.people
         for subject, key, fact in news:
             if fact is None:
                 if subject in people:
-                    self._drop(subject)
+                    hand.drop(subject)
                 continue
             person = people.get(subject)
             if person is None:
                 person = people[subject] = Person({}, since=since)
-                if subject not in self._places:  # else the schedule knows
-                    self._schedule.add(subject, 0)
+                if subject not in absent.places:  # else the schedule knows
+                    absent.schedule.add(subject, 0)
             _check_unseen(subject, person)
             self._tally.see(fact.at_ms)
             known = person.facts.get(key)
-            self._held += known is None
+            hand.facts += known is None
             kept = person.facts[key] = fact if known is None else merge(known, fact)
             if type(kept) is Assignment:
-                self._assigned[kept.campaign_id].add(subject)
+                hand.assigned[kept.campaign_id].add(subject)
 
     def logged_anew(self) -> None:
         """Say that the log holds nothing any more but `everything`, as of the last round."""
-        self._log = LogLength(self._log_slack)
-        self._log.add(self._round - 1, self._held)
+        self._log.start_anew(self._round - 1, self._hand.facts)
 
     def everything(self) -> Iterator[News]:
         """The shortest news that `replay` to the present state."""
-        for subject, person in self._people.items():
-            for key, fact in person.facts.items():
-                yield subject, key, fact
+        return self._hand.everything()
 
     @property
     def facts(self) -> int:
         """How many facts `everything` gives."""
-        return self._held
+        return self._hand.facts
 
     def __len__(self) -> int:
         """How many people are at hand."""
-        return len(self._people)
+        return len(self._hand.people)
 
     def __contains__(self, subject: str) -> bool:
-        return subject in self._people
+        return subject in self._hand.people
 
     @property
     def round(self) -> int:
@@ -313,21 +283,15 @@ class JoinEngine:
 
     def forgotten(self, events: Iterable[SubjectEvent]) -> tuple[set[str], Found]:
         """To be fetched before `apply`: who may have been put aside, and who is on the shelf."""
-        if not self._retired and not self._places:
-            return set(), {}
-        people = self._people
-        strangers = {s for event in events if (s := event.subject) not in people}
-        shelved = self._places.find(strangers)
-        return {s for s in strangers if s not in shelved and s in self._retired}, shelved
+        return self._absent.forgotten(events)
 
     def remember_retired(self, subjects: Iterable[str]) -> None:
         """Say, after a restart, who was put aside."""
-        self._retired.update(subjects)
+        self._absent.remember_retired(subjects)
 
     def remember_shelved(self, subjects: Sequence[str], places: Sequence[int]) -> None:
         """Say, after a restart, who is on the shelf, in order of places."""
-        self._places.remember(subjects, places)
-        self._schedule.add_all(subjects, 0)
+        self._absent.remember_shelved(subjects, places)
 
     def remember_places(self, counts: Mapping[str, int], following: int) -> None:
         """Say, after a restart, how many people on the shelf each campaign has assigned.
@@ -336,11 +300,11 @@ class JoinEngine:
             counts: campaign_id → people.
             following: The place after all that were ever given, those emptied since included.
         """
-        self._places.count(counts, following)
+        self._absent.places.count(counts, following)
 
     def has_shelved(self, subject: str) -> bool:
         """Whether a person is on the shelf, hence what was put aside of them is old."""
-        return subject in self._places
+        return subject in self._absent.places
 
     def sweep(self, now_ms: int) -> Found:
         """Put people aside whose horizon has passed; the next `take` hands them over.
@@ -351,15 +315,7 @@ class JoinEngine:
             now_ms: Not later than the oldest event that still waits to be applied, or people
                 are put aside only to be fetched back.
         """
-        now_ms = min(now_ms, self._tally.watermark_ms)
-        absent: list[str] = []
-        for subject in self._schedule.due(now_ms, SWEPT_AT_ONCE):
-            person = self._people.get(subject)
-            if person is None:
-                absent.append(subject)
-            elif self._is_due(subject, person.facts, now_ms):
-                self._retiring.append(subject)
-        return self._places.find(absent)
+        return self._absent.sweep(min(now_ms, self._tally.watermark_ms))
 
     def sweep_shelved(self, now_ms: int, people: Iterable[tuple[str, bytes]]) -> None:
         """Put aside who is due of those whom `sweep` found on the shelf; the others stay there.
@@ -372,34 +328,17 @@ class JoinEngine:
             msgspec.MsgspecError: If the facts are not from `Deltas.shelved`.
         """
         now_ms = min(now_ms, self._tally.watermark_ms)
-        for subject, data in people:
-            if self._is_due(subject, decode_facts(data), now_ms):
-                self.load(subject, data)
-                self._retiring.append(subject)
-
-    def _is_due(self, subject: str, facts: Facts, now_ms: int) -> bool:
-        """Whether a person's horizon has passed; who is not due is looked at again then."""
-        until = kept_until_ms(facts, self._definitions, self._horizon_ms)
-        if until > now_ms:
-            self._schedule.add(subject, until)
-        return until <= now_ms
+        for subject, data in self._absent.sweep_shelved(now_ms, people):
+            self.load(subject, data)
 
     def take(self) -> Deltas:
         """The changes since the last call; they are counted as stored from now on."""
-        ledger = self._ledger
-        for story, cohorts, crowd in came_and_left(self._steps):
-            ledger.book_crowd(story.outcome, cohorts, crowd)
-        for subject, unmatched in self._orphans.items():
-            ledger.list_unmatched(subject, self._people[subject].facts, new=(unmatched,))
-        for subject, unmatched in self._matched:
-            ledger.list_unmatched(subject, {}, old=(unmatched,))
-        for subject in self._stale:
-            self._reconsider(subject, ledger)
-        retired = self._retire()
-        shelved = self._shelve()
-        self._renew()
-        self._log.add(self._round, self._applied + self._duplicates + len(self._news))
-        first = next(iter(self._people.values()), None)
+        ledger = self._pending.book(self._stories)
+        retired = self._absent.retire()
+        shelved = self._absent.shelve(self.at_hand)
+        self._news += [(subject, "", None) for gone in (retired, shelved) for subject in gone]
+        self._news += self._log.renew(self._hand, self._round, self._logged)
+        self._log.add(self._round, self._logged)
         deltas = Deltas(
             self._applied,
             self._duplicates,
@@ -408,86 +347,24 @@ class JoinEngine:
             activity=self._tally.activity,
             round=self._round,
             news=self._news,
-            news_from=self._round if first is None else first.since,
+            news_from=self._hand.since(self._round),
             retired=retired,
             shelved=shelved,
-            emptied=self._places.take_emptied(),
+            emptied=self._absent.places.take_emptied(),
         )
         ledger.close(deltas, self._tally.receipts)
         self._round += 1
         self._forget_pending()
         return deltas
 
-    def _reconsider(self, subject: str, ledger: Ledger) -> None:
-        """Book what changed for somebody who was not in a story all the time."""
-        person = self._people[subject]
-        old = person.outcome or NOTHING, person.covariates
-        new = outcome_of(person.facts, self._definitions)
-        ledger.move(subject, person.facts, old, new)
-        person.outcome, person.covariates = new
-        self._stories.find(person)
-
-    def _retire(self) -> dict[str, Retired]:
-        retired = {}
-        for subject in self._retiring:
-            if subject in self._people:
-                person, campaigns = self._drop(subject)
-                retired[subject] = Retired(encode_facts(person.facts), campaigns)
-                self._news.append((subject, "", None))
-        self._retired.update(retired)
-        self._retiring = []
-        return retired
-
-    def _shelve(self) -> dict[str, Shelved]:
-        """Who was met first is quiet by now; of a few who are not, the price is a look-up."""
-        shelved = {}
-        excess = len(self._people) - self.at_hand
-        for subject in list(islice(self._people, max(0, excess))):
-            person, campaigns = self._drop(subject)
-            place = self._places.put(subject, campaigns)
-            facts = encode_facts(person.facts)
-            shelved[subject] = Shelved(place, facts, campaigns)
-            self._news.append((subject, "", None))
-        return shelved
-
-    def _renew(self) -> None:
-        """Log those anew who keep the log from being cut, when most of it is of no use.
-
-        As many facts as this round has learned and some: more than become useless meanwhile.
-        """
-        budget = self._applied + self._duplicates + len(self._news) + RENEWED
-        for subject in list(islice(self._people, budget if self._is_log_too_long() else 0)):
-            if budget <= 0 or not self._is_log_too_long(subject):
-                return
-            person = self._people[subject] = self._people.pop(subject)
-            person.since = self._round
-            self._news += [(subject, key, fact) for key, fact in person.facts.items()]
-            budget -= len(person.facts)
-
-    def _is_log_too_long(self, first: str | None = None) -> bool:
-        first = next(iter(self._people), None) if first is None else first
-        since = self._round if first is None else self._people[first].since
-        return self._log.is_too_long(since, self._held)
-
-    def _drop(self, subject: str) -> tuple[Person, tuple[str, ...]]:
-        """Let somebody go. Returns also the campaigns that assigned them, sorted."""
-        person = self._people.pop(subject)
-        self._held -= len(person.facts)
-        campaigns = person.campaigns()
-        for campaign_id in campaigns:
-            self._assigned[campaign_id].discard(subject)
-        return person, campaigns
+    @property
+    def _logged(self) -> int:
+        """How many facts the log gets of this round; repeated events are logged too."""
+        return self._applied + self._duplicates + len(self._news)
 
     def _story_of(self, person: Person) -> Story | None:
         """Of somebody without a story: only who was just loaded may have one."""
         return self._stories.find(person) if person.outcome is None else None
-
-    def _mark_stale(self, subject: str, person: Person) -> None:
-        """Call before facts or definitions change: the old outcome needs the old ones."""
-        person.leave_story()
-        if person.outcome is None:
-            person.outcome, person.covariates = outcome_of(person.facts, self._definitions)
-        self._stale.add(subject)
 
 
 def _check_unseen(subject: str, person: Person | None) -> None:

@@ -321,7 +321,7 @@ def test_the_log_does_not_grow_with_time_because_of_one_who_stays(times: int) ->
         logged = sum(len(news) + len(events) for _, news, events in keeper.log)
         assert logged <= 3 * keeper.engine.facts + 100 + 200 * times
     assert keeper.engine.facts > 400
-    assert keeper.engine.facts == sum(len(p.facts) for p in keeper.engine._people.values())
+    assert keeper.engine.facts == sum(len(p.facts) for p in keeper.engine._hand.people.values())
 
 
 def test_an_orphan_is_matched_when_its_submit_turns_up_weeks_later() -> None:

@@ -140,9 +140,8 @@ def test_a_file_goes_when_everybody_of_it_is_at_hand_again(tmp_path: Path) -> No
         assert worker.engine.shelved == 0
         assert len(worker.engine) == len({event.subject for event in EVENTS})
         worker.store()  # at hand are two again: places after those that were given, not the same
-        kept = {
-            name: worker.engine._places.find([name])[name] for name in worker.engine._places._of
-        }
+        places = worker.engine._absent.places
+        kept = {name: places.find([name])[name] for name in places._of}
     with closing(Worker(tmp_path, at_hand=2)) as worker:
         assert dict(zip(*_rows(worker.state), strict=True)) == kept
         assert worker.people == len({event.subject for event in EVENTS})
