@@ -97,7 +97,7 @@ class Member:
             publisher,
             generation,
             self._note,
-            self._lag,
+            lambda: self._ends,
         )
         shards = self._shards = Shards(tools, definitions, ask)
         app = build_app(settings, MEMBER, shards.offsets, shards.is_open)
@@ -181,12 +181,10 @@ class Member:
             waiting[lag.partition] += lag.waiting
         return waiting
 
-    def _lag(self, partition: int | None = None) -> int | None:
-        """Records that wait, in one partition or in all that are open."""
+    def _lag(self) -> int | None:
+        """Records that wait in the partitions that are open."""
         waiting = self._waiting()
-        if waiting is None:
-            return None
-        return waiting.total() if partition is None else waiting[partition]
+        return None if waiting is None else waiting.total()
 
 
 async def _ask_again(broker: Broker, log: Log) -> Log | None:

@@ -39,7 +39,7 @@ class WorkerSettings:
         "SMS_WORKER_FLUSH_RECORDS",
         integer(1, 1_000_000),
         "Commit after this many records.",
-        default=100_000,  # a second of work: SIGTERM waits for it; of members a sixth per partition
+        default=100_000,  # a second of work: SIGTERM waits for it; members: pipeline.shard.GROUPS
     )
     flush_ms: int = setting(
         "SMS_WORKER_FLUSH_MS",

@@ -15,6 +15,7 @@ from pipeline.agents.decode import decode
 from pipeline.agents.intake import accept, gather, unite
 from pipeline.agents.join import join
 from pipeline.batch import Delivery, RecordBatch
+from pipeline.broker import Offsets
 from pipeline.dead_letters import publish_dead_letters
 from pipeline.flush import DecodedBatch, Flush
 from pipeline.history import StoredHistory
@@ -51,8 +52,8 @@ class Tools:
     publisher: KafkaPublisher
     generation: Callable[[], int]
     stored: Stored
-    lag_of: Callable[[int], int | None]
-    """Records of a partition that wait, as far as Kafka was asked."""
+    ends: Callable[[], Offsets | None]
+    """Of everything in Kafka, as it was asked last; `None` without an answer."""
     turn: asyncio.Lock = field(default_factory=asyncio.Lock)
     """Of those who write row-level facts."""
 
@@ -116,8 +117,9 @@ class Shard:
         _check_beginning(partition, state, tools, log)
         state.keeps_facts = tools.settings.keeps_facts
         state.history_ms = tools.settings.history_days * DAY_MS
+        at_hand = max(1, tools.settings.people_at_hand // SUBJECT_PARTITIONS)
         horizon_ms = tools.settings.horizon_days * DAY_MS
-        engine = JoinEngine(horizon_ms)
+        engine = JoinEngine(horizon_ms, at_hand)
         people = restore(state, engine)
         state.commit(Flush(list(_first(partition, state, log)), engine.take()), now_ms())
         fields = {"partition": partition, "people": people}
@@ -145,10 +147,9 @@ class Shard:
         self._queue.put_nowait(delivery)
 
     def share(self, partitions: int) -> None:
-        """Say how many partitions are open, which share the memory and the time to end."""
-        settings = self._tools.settings
-        self._engine.at_hand = max(1, settings.people_at_hand // partitions)
-        self._max_records = max(1, GROUPS * settings.flush_records // partitions)
+        """Say how many partitions are open, which share the time to end."""
+        most = self._tools.settings.flush_records
+        self._max_records = min(most, max(1, GROUPS * most // partitions))
 
     def define(self, delivery: Delivery) -> None:
         """Hand over definitions, which are few."""
@@ -227,8 +228,9 @@ class Shard:
             async with self._database:
                 waiting = await asyncio.to_thread(self._state.unpublished)
             await asyncio.gather(*(self._publish(value) for _, value in waiting))
-            for sequence, _ in waiting[-1:]:
-                self._state.published(sequence)
+            async with self._database:
+                for sequence, _ in waiting[-1:]:
+                    self._state.published(sequence)
 
     def _publish(self, value: bytes) -> asyncio.Future[None]:
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -252,11 +254,20 @@ class Shard:
     def _unread(self) -> int:
         """Records in Kafka and in the queue, without those on their way to the database."""
         taken = (end - self.offsets.get(place, end) for place, end in self._taken.items())
-        return (self._tools.lag_of(self.partition) or 0) - sum(max(0, each) for each in taken)
+        return (self._lag() or 0) - sum(max(0, each) for each in taken)
+
+    def _lag(self) -> int | None:
+        """Records in Kafka that are not stored. Asked with every delivery."""
+        ends = self._tools.ends()
+        if ends is None:
+            return None
+        places = ((topic.name, self.partition) for topic in JOINED_TOPICS)
+        stored = self.offsets
+        return sum(max(0, ends.get(place, 0) - stored.get(place, 0)) for place in places)
 
     def _sweep_until(self) -> int | None:
         """As of the worker that is alone."""
-        lag = self._tools.lag_of(self.partition)
+        lag = self._lag()
         is_caught_up = lag is not None and lag <= self._tools.settings.flush_records
         return now_ms() if is_caught_up else None
 

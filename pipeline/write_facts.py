@@ -12,7 +12,7 @@ from pipeline.storage.facts import Portion, list_files, next_portion, write_fact
 from pipeline.storage.state import State
 
 MANY_EVENTS = 250_000
-"""So many are written even while more is read; they take some 20 MB of the database."""
+"""If so many wait they are written even while more is read: some 20 MB of a database."""
 LAST_EVENTS = 100_000
 """Written at the end, about half a second of work; more waits for the next process."""
 _log = logging.getLogger(__name__)
@@ -83,14 +83,14 @@ class FactsWriter:
             await self._write(at_least=1)
 
     async def write(self) -> bool:
-        """Write one portion. Returns whether there was one that was due."""
+        """Write one portion, if enough waits. Returns whether it did."""
         return await self._write(MANY_EVENTS if self._is_behind() else 1)
 
     async def _write(self, at_least: int) -> bool:
         async with self._turn:
             async with self._database:
                 portion = await asyncio.to_thread(next_portion, self._state)
-                if portion is None or portion.events < at_least:
+                if portion is None or portion.waiting < at_least:
                     return False
                 cursor = self._state.connection.cursor()
             with contextlib.closing(cursor):

@@ -35,7 +35,7 @@ COUNTED = {"conversion_rate": "converted", "click_rate": "clicked", "reply_rate"
 """Metric that is a rate → the counter it rests on."""
 
 LIMIT = 100_000
-"""Sets of cohorts remembered, some 50 MB; beyond it they are put together anew."""
+"""Different assignments remembered, some 70 MB; beyond it their cohorts are looked up anew."""
 
 _counters = attrgetter(*Counters.__struct_fields__)
 
@@ -99,10 +99,11 @@ class KnownCohorts:
         self._definitions = definitions
         self._widths: dict[str, int] = {}
         self._known: dict[tuple[Hashable, ...], Cohorts] = {}
+        self._same: dict[CohortKeys, Cohorts] = {}
 
     def forget(self) -> None:
         """Put them together anew; needed when a definition changes."""
-        self._known = {}
+        self._known, self._same = {}, {}
         self._widths = {
             campaign_id: cohort_width_ms(definition.goal.window_ms)
             for campaign_id, definition in self._definitions.items()
@@ -120,7 +121,7 @@ class KnownCohorts:
                 self._known = {}
             definition = self._definitions.get(campaign_id)
             keys = () if definition is None else keys_of(assignment, definition)
-            known = self._known[same] = Cohorts(keys)
+            known = self._known[same] = self._same.setdefault(keys, Cohorts(keys))
         return known
 
 

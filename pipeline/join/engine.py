@@ -54,7 +54,7 @@ class JoinEngine:
     Args:
         horizon_ms: How long a person is kept after the last assignment or submit, besides the
             attribution window.
-        at_hand: How many people are kept in memory with all their facts; may be changed.
+        at_hand: How many people are kept in memory with all their facts.
         log_slack: A log of so many facts is short enough, whatever it holds.
     """
 

@@ -88,7 +88,8 @@ class Ledger:
 
         Without latencies, which are everybody's own: see `book_latencies`.
         """
-        for profile in outcome.profiles:
+        if outcome.profiles:
+            (profile,) = outcome.profiles  # a story has one assignment, whose covariate is summed
             assert cohorts is not None, "who adds to an exposure is assigned"
             self._shared[cohorts].append((profile, crowd))
         self._book_rest(outcome, crowd.people)

@@ -47,6 +47,8 @@ class Portion:
 
     last_sequence: int
     events: int
+    waiting: int
+    """Events that wait, in this portion and after it."""
 
 
 def kind_of(topic: Topic) -> str:
@@ -64,8 +66,8 @@ def columns_of(event: type[Event]) -> dict[str, str]:
 
 def next_portion(state: State) -> Portion | None:
     """What waits, whole flushes up to `MAX_EVENTS`; `None` when nothing does."""
-    ((last, events),) = state.connection.execute(_SQL["portion"], [MAX_EVENTS]).fetchall()
-    return None if last is None else Portion(last, events)
+    ((last, *events),) = state.connection.execute(_SQL["portion"], [MAX_EVENTS]).fetchall()
+    return None if last is None else Portion(last, *events)
 
 
 def write_facts(

@@ -12,11 +12,13 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+import duckdb
+
 from pipeline.flush import Flush
 from pipeline.rows import FactFile
 from pipeline.storage.change import PRIVATE, Change, pack, travelling
 from pipeline.storage.deltas import fact_files_table
-from pipeline.storage.state import State, open_state
+from pipeline.storage.state import State, open_state, unreadable
 from pipeline.storage.statements import more_tables
 from schemas.codec import encode
 from schemas.events import CohortDelta, OffsetRange
@@ -45,7 +47,7 @@ class ShardState(State):
         self._partition = partition
         self._worker = worker
         self._published = 0
-        self._waiting = self._outbox()
+        self._waiting = self._outbox()  # as `published`, for whoever has the database
         self._posted: list[tuple[int, bytes]] = []
 
     @property
@@ -138,9 +140,14 @@ def open_shard(data: Path, partition: int, worker: str, *, wait_s: float = 0.0) 
         LockedError: If another worker has it.
         CannotRun: If the file is of another version or broken.
     """
-    opened = open_state(shard_folder(data, partition), wait_s=wait_s)
-    opened.connection.execute(more_tables("shard_tables"))
-    return ShardState(opened, partition, worker)
+    folder = shard_folder(data, partition)
+    opened = open_state(folder, wait_s=wait_s)
+    try:
+        opened.connection.execute(more_tables("shard_tables"))
+        return ShardState(opened, partition, worker)
+    except duckdb.Error as error:
+        opened.close()
+        raise unreadable(folder, error) from error
 
 
 def ranges_of(flush: Flush) -> tuple[OffsetRange, ...]:

@@ -191,7 +191,11 @@ def _offsets(positions: Mapping[int, Applied]) -> dict[tuple[str, int], int]:
 def _positions(shards: dict[int, Shard], offsets: dict[tuple[str, int], int]) -> dict[int, Applied]:
     positions = {}
     for place, shard in shards.items():
-        ends = {topic: end for (topic, partition), end in offsets.items() if partition == place}
+        ends = {
+            topic: end
+            for (topic, partition), end in offsets.items()
+            if partition == place and topic in _JOINED
+        }
         ends[CAMPAIGN_DEFINITION.name] = shard.definitions_offset
         positions[place] = Applied(shard.chain, shard.sequence, ends)
     return positions

@@ -169,7 +169,7 @@ class State:
 
     def _drop_old_activity(self, newest_ms: int, now_ms: int) -> None:
         before_ms = deltas.activity_from_ms(newest_ms, now_ms)
-        if before_ms > 0:  # or no bucket is as old
+        if before_ms > 0:  # event time has no less: nothing to delete
             self.connection.execute(_FLUSH["activity_old"], [before_ms])
 
     def _add_progress(self, applied: int, duplicates: int, watermark_ms: int) -> None:

@@ -57,7 +57,7 @@ class NoDefinitions:
 def tools(data: Path) -> Tools:
     """Of a process without Kafka."""
     settings = WorkerSettings(kafka="127.0.0.1:1", data=data, flush_ms=1)
-    return Tools(settings, "w", Publisher(), lambda: 0, lambda _, __: None, lambda _: 0)  # type: ignore[arg-type]
+    return Tools(settings, "w", Publisher(), lambda: 0, lambda _, __: None, dict)  # type: ignore[arg-type]
 
 
 def kafka(ends: Mapping[tuple[str, int], int], beginning: int = 0) -> Log:
@@ -136,17 +136,16 @@ async def test_a_partition_that_the_group_takes_away_is_not_locked_for_nothing(
     await shards.close()
 
 
-async def test_open_partitions_share_the_people_at_hand(tmp_path: Path) -> None:
-    """A member with few partitions uses the memory it may have; one that gets more makes room."""
+async def test_open_partitions_share_the_records_of_a_group(tmp_path: Path) -> None:
+    """However many they are, SIGTERM waits for so much work and no more."""
     shards = Shards(tools(tmp_path), NoDefinitions(), answer)  # type: ignore[arg-type]
     shares = []
     for partition in range(3):
         await shards._open_next({partition})
-        shares.append({each._engine.at_hand for each in shards._open.values()})
+        shares.append({each._max_records for each in shards._open.values()})
     await shards._close({0})
-    shares.append({each._engine.at_hand for each in shards._open.values()})
-    assert shares == [{500_000}, {250_000}, {166_666}, {250_000}]
-    assert {each._max_records for each in shards._open.values()} == {100_000}
+    shares.append({each._max_records for each in shards._open.values()})
+    assert shares == [{100_000}, {100_000}, {66_666}, {100_000}]
     await shards.close()
 
 
@@ -185,8 +184,8 @@ async def test_while_much_is_unread_a_partition_waits_longer_for_a_flush(
     shards = await opened(tmp_path, kafka({PLACE: 99}))
     one, waits = shards._open[0], []
     flush_ms, share = one._tools.settings.flush_ms, 100_000 // SUBJECT_PARTITIONS
-    for lag in (None, share, share + 9):
-        one._tools = replace(one._tools, lag_of=lambda _, lag=lag: lag)
+    for ends in (None, {PLACE: share}, {PLACE: share + 9}):
+        one._tools = replace(one._tools, ends=lambda ends=ends: ends)
         waits.append(one._wait_ms())
     await shards.put(delivery(0, 9))
     waits.append(one._wait_ms())

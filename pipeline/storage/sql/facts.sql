@@ -1,7 +1,9 @@
 -- Row-level events: from their bytes to Parquet.
 
 -- name: portion
-SELECT max("sequence"), sum(events)::BIGINT FROM (
+SELECT max("sequence"), sum(events)::BIGINT,
+    (SELECT sum(events)::BIGINT FROM event_log WHERE waits)
+FROM (
     SELECT "sequence", events, sum(events) OVER (ORDER BY "sequence" RANGE UNBOUNDED PRECEDING) AS so_far
     FROM event_log WHERE waits
 ) WHERE so_far <= ? OR "sequence" = (SELECT min("sequence") FROM event_log WHERE waits);

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from pipeline.join import cohorts, stories
 from pipeline.join.engine import JoinEngine
@@ -106,11 +107,19 @@ def lives(draw: st.DrawFn) -> list[SubjectEvent]:
 
 
 @MANY
-@given(lives(), definitions(), st.sampled_from([1, 3, 100_000]), st.data())
+@given(lives(), definitions(), definitions(), st.sampled_from([1, 3, 100_000]), st.data())
 def test_the_short_way_ends_where_the_long_one_does(
-    events: list[SubjectEvent], defined: list[CampaignDefined], limit: int, data: st.DataObject
+    events: list[SubjectEvent],
+    defined: list[CampaignDefined],
+    later: list[CampaignDefined],
+    limit: int,
+    data: st.DataObject,
 ) -> None:
-    """Whenever deltas are taken, definitions come, stories are forgotten or the worker restarts."""
+    """Whenever deltas are taken, definitions come, stories are forgotten or the worker restarts.
+
+    A campaign that is defined again has other cohorts: whoever was of the old ones leaves them.
+    """
+    defined = [*defined, *(replace(each, plan_version=2, event_id="later") for each in later)]
     short, long = JoinEngine(), plain_engine()
     short_sums, long_sums = Sums(), Sums()
     in_force: list[CampaignDefined] = []

@@ -261,28 +261,30 @@ def test_portions_are_bounded(state: State, monkeypatch: pytest.MonkeyPatch) -> 
     for number in range(5):
         commit(state, TOPIC, [encode(receipt(number))] * 2)
     monkeypatch.setattr(facts, "MAX_EVENTS", 5)
-    assert [next_portion(state)] == [facts.Portion(2, 4)]
+    assert [next_portion(state)] == [facts.Portion(2, 4, 10)]
     monkeypatch.setattr(facts, "MAX_EVENTS", 1)
-    assert [next_portion(state)] == [facts.Portion(1, 2)]
+    assert [next_portion(state)] == [facts.Portion(1, 2, 10)]
 
 
 async def test_files_of_a_few_events_wait_while_much_is_unread(
     state: State, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Many are written all the same, so the database stays small; all, when it has caught up."""
+    """Many are written all the same, so the database stays small; all, when it has caught up.
+
+    What waits in all counts, not what fits into one portion.
+    """
     monkeypatch.setattr("pipeline.write_facts.MANY_EVENTS", 3)
+    monkeypatch.setattr(facts, "MAX_EVENTS", 2)
     unread = 1
     writer = FactsWriter(state, tmp_path, asyncio.Lock(), lambda: 5, is_behind=lambda: unread > 0)
-    commit(state, TOPIC, [encode(receipt(1))] * 2)
-    assert not await writer.write()
-    commit(state, TOPIC, [encode(receipt(2))] * 2)
-    assert await writer.write()
-    commit(state, TOPIC, [encode(receipt(3))])
-    assert not await writer.write()
+    written = []
+    for number in range(3):
+        commit(state, TOPIC, [encode(receipt(number))] * 2)
+        written.append(await writer.write())
     unread = 0
-    assert await writer.write()
-    assert not await writer.write()
-    assert [file.events for file in plain_rows(state)[FactFile]] == [4, 1]
+    written += [await writer.write() for _ in range(3)]
+    assert written == [False, True, True, True, False, False]
+    assert sum(file.events for file in plain_rows(state)[FactFile]) == 6
 
 
 @pytest.mark.parametrize(
