@@ -6,8 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.join.cohorts import VECTOR, WIDTHS_MS, cohort_width_ms
+from pipeline.join import cohorts
+from pipeline.join.cohorts import VECTOR, WIDTHS_MS, KnownCohorts, cohort_width_ms
+from pipeline.join.facts import Assignment, Attributes
 from pipeline.rows import Counters, Moments
+from schemas.events import CampaignDefined
+from tests.support.join_events import definition
 
 MINUTE_MS = 60_000
 
@@ -43,3 +47,31 @@ def test_vector_is_the_public_column_order() -> None:
     """Counters first, then moments, each in the order of its Struct."""
     assert (*Counters.__struct_fields__, *Moments.__struct_fields__) == VECTOR
     assert len(set(VECTOR)) == len(VECTOR)
+
+
+def assigned(at_ms: int, *attributes: tuple[str, str]) -> Assignment:
+    """To arm a of campaign c1."""
+    found: Attributes = attributes
+    return Assignment(at_ms, "c1", "a", is_blocked=False, covariate=0, attributes=found)
+
+
+def test_equal_cohorts_are_one_object(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever attributes people have that are not analysed, and however many are remembered."""
+    monkeypatch.setattr(cohorts, "LIMIT", 2)
+    known = KnownCohorts({"c1": definition("c1", analyse_by=("city",))})
+    known.forget()
+    some = [known.of(assigned(n, ("city", "x"), ("id", str(n)))) for n in range(5)]
+    assert len(set(some)) == 1
+    assert some[0].keys == (("c1", "a", 0, 1_000, "", ""), ("c1", "a", 0, 1_000, "city", "x"))
+    others = {known.of(each) for each in (assigned(1_000, ("city", "x")), assigned(0))}
+    assert len(others | {some[0]}) == 3
+
+
+def test_without_a_definition_nobody_is_of_a_cohort() -> None:
+    """The definition may come later; until then nothing is added up."""
+    definitions: dict[str, CampaignDefined] = {}
+    known = KnownCohorts(definitions)
+    assert known.of(assigned(5)).keys == ()
+    definitions["c1"] = definition("c1")
+    known.forget()
+    assert known.of(assigned(5)).keys == (("c1", "a", 0, 1_000, "", ""),)
