@@ -29,8 +29,8 @@ class FactsWriter:
         partition: Of which `state` holds the events; `None`: of all.
         turn: The lock of all who write files: a portion takes some 130 MB.
         listed: Called after files were listed.
-        is_behind: Whether much is unread: results come first, and files are written of many
-            events only.
+        is_behind: Whether much is unread: results come first, and files only when many events
+            wait.
     """
 
     def __init__(

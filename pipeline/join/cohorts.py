@@ -35,7 +35,7 @@ COUNTED = {"conversion_rate": "converted", "click_rate": "clicked", "reply_rate"
 """Metric that is a rate → the counter it rests on."""
 
 LIMIT = 100_000
-"""Different assignments remembered, some 70 MB; beyond it their cohorts are looked up anew."""
+"""Different assignments remembered, and sets of cohorts, some 70 MB; beyond it they come anew."""
 
 _counters = attrgetter(*Counters.__struct_fields__)
 
@@ -119,6 +119,8 @@ class KnownCohorts:
         if known is None:
             if len(self._known) >= LIMIT:
                 self._known = {}
+            if len(self._same) >= LIMIT:
+                self._same = {}
             definition = self._definitions.get(campaign_id)
             keys = () if definition is None else keys_of(assignment, definition)
             known = self._known[same] = self._same.setdefault(keys, Cohorts(keys))

@@ -64,7 +64,7 @@ class JoinEngine:
         at_hand: int = sys.maxsize,
         log_slack: int = SLACK,
     ) -> None:
-        self.at_hand = at_hand
+        self._at_hand = at_hand
         self._round = 1
         self._definitions: dict[str, CampaignDefined] = {}
         self._hand = AtHand()
@@ -335,7 +335,7 @@ class JoinEngine:
         """The changes since the last call; they are counted as stored from now on."""
         ledger = self._pending.book(self._stories)
         retired = self._absent.retire()
-        shelved = self._absent.shelve(self.at_hand)
+        shelved = self._absent.shelve(self._at_hand)
         self._news += [(subject, "", None) for gone in (retired, shelved) for subject in gone]
         self._news += self._log.renew(self._hand, self._round, self._logged)
         self._log.add(self._round, self._logged)

@@ -107,7 +107,8 @@ class Person(msgspec.Struct, gc=False):
         """From now on the person is projected from the facts."""
         if self.story is not None:
             outcome = self.story.outcome
-            if outcome.profiles and self.cohorts is not None:
+            if outcome.profiles:
+                assert self.cohorts is not None, "who adds to an exposure is assigned"
                 own = tuple(replace(each, keys=self.cohorts.keys) for each in outcome.profiles)
                 outcome = msgspec.structs.replace(outcome, profiles=own)
             if outcome.unmatched:
@@ -171,8 +172,6 @@ class Stories:
         """Put a person into the story of the facts, if there is one."""
         person.assignment = person.submit = person.receipt = person.cohorts = None
         person.covariate = 0
-        if Conversion in map(type, person.facts.values()):
-            return None
         signs: set[Sign] = set()
         for fact in sorted(person.facts.values(), key=_turn):
             sign = SIGNS[type(fact)](person, fact, self.cohorts)

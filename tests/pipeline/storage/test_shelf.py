@@ -129,7 +129,7 @@ def test_a_file_goes_when_everybody_of_it_is_at_hand_again(tmp_path: Path) -> No
         worker.feed(EVENTS)
         files = sorted(path.name for path in (tmp_path / FOLDER).iterdir())
         found = dict(zip(*_rows(worker.state), strict=True))
-        worker.engine.at_hand = 10**9
+        worker.engine._at_hand = 10**9
         worker.recall(found)
         worker.store()
         assert sorted(path.name for path in (tmp_path / FOLDER).iterdir()) == files[-1:]
