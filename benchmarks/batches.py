@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from benchmarks.stages import Kept
 from pipeline.batch import Delivery, RecordBatch
-from pipeline.flush import DecodedBatch
+from pipeline.flush import DecodedBatch, lines_of
 from schemas.codec import encode
 from schemas.events import SubjectEvent
 from schemas.topics import JOINED_TOPICS, topic_of
@@ -35,4 +35,4 @@ def _batch(topic: str, events: list[SubjectEvent], offsets: Counter[str]) -> Dec
     offsets[topic] += len(events)
     records = [Kept(first + place, value) for place, value in enumerate(raw)]
     batch = RecordBatch(topic, 0, first, offsets[topic], records)
-    return DecodedBatch(Delivery(batch, lambda: None), subject_events=events, raw=raw)
+    return DecodedBatch(Delivery(batch, lambda: None), subject_events=events, lines=lines_of(raw))

@@ -30,7 +30,7 @@ class DecodedBatch:
     """A batch, its events in offset order, sorted by who takes them.
 
     Raises:
-        ValueError: If not every one of `subject_events` has its bytes: a restart knows only those.
+        ValueError: If not every one of `subject_events` has its line: a restart knows only those.
     """
 
     delivery: Delivery
@@ -40,13 +40,13 @@ class DecodedBatch:
     allocations: Sequence[AllocationChanged] = ()
     deltas: Sequence[CohortDelta] = ()
     rejected: Sequence[RejectedRecord] = ()
-    raw: Sequence[bytes] = ()
-    """The bytes of `subject_events`, in the same order."""
+    lines: bytes = b""
+    """`lines_of` the bytes of `subject_events`, in the same order."""
 
     def __post_init__(self) -> None:
-        events, raw = len(self.subject_events), len(self.raw)
-        if events != raw:
-            raise ValueError(f"len(raw) == {raw}, must be {events}, as many as subject_events.")
+        events, lines = len(self.subject_events), _lines_in(self.lines)
+        if events != lines:
+            raise ValueError(f"lines has {lines}, must have {events}, as many as subject_events.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,3 +69,15 @@ class Flush:
     def dead_letters(self) -> list[DeadLetter]:
         """Rows of the records that could not be used."""
         return [rejected.row for batch in self.batches for rejected in batch.rejected]
+
+
+def lines_of(values: Sequence[bytes]) -> bytes:
+    """JSON values as lines; JSON may hold line ends as white space only, where a space does too."""
+    lines = b"\n".join(values)
+    if _lines_in(lines) != len(values):
+        return b"\n".join(value.replace(b"\n", b" ") for value in values)
+    return lines
+
+
+def _lines_in(lines: bytes) -> int:
+    return lines.count(b"\n") + bool(lines)

@@ -95,7 +95,13 @@ class FactsWriter:
                 cursor = self._state.connection.cursor()
             with contextlib.closing(cursor):
                 files = await asyncio.to_thread(
-                    write_facts, cursor, self._folder, portion, self._now_ms(), self._partition
+                    write_facts,
+                    cursor,
+                    self._state.log,
+                    self._folder,
+                    portion,
+                    self._now_ms(),
+                    self._partition,
                 )
             async with self._database:
                 await asyncio.to_thread(list_files, self._state, portion, files)

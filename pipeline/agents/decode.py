@@ -9,7 +9,7 @@ from typing import Any, cast
 
 from pipeline.agents.limits import are_within_limits, broken_limit
 from pipeline.batch import Delivery, Record, RecordBatch
-from pipeline.flush import DecodedBatch, RejectedRecord
+from pipeline.flush import DecodedBatch, RejectedRecord, lines_of
 from pipeline.rows import DeadLetter
 from runtime.logs import mask
 from schemas.codec import SchemaError, TopicDecoder, decoder_for
@@ -105,7 +105,8 @@ def _sorted(
         case COHORT_DELTA.name:
             return DecodedBatch(delivery, deltas=events, rejected=rejected)
         case _:
-            return DecodedBatch(delivery, subject_events=events, rejected=rejected, raw=raw)
+            lines = lines_of(raw)  # now, while they are in the processor's cache
+            return DecodedBatch(delivery, subject_events=events, rejected=rejected, lines=lines)
 
 
 def _event(decoder: TopicDecoder, value: bytes | None) -> Event | str:

@@ -20,6 +20,7 @@ import msgspec
 import pyarrow as pa
 
 from pipeline.rows import FactFile
+from pipeline.storage.log_files import LogFiles
 from pipeline.storage.log_rows import EVENTS_CODEC
 from pipeline.storage.state import State
 from pipeline.storage.statements import named
@@ -72,6 +73,7 @@ def next_portion(state: State) -> Portion | None:
 
 def write_facts(
     cursor: duckdb.DuckDBPyConnection,
+    log: LogFiles,
     folder: Path,
     portion: Portion,
     now_ms: int,
@@ -81,6 +83,7 @@ def write_facts(
 
     Args:
         cursor: One of its own: flushes may be stored meanwhile.
+        log: Where the bodies of the database's rows are.
         folder: The worker's folder.
         portion: What to write.
         now_ms: When.
@@ -94,7 +97,7 @@ def write_facts(
     written = (
         (topic, each)
         for topic in JOINED_TOPICS
-        for each in _write_topic(cursor, folder / FOLDER, topic, portion, prefix)
+        for each in _write_topic(cursor, log, folder / FOLDER, topic, portion, prefix)
     )
     return [
         FactFile(topic=topic.name, written_at_ms=now_ms, partition=partition, **each)
@@ -112,17 +115,23 @@ def list_files(state: State, portion: Portion, files: Sequence[FactFile]) -> Non
         state.connection.execute(_SQL["keep"], [portion.last_sequence])
         state.connection.execute(_SQL["changed"])
         state.tell_files(files, max((file.written_at_ms for file in files), default=0))
+    state.log.tidy()
 
 
 def _write_topic(
-    cursor: duckdb.DuckDBPyConnection, folder: Path, topic: Topic, portion: Portion, prefix: str
+    cursor: duckdb.DuckDBPyConnection,
+    log: LogFiles,
+    folder: Path,
+    topic: Topic,
+    portion: Portion,
+    prefix: str,
 ) -> Iterator[dict[str, Any]]:
     covers = [topic.name, portion.last_sequence]
     ((first, following),) = cursor.execute(_SQL["covered"], [*covers, topic.name]).fetchall()
     kind = kind_of(topic)
     bodies = [
-        pa.decompress(body, size, codec=EVENTS_CODEC, asbytes=True)
-        for size, body in cursor.execute(_SQL["bodies"], covers).fetchall()
+        pa.decompress(log.body(body, place), size, codec=EVENTS_CODEC, asbytes=True)
+        for size, body, *place in cursor.execute(_SQL["bodies"], covers).fetchall()
     ]
     try:
         _parse(cursor, topic, bodies)

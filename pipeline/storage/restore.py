@@ -37,7 +37,8 @@ def replay(state: State, engine: JoinEngine) -> None:
     """Give back what every round read and did, in order."""
     cursor = state.connection.execute(_SQL["log"])
     while row := cursor.fetchone():
-        round_, topic, size, body = row
+        round_, topic, size, body, *place = row
+        body = state.log.body(body, place)
         if topic is None:
             engine.replay(news_of(size, body), round_)
         else:
@@ -64,5 +65,6 @@ def compact(state: State, engine: JoinEngine) -> bool:
             state.connection.execute(_SQL[name])
         while rows := list(islice(news, _ROW_FACTS)):
             state.run("state_log", news_table(rows, engine.round - 1))
+    state.log.tidy()
     engine.logged_anew()
     return True

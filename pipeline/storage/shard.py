@@ -43,7 +43,7 @@ class ShardState(State):
     """
 
     def __init__(self, opened: State, partition: int, worker: str) -> None:
-        super().__init__(opened.connection, opened.shelf)
+        super().__init__(opened.connection, opened.shelf, opened.log)
         self._partition = partition
         self._worker = worker
         self._published = 0

@@ -48,7 +48,7 @@ class SinkState(State):
     """The open database of the sink. Make it with `open_sink`."""
 
     def __init__(self, opened: State) -> None:
-        super().__init__(opened.connection, opened.shelf)
+        super().__init__(opened.connection, opened.shelf, opened.log)
         self._strangers: set[str] = set()
         self.foreign = 0
         """Deltas of other chains, not counted, since the start."""

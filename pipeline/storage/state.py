@@ -22,6 +22,7 @@ from pipeline.batch import LostRecordsError, RecordBatch
 from pipeline.flush import Flush
 from pipeline.rows import FactFile, Lag, Partition
 from pipeline.storage import deltas, statements
+from pipeline.storage.log_files import TABLES, LogFiles
 from pipeline.storage.shelf import Shelf
 from pipeline.storage.swap import make_folder
 from runtime.process import CannotRun
@@ -60,15 +61,17 @@ class State:
     history_ms: int | None = None
     """How long people who were put aside are remembered; `None`: for ever."""
 
-    def __init__(self, connection: duckdb.DuckDBPyConnection, shelf: Shelf) -> None:
+    def __init__(self, connection: duckdb.DuckDBPyConnection, shelf: Shelf, log: LogFiles) -> None:
         self.connection = connection
         self.shelf = shelf
+        self.log = log
         self._log_from = 0
         self._forgot_ms = 0
 
     def close(self) -> None:
         """Write the log into the file and give it free."""
         self.shelf.close()
+        self.log.close()
         self.connection.close()
 
     def offsets(self) -> dict[tuple[str, int], int]:
@@ -117,11 +120,14 @@ class State:
             self._advance({(b.topic, b.partition): b.next_offset for b in flush.ranges}, stored)
             self.shelf.leave(change.emptied)
             self._forget(flush.until_ms(now_ms))
-            if change.news_from > self._log_from:
+            is_shorter = change.news_from > self._log_from
+            if is_shorter:
                 for name in ("state_log_old", "event_log_old", "event_log_left"):
                     self.connection.execute(_FLUSH[name], [change.news_from])
         self._log_from = change.news_from
         self.shelf.tidy()
+        if is_shorter:
+            self.log.tidy()
         for topic, partition, first, following, missing, _ in deltas.gaps_of(flush):
             fields = {
                 "topic": topic,
@@ -177,6 +183,8 @@ class State:
 
     def run(self, name: str, table: pa.Table) -> None:
         """Run the statement of one table of a flush, inside a transaction."""
+        if name in TABLES:
+            table = self.log.put(table)
         self.connection.register(f"delta_{name}", table)
         try:
             for before in _BEFORE.get(name, ()):
@@ -191,6 +199,7 @@ class State:
         self.connection.begin()
         try:
             yield
+            self.log.sync()  # before the rows that tell of it
         except BaseException:
             _quietly(self.connection.rollback)  # a broken file cannot roll back; keep the cause
             raise
@@ -220,10 +229,14 @@ def open_state(folder: Path, *, wait_s: float = 2.0) -> State:
             connection.begin()
             connection.execute(statements.tables())
             connection.commit()
-            return State(connection, Shelf(folder, connection))
+            shelf, log = Shelf(folder, connection), LogFiles(folder, connection)
+            return State(connection, shelf, log)
     except duckdb.Error as error:
         connection.close()
         raise unreadable(folder, error) from error
+    except CannotRun:
+        connection.close()
+        raise
     connection.close()
     raise CannotRun(
         f"SMS_WORKER_DATA == {str(folder)!r}: {FILE} has layout {layout}, this version reads "

@@ -19,7 +19,7 @@ BESIDE = "before-rebuild"
 NEW = "rebuild"
 READY = "rebuild-ready"
 LOCK = "lock"
-_MADE_WHILE_COUNTING = ("facts", "shelf", "state.duckdb.wal")
+_MADE_WHILE_COUNTING = ("facts", "log", "shelf", "state.duckdb.wal")
 """Has nothing in its place before somebody counts again."""
 _WAIT_S = 5.0
 """For one who was just killed."""

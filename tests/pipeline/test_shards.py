@@ -265,12 +265,13 @@ def test_the_worker_alone_misses_no_first_records_either(tmp_path: Path) -> None
 def test_events_of_the_log_that_cannot_be_read_are_one_sentence(tmp_path: Path) -> None:
     """A member and a worker alone say which folder and what to do."""
     body = pa.compress(b"{}", codec=EVENTS_CODEC, asbytes=True)
-    row = [1, PLACE[0], 0, 0, 1, 1, 2, body, 1, False]
     worker = Worker(WorkerSettings(kafka="127.0.0.1:1", data=tmp_path))
     with closing(open_shard(tmp_path, 0, "w")) as state, closing(open_state(tmp_path)) as alone:
         for each in (state, alone):
             each.connection.execute(
-                "INSERT INTO event_log VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", row
+                "INSERT INTO event_log BY NAME SELECT ? AS topic, 1 AS events, 2 AS size, "
+                '? AS body, 1 AS "round", false AS waits',
+                [PLACE[0], body],
             )
         with pytest.raises(CannotRun, match=r"SMS_WORKER_DATA .*event_id.*--rebuild"):
             worker._restore(alone, kafka({PLACE: 9}))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from pipeline.batch import Delivery, RecordBatch
-from pipeline.flush import DecodedBatch, Flush
+from pipeline.flush import DecodedBatch, Flush, lines_of
 from pipeline.join.deltas import Deltas
 from schemas.codec import encode
 from schemas.events import SubjectEvent
@@ -36,5 +36,5 @@ def batches_of(
         records = [FakeRecord(first + n, value) for n, value in enumerate(values)]
         batch = RecordBatch(topic, 0, first, first + len(some), records)
         delivery = Delivery(batch, lambda: None)
-        found.append(DecodedBatch(delivery, subject_events=some, raw=values))
+        found.append(DecodedBatch(delivery, subject_events=some, lines=lines_of(values)))
     return found

@@ -19,7 +19,8 @@ FULL JOIN (SELECT * FROM fact_offsets WHERE topic = ?) AS done
     ON done."partition" = waiting."partition";
 
 -- name: bodies
-SELECT size, body FROM event_log WHERE waits AND topic = ? AND "sequence" <= ? AND events > 0;
+SELECT size, body, file, start, octets, checksum FROM event_log
+WHERE waits AND topic = ? AND "sequence" <= ? AND events > 0;
 
 -- name: parse
 CREATE OR REPLACE TEMP TABLE parsed AS

@@ -1,7 +1,8 @@
 -- name: log
-SELECT "round", topic, size, body FROM event_log WHERE "round" IS NOT NULL AND events > 0
+SELECT "round", topic, size, body, file, start, octets, checksum FROM event_log
+WHERE "round" IS NOT NULL AND events > 0
 UNION ALL
-SELECT "sequence", NULL, size, body FROM state_log
+SELECT "sequence", NULL, size, body, file, start, octets, checksum FROM state_log
 ORDER BY "round", topic NULLS LAST;
 
 -- name: definitions

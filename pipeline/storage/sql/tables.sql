@@ -20,9 +20,15 @@ CREATE TABLE IF NOT EXISTS unmatched_receipts (
     state VARCHAR, received_at_ms BIGINT, reason VARCHAR
 );
 -- What each flush did to people besides what its events say (put aside, fetched back, logged
--- anew), of a small flush also the facts of its events, compressed from `size`; with `event_log`
--- the state of those at hand. `sequence` is the engine's round.
+-- anew), of a small flush also the facts of its events; with `event_log` the state of those at
+-- hand. `sequence` is the engine's round. Of both logs a body is compressed from `size` and lies
+-- in the folder `log`: `octets` of a file from `start` on, with a CRC-32. `body`: of rows that
+-- layout 7 or an older one has left.
 CREATE TABLE IF NOT EXISTS state_log ("sequence" BIGINT, facts BIGINT, size BIGINT, body BLOB);
+ALTER TABLE state_log ADD COLUMN IF NOT EXISTS file BIGINT;
+ALTER TABLE state_log ADD COLUMN IF NOT EXISTS start BIGINT;
+ALTER TABLE state_log ADD COLUMN IF NOT EXISTS octets BIGINT;
+ALTER TABLE state_log ADD COLUMN IF NOT EXISTS checksum BIGINT;
 -- People whose horizon has passed, one row each; a late event fetches them back.
 CREATE TABLE IF NOT EXISTS history (subject VARCHAR, campaigns VARCHAR[], facts BLOB);
 ALTER TABLE history ADD COLUMN IF NOT EXISTS aside_ms BIGINT;
@@ -46,7 +52,7 @@ CREATE TABLE IF NOT EXISTS gaps (
 ALTER TABLE gaps ADD COLUMN IF NOT EXISTS written_after_ms BIGINT;
 ALTER TABLE gaps ADD COLUMN IF NOT EXISTS written_before_ms BIGINT;
 CREATE TABLE IF NOT EXISTS offsets (topic VARCHAR, "partition" INTEGER, next_offset BIGINT);
--- Events as they were read: their bytes, one line each, compressed from `size`. A row stays while
+-- Events as they were read: their bytes, one line each. A row stays while
 -- the state of those at hand needs it (`round`, the engine's; NULL: it does not) or while it
 -- `waits` to be written as Parquet.
 ALTER TABLE IF EXISTS pending_facts RENAME TO event_log;
@@ -56,6 +62,10 @@ CREATE TABLE IF NOT EXISTS event_log (
 );
 ALTER TABLE event_log ADD COLUMN IF NOT EXISTS "round" BIGINT;
 ALTER TABLE event_log ADD COLUMN IF NOT EXISTS waits BOOLEAN DEFAULT true;
+ALTER TABLE event_log ADD COLUMN IF NOT EXISTS file BIGINT;
+ALTER TABLE event_log ADD COLUMN IF NOT EXISTS start BIGINT;
+ALTER TABLE event_log ADD COLUMN IF NOT EXISTS octets BIGINT;
+ALTER TABLE event_log ADD COLUMN IF NOT EXISTS checksum BIGINT;
 CREATE TABLE IF NOT EXISTS fact_offsets (topic VARCHAR, "partition" INTEGER, next_offset BIGINT);
 CREATE TABLE IF NOT EXISTS fact_files (
     file VARCHAR, topic VARCHAR, "day" VARCHAR, events BIGINT, first_position BIGINT,

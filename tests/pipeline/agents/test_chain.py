@@ -255,7 +255,7 @@ def test_poison_in_any_topic_is_rejected_and_the_rest_goes_on(topic: str) -> Non
     assert not found.definitions
     assert not found.allocations
     assert not found.connections
-    assert not found.raw
+    assert not found.lines
     assert found.delivery.batch.next_offset == len(values)
 
 
@@ -267,4 +267,4 @@ def test_every_topic_has_its_taker() -> None:
     assert decode_batch(delivery_of([allocation]), 9).allocations == [allocation]
     assert decode_batch(delivery_of([definition()]), 9).definitions == [definition()]
     found = decode_batch(delivery_of([EVENTS[0]]), 9)
-    assert (found.subject_events, found.raw) == ([EVENTS[0]], [encode(EVENTS[0])])
+    assert (found.subject_events, found.lines) == ([EVENTS[0]], encode(EVENTS[0]))

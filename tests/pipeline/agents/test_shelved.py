@@ -14,7 +14,7 @@ import pytest
 from pipeline.agents.commit import commit
 from pipeline.agents.join import join
 from pipeline.batch import Delivery, RecordBatch
-from pipeline.flush import DecodedBatch, Flush
+from pipeline.flush import DecodedBatch, Flush, lines_of
 from pipeline.history import StoredHistory
 from pipeline.join.cohorts import VECTOR
 from pipeline.join.engine import JoinEngine
@@ -84,7 +84,7 @@ class Chain:
         delivery = Delivery(batch, lambda: None)
         if isinstance(some, CampaignDefined):
             return DecodedBatch(delivery, definitions=[some])
-        return DecodedBatch(delivery, subject_events=some, raw=list(map(encode, some)))
+        return DecodedBatch(delivery, subject_events=some, lines=lines_of(list(map(encode, some))))
 
 
 def stored(state: State) -> dict[tuple[object, ...], list[int]]:

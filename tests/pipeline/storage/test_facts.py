@@ -13,12 +13,11 @@ import pytest
 
 from pipeline.agents.decode import decode_batch
 from pipeline.batch import Delivery, RecordBatch
-from pipeline.flush import DecodedBatch, Flush
+from pipeline.flush import DecodedBatch, Flush, lines_of
 from pipeline.join.engine import JoinEngine
 from pipeline.rows import FactFile
 from pipeline.storage import facts, log_rows
 from pipeline.storage.facts import FOLDER, columns_of, list_files, next_portion, write_facts
-from pipeline.storage.log_rows import lines_of
 from pipeline.storage.restore import restore
 from pipeline.storage.results import plain_rows
 from pipeline.storage.state import State, open_state
@@ -50,7 +49,7 @@ def export(state: State, folder: Path) -> list[FactFile]:
     """Write and list everything that waits."""
     found = []
     while (portion := next_portion(state)) is not None:
-        files = write_facts(state.connection.cursor(), folder, portion, 5)
+        files = write_facts(state.connection.cursor(), state.log, folder, portion, 5)
         list_files(state, portion, files)
         found += files
     return found
@@ -148,7 +147,7 @@ def test_events_that_waited_under_the_old_layout_are_written(state: State, tmp_p
 def test_events_without_their_bytes_are_refused() -> None:
     """They would be counted, and unknown after a restart."""
     batch = RecordBatch(TOPIC, 0, 0, 1, [FakeRecord(0, b"")])
-    with pytest.raises(ValueError, match=r"len\(raw\) == 0, must be 1"):
+    with pytest.raises(ValueError, match=r"lines has 0, must have 1"):
         DecodedBatch(Delivery(batch, lambda: None), subject_events=[receipt(1)])
 
 
@@ -238,7 +237,7 @@ def test_files_of_a_crash_do_not_count(state: State, tmp_path: Path) -> None:
     commit(state, TOPIC, [encode(receipt(1))])
     portion = next_portion(state)
     assert portion is not None
-    write_facts(state.connection.cursor(), tmp_path, portion, 5)
+    write_facts(state.connection.cursor(), state.log, tmp_path, portion, 5)
     commit(state, TOPIC, [encode(receipt(2))])
     export(state, tmp_path)
     assert sorted(row["event_id"] for row in rows(tmp_path, "receipt_received")) == ["r1", "r2"]
@@ -250,7 +249,7 @@ def test_a_flush_during_an_export_is_not_lost(state: State, tmp_path: Path) -> N
     commit(state, TOPIC, [encode(receipt(1))])
     portion = next_portion(state)
     assert portion is not None
-    files = write_facts(state.connection.cursor(), tmp_path, portion, 5)
+    files = write_facts(state.connection.cursor(), state.log, tmp_path, portion, 5)
     commit(state, TOPIC, [encode(receipt(2))])
     list_files(state, portion, files)
     assert [f.events for f in export(state, tmp_path)] == [1]

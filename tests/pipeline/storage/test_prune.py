@@ -68,7 +68,7 @@ def export(state: State, folder: Path, partition: int | None = None) -> None:
     """Write and list what waits."""
     portion = next_portion(state)
     assert portion is not None
-    files = write_facts(state.connection.cursor(), folder, portion, 5, partition)
+    files = write_facts(state.connection.cursor(), state.log, folder, portion, 5, partition)
     list_files(state, portion, files)
 
 

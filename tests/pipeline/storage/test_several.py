@@ -50,7 +50,7 @@ def write(state: ShardState, data: Path, partition: int, *, is_listed: bool = Tr
     """One portion of files; killed before they are listed."""
     portion = next_portion(state)
     assert portion is not None
-    files = write_facts(state.connection.cursor(), data, portion, 5, partition)
+    files = write_facts(state.connection.cursor(), state.log, data, portion, 5, partition)
     if is_listed:
         list_files(state, portion, files)
 

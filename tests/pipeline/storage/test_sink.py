@@ -96,7 +96,7 @@ class Partition:
             DecodedBatch(
                 self._delivery(topic_of(event).name, 1, lost),
                 subject_events=[event],
-                raw=[encode(event)],
+                lines=encode(event),
             )
             for event in events
         ]

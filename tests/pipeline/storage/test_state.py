@@ -237,7 +237,10 @@ def test_a_log_of_facts_without_a_group_is_read_on(tmp_path: Path) -> None:
         [("k1.s", "s1", ["s", 5, "m", 1, "accepted", "op", "77", 1, None])]
     )
     packed = pa.compress(body, codec=NEWS_CODEC, asbytes=True)
-    state.connection.execute("INSERT INTO state_log VALUES (0, 1, ?, ?)", [len(body), packed])
+    state.connection.execute(
+        'INSERT INTO state_log ("sequence", facts, size, body) VALUES (0, 1, ?, ?)',
+        [len(body), packed],
+    )
     state.connection.execute("UPDATE progress SET layout = 5")
     state.close()
     state, engine = open_state(tmp_path), JoinEngine()

@@ -1,0 +1,148 @@
+"""Bodies of the logs, in files beside the database: written once, read at a restart or for Parquet.
+
+In a table they were written again and again: DuckDB rewrites a row group at every checkpoint until
+it has 122,880 rows, which these logs of few and large rows never have. `<number>.log` takes bodies
+one behind the other. A flush appends and syncs before its transaction, whose rows say where; what
+a crash left behind that is not listed is cut off. A file goes when no row tells of it any more.
+"""
+
+from __future__ import annotations
+
+import os
+import zlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+import duckdb
+import pyarrow as pa
+
+from pipeline.storage.arrow import INT
+from pipeline.storage.statements import named
+from runtime.process import CannotRun
+
+FOLDER: Final = "log"
+FULL_BYTES: Final = 64 << 20
+"""Then the next file begins: as much at most is kept for the sake of one row."""
+TABLES: Final = frozenset({"event_log", "state_log"})
+_SQL = named("log_files")
+_PLACE: Final = ("file", "start", "octets", "checksum")
+
+Place = tuple[int, int, int, int]
+"""(file, first octet, octets, CRC-32) of a body."""
+
+
+class LogFiles:
+    """The files of one database. Not thread-safe, except `body`.
+
+    Raises:
+        CannotRun: If a file is shorter than the database says.
+    """
+
+    def __init__(self, folder: Path, connection: duckdb.DuckDBPyConnection) -> None:
+        self._folder = folder / FOLDER
+        self._connection = connection
+        self._ends: dict[int, int] = dict(connection.execute(_SQL["ends"]).fetchall())
+        self._number = max(self._ends, default=0)
+        self._file: int | None = None
+        self._is_dirty = False
+        self._check()
+
+    def put(self, table: pa.Table) -> pa.Table:
+        """Append the bodies of rows; the rows then say where instead. Durable after `sync`.
+
+        Raises:
+            OSError: If the disk is full; what was written is not listed.
+        """
+        bodies = table["body"].to_pylist()
+        if self._ends.get(self._number, 0) >= FULL_BYTES:
+            self._begin_file()
+        at = self._ends.get(self._number, 0)
+        places: list[Place] = []
+        for body in bodies:
+            places.append((self._number, at, len(body), zlib.crc32(body)))
+            at += len(body)
+        write_at(self._open(), b"".join(bodies), self._ends.get(self._number, 0))
+        self._ends[self._number] = at
+        self._is_dirty = True
+        kept = table.drop_columns("body")
+        for name, values in zip(_PLACE, zip(*places, strict=True), strict=True):
+            kept = kept.append_column(name, pa.array(values, type=INT))
+        return kept
+
+    def sync(self) -> None:
+        """Return when the disk has everything that was put."""
+        if self._is_dirty:
+            os.fsync(self._open())
+            self._is_dirty = False
+
+    def body(self, body: bytes | None, place: Sequence[int]) -> bytes:
+        """The body that a row has or, since layout 8, tells of by its `place`.
+
+        Raises:
+            CannotRun: If the file is damaged.
+        """
+        if body is not None:
+            return body
+        number, start, octets, checksum = place
+        with self._path(number).open("rb") as file:
+            body = os.pread(file.fileno(), octets, start)
+        if len(body) != octets or zlib.crc32(body) != checksum:
+            raise CannotRun(_broken(self._path(number), "is damaged"))
+        return body
+
+    def tidy(self) -> None:
+        """After a transaction that has deleted rows: remove the files of which none is left."""
+        listed = dict(self._connection.execute(_SQL["ends"]).fetchall())
+        for number in self._ends.keys() - listed.keys() - {self._number}:
+            del self._ends[number]
+            self._path(number).unlink(missing_ok=True)
+
+    def close(self) -> None:
+        """Close the file."""
+        if self._file is not None:
+            os.close(self._file)
+            self._file = None
+
+    def _begin_file(self) -> None:
+        self.sync()
+        self.close()
+        self._number += 1
+
+    def _check(self) -> None:
+        for path in self._folder.glob("*.log"):
+            if int(path.stem) not in self._ends:
+                path.unlink()
+        for number, end in self._ends.items():
+            path = self._path(number)
+            if not path.exists() or path.stat().st_size < end:
+                raise CannotRun(_broken(path, "lacks what state.duckdb lists"))
+            os.truncate(path, end)
+
+    def _open(self) -> int:
+        if self._file is None:
+            self._folder.mkdir(exist_ok=True)
+            self._file = os.open(self._path(self._number), os.O_RDWR | os.O_CREAT, 0o600)
+        return self._file
+
+    def _path(self, number: int) -> Path:
+        return self._folder / f"{number:06}.log"
+
+
+def write_at(file: int, data: bytes, position: int) -> None:
+    """Write everything at a position.
+
+    Raises:
+        OSError: If the disk is full.
+    """
+    view = memoryview(data)
+    while view:
+        written = os.pwrite(file, view, position)
+        view, position = view[written:], position + written
+
+
+def _broken(path: Path, what: str) -> str:
+    return (
+        f"SMS_WORKER_DATA: {path} {what}. Run `smslab worker --rebuild`, which counts everything "
+        "again from Kafka."
+    )
