@@ -11,7 +11,16 @@ import yaml
 from campaigns.plan_rules import plan_conflict
 from campaigns.template import TemplateError, fields_of
 from schemas import reading
-from schemas.events import HOLDOUT, Costs, Goal, Plan, Purpose, VariantDefinition
+from schemas.events import (
+    HOLDOUT,
+    MAX_PRICE_MICRO,
+    MAX_WINDOW_MS,
+    Costs,
+    Goal,
+    Plan,
+    Purpose,
+    VariantDefinition,
+)
 from schemas.reading import Key, Problems, read_keys
 
 _ID: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
@@ -128,6 +137,13 @@ def duration_ms(value: Any) -> int:
     return round(float(found[1]) * _UNIT_MS[found[2]])
 
 
+def _window_ms(value: Any) -> int:
+    window_ms = duration_ms(value)
+    if not 1 <= window_ms <= MAX_WINDOW_MS:
+        raise ValueError("must be at least a millisecond and at most 366d.")
+    return window_ms
+
+
 def _campaign_id(value: Any) -> str:
     if not isinstance(value, str) or not _ID.fullmatch(value):
         raise ValueError("must be lower case letters, digits and dashes, at most 63.")
@@ -189,12 +205,12 @@ _NESTED: Final = {
     },
     "goal": {
         "metric": Key(reading.one_of(*_METRICS)),
-        "window": Key(duration_ms),
+        "window": Key(_window_ms),
         "minimum_effect": Key(reading.number(0, 1e12)),
     },
     "costs": {
         "currency": Key(_currency),
-        "price_per_segment_micro": Key(reading.whole(0, 10**12)),
+        "price_per_segment_micro": Key(reading.whole(0, MAX_PRICE_MICRO)),
         "billed_on": Key(reading.one_of("submitted", "accepted", "delivered"), "accepted"),
         "margin": Key(reading.number(0, 1), 1.0),
         "opt_out_cost_minor": Key(reading.whole(0, 10**12), 0),

@@ -48,12 +48,10 @@ def decoder_for(topic: str) -> TopicDecoder:
 class TopicDecoder:
     """Decodes the records of one topic."""
 
-    __slots__ = ("_decoder", "event")
+    __slots__ = ("_decoder",)
 
     def __init__(self, event: type[Event]) -> None:
         self._decoder = msgspec.json.Decoder(event)
-        self.event = event
-        """The type it decodes."""
 
     def decode_all(self, values: Sequence[bytes]) -> list[Event]:
         """Decode many record values.

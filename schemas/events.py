@@ -4,6 +4,9 @@ Conventions: `…_ms` is integer milliseconds since the Unix epoch (UTC); `…_m
 minor units of `currency` (ISO 4217); `…_micro` is millionths of the currency's major unit.
 `event_id` is unique per fact and stable across retries of the same fact. Unknown fields are
 ignored on decode, so a field may be added; renaming or removing one needs a new major version.
+What is summed has bounds, so that one wild record is a dead letter instead of an overflow that
+comes again after every restart. The largest is a cost, price times segments: 10^9 micro times
+255, squared, times 10^9 recipients is 7·10^31, below 2^127 = 1.7·10^38.
 Constructors do not check types (msgspec); mypy does, and `schemas.codec` does on decode.
 """
 
@@ -54,11 +57,21 @@ ReceiptState = Literal[
 ]
 """SMPP 5.0 §4.7.15 message_state, by name."""
 
+LATEST_MS = 253_402_300_800_000
+"""The year 10000: later times are in a wrong unit (micro- or nanoseconds)."""
+MAX_WINDOW_MS = 366 * 24 * 3600 * 1000
+MAX_PRICE_MICRO = 10**9
+
+EventTimeMs = Annotated[int, msgspec.Meta(ge=0, lt=LATEST_MS)]
+"""Milliseconds since the Unix epoch, by which people are counted."""
 TimeMs = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
-"""Milliseconds since the Unix epoch; bounded, so that one wrong record cannot overflow a sum."""
+"""The same where a strange clock loses nothing: an operator's, or of what nobody counts."""
 MoneyMinor = Annotated[int, msgspec.Meta(ge=0, le=10**12)]
 """Minor units; squares of it, summed over 10^9 people, still fit 128 bits."""
 Small = Annotated[int, msgspec.Meta(ge=0, le=2**31 - 1)]
+PartNumber = Annotated[int, msgspec.Meta(ge=1, le=255)]
+"""An octet of the user data header (3GPP TS 23.040 §9.2.3.24.1), from 1."""
+Segments = Annotated[int, msgspec.Meta(ge=0, le=255)]
 
 ConnectionGroup = str | UnsetType | None
 """Connections of one operator account: a receipt may come over another than its submit_sm."""
@@ -71,13 +84,13 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", gc=Fals
     """What every event carries."""
 
     event_id: str
-    occurred_at_ms: TimeMs
+    occurred_at_ms: EventTimeMs
 
 
 class SubjectEvent(Event, frozen=True, kw_only=True, gc=False):
     """An event about one person; `subject` is the keyed token and the Kafka key."""
 
-    subject: str
+    subject: Annotated[str, msgspec.Meta(min_length=1)]
 
 
 class VariantDefinition(msgspec.Struct, frozen=True, kw_only=True):
@@ -92,7 +105,7 @@ class Goal(msgspec.Struct, frozen=True, kw_only=True):
     """What decides. `minimum_effect` is absolute, in the metric's unit (rates: 0.01 = 1 point)."""
 
     metric: Metric
-    window_ms: TimeMs
+    window_ms: Annotated[int, msgspec.Meta(ge=1, le=MAX_WINDOW_MS)]
     minimum_effect: float
 
 
@@ -100,7 +113,7 @@ class Costs(msgspec.Struct, frozen=True, kw_only=True):
     """Money rules. `margin` is the part of revenue that is kept before SMS costs."""
 
     currency: str
-    price_per_segment_micro: MoneyMinor
+    price_per_segment_micro: Annotated[int, msgspec.Meta(ge=0, le=MAX_PRICE_MICRO)]
     billed_on: Literal["submitted", "accepted", "delivered"] = "accepted"
     margin: float = 1.0
     opt_out_cost_minor: MoneyMinor = 0
@@ -126,7 +139,7 @@ class CampaignDefined(Event, frozen=True, kw_only=True, tag="campaign_defined"):
     """A campaign's definition came into force. Compacted; key `campaign_id`."""
 
     campaign_id: str
-    plan_version: int
+    plan_version: Annotated[int, msgspec.Meta(ge=0, le=2**31)]
     plan_hash: str
     salt: str
     purpose: Purpose
@@ -144,7 +157,7 @@ class CampaignDefined(Event, frozen=True, kw_only=True, tag="campaign_defined"):
     analyse_by: tuple[str, ...] = ()
     dimension_values: dict[str, tuple[str, ...]] = {}
     """Attribute → its most frequent values in the audience; all others are counted as `other`."""
-    audience_size: int | None = None
+    audience_size: Annotated[int, msgspec.Meta(ge=0, le=10**12)] | None = None
 
 
 class AllocationChanged(Event, frozen=True, kw_only=True, tag="allocation_changed"):
@@ -181,6 +194,8 @@ class RecipientAssigned(SubjectEvent, frozen=True, kw_only=True, tag="recipient_
 class MessageRequested(SubjectEvent, frozen=True, kw_only=True, tag="message_requested"):
     """A message shall be sent. Restricted topic: the only event with a phone number and a text."""
 
+    occurred_at_ms: TimeMs
+    """Nobody counts by it: a message is sent whatever its sender's clock says."""
     message_id: str
     connection: str
     source_addr: str
@@ -205,9 +220,9 @@ class MessageSubmitted(SubjectEvent, frozen=True, kw_only=True, tag="message_sub
     outcome: SubmitOutcome
     command_status: int | None = None
     smsc_message_id: str | None = None
-    part: Small = 1
-    parts: Small = 1
-    segments: Small = 1
+    part: PartNumber = 1
+    parts: PartNumber = 1
+    segments: Segments = 1
     """Billed segments of this PDU."""
     encoding: str = "gsm7"
     latency_ms: int | None = None
@@ -266,6 +281,8 @@ class InboundReceived(SubjectEvent, frozen=True, kw_only=True, tag="inbound_rece
 class LinkIssued(Event, frozen=True, kw_only=True, tag="link_issued"):
     """A short link exists: `token` leads to `target`. Compacted; key `token`."""
 
+    occurred_at_ms: TimeMs
+    """Nobody counts by it: the link leads to its target all the same."""
     token: str
     target: str
     subject: str

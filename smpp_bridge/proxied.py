@@ -14,7 +14,14 @@ from smpp_bridge.configuration import ContentTag
 from smpp_bridge.mapping import msisdn_of
 from smpp_bridge.protocol.long_messages import place_of
 from smpp_bridge.protocol.pdu import DataSm, SubmitSm
-from smpp_bridge.protocol.text import AnyEncoding, Encoding, body_of, data_of, encoding_of_coding
+from smpp_bridge.protocol.text import (
+    MAX_PARTS,
+    AnyEncoding,
+    Encoding,
+    body_of,
+    data_of,
+    encoding_of_coding,
+)
 
 MAX_LONG: Final = 10_000
 """Long messages whose parts are still coming."""
@@ -149,6 +156,9 @@ class Clerk:
 
 
 def _segments_of(body: bytes, encoding: Encoding) -> int:
-    """Of a message that the SMSC will split itself (message_payload); by octets: it may be long."""
+    """Of a message that the SMSC will split itself (message_payload); by octets: it may be long.
+
+    No phone joins more than 255 parts, whatever 64 KiB would make.
+    """
     single, each = _OCTETS[encoding]
-    return 1 if len(body) <= single else -(-len(body) // each)
+    return 1 if len(body) <= single else min(-(-len(body) // each), MAX_PARTS)

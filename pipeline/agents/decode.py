@@ -7,7 +7,6 @@ import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import Any, cast
 
-from pipeline.agents.limits import are_within_limits, broken_limit
 from pipeline.batch import Delivery, Record, RecordBatch
 from pipeline.flush import DecodedBatch, RejectedRecord, lines_of
 from pipeline.rows import DeadLetter
@@ -85,10 +84,9 @@ def _all_valid(decoder: TopicDecoder, values: Sequence[bytes | None]) -> list[Ev
     if None in values:
         return None
     try:
-        events = decoder.decode_all(cast("Sequence[bytes]", values))
+        return decoder.decode_all(cast("Sequence[bytes]", values))
     except SchemaError:
         return None
-    return events if are_within_limits(decoder.event, events) else None
 
 
 def _sorted(
@@ -112,10 +110,9 @@ def _sorted(
 def _event(decoder: TopicDecoder, value: bytes | None) -> Event | str:
     """The event, or why there is none."""
     try:
-        event = decoder.decode(value)
+        return decoder.decode(value)
     except SchemaError as error:
         return str(error)
-    return broken_limit(event) or event
 
 
 def _rejected(batch: RecordBatch, record: Record, reason: str, now_ms: int) -> RejectedRecord:

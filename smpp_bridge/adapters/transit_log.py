@@ -86,7 +86,7 @@ class TransitLog:
             try:
                 event = cast("MessageSubmitted", decode(payload))
             except SchemaError:
-                return
+                continue  # of another version; what came after it was passed on all the same
             self.pending[event.event_id] = event
 
     def _rewrite(self) -> None:

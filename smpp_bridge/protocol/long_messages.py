@@ -107,7 +107,7 @@ class Place(NamedTuple):
 def place_of(request: Message | DataSm) -> Place | None:
     """The part's place, or `None` for a whole message and for numbers that cannot be true."""
     place = _udh_place(request) or _sar_place(request)
-    if place is None or place.total < 2 or not 1 <= place.number <= place.total:
+    if place is None or place.total < 2 or not 1 <= place.number <= place.total <= MAX_PARTS:
         return None
     return place
 

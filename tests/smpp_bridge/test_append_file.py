@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from schemas.events import MessageSubmitted
 from smpp_bridge.adapters.append_file import AppendFile
@@ -83,4 +84,15 @@ def test_a_transit_log_of_a_full_disk_can_be_opened_again(tmp_path: Path) -> Non
     log.close()
     again = TransitLog(tmp_path / "transit")
     assert set(again.pending) == {result("m1").event_id}
+    again.close()
+
+
+def test_an_entry_that_cannot_be_read_hides_no_other(tmp_path: Path) -> None:
+    """Another version may have written what this one refuses; the rest was passed on as well."""
+    log = TransitLog(tmp_path / "transit")
+    for event in (result("m1"), replace(result("m2"), segments=256), result("m3")):
+        log.begin(event)
+    log.close()
+    again = TransitLog(tmp_path / "transit")
+    assert set(again.pending) == {result("m1").event_id, result("m3").event_id}
     again.close()

@@ -9,6 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from schemas.codec import decode
+from schemas.codec import encode as as_record
 from smpp_bridge.configuration import ContentTag
 from smpp_bridge.protocol.constants import Tag
 from smpp_bridge.protocol.pdu import SubmitSm
@@ -100,6 +102,8 @@ def test_a_reference_that_comes_again_later_is_another_message() -> None:
         (SubmitSm(short_message=b"x" * 160), 1, "gsm7"),
         (SubmitSm(tlvs=((Tag.MESSAGE_PAYLOAD, b"x" * 400),)), 3, "gsm7"),
         (SubmitSm(data_coding=8, tlvs=((Tag.MESSAGE_PAYLOAD, b"\x4f\x18" * 71),)), 2, "ucs2"),
+        (SubmitSm(tlvs=((Tag.MESSAGE_PAYLOAD, b"x" * 153 * 255),)), 255, "gsm7"),
+        (SubmitSm(tlvs=((Tag.MESSAGE_PAYLOAD, b"x" * 65_535),)), 255, "gsm7"),
     ],
 )
 def test_segments_are_counted_as_the_operator_will_bill_them(
@@ -109,3 +113,4 @@ def test_segments_are_counted_as_the_operator_will_bill_them(
     fields = {name: getattr(request_, name) for name in request_.__struct_fields__}
     event = clerk().write_down(SubmitSm(**fields | {"destination_addr": b"8613800000001"}), "a", 0)
     assert (event.segments, event.encoding) == (segments, encoding)
+    assert decode(as_record(event)) == event

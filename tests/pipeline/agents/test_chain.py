@@ -14,7 +14,6 @@ import pytest
 from pipeline.agents.commit import commit
 from pipeline.agents.decode import decode, decode_batch
 from pipeline.agents.join import join
-from pipeline.agents.limits import LATEST_MS, MAX_WINDOW_MS
 from pipeline.batch import Delivery, RecordBatch
 from pipeline.flush import Flush, RejectedRecord
 from pipeline.history import StoredHistory
@@ -24,6 +23,8 @@ from pipeline.roles import ALONE
 from pipeline.storage.state import State, open_state
 from schemas.codec import encode
 from schemas.events import (
+    LATEST_MS,
+    MAX_WINDOW_MS,
     AllocationChanged,
     ConversionRecorded,
     Event,

@@ -1,29 +1,93 @@
-"""Limits on many events at once say what they say on each."""
+"""The contract's limits as the worker meets them: one record beyond is one dead letter."""
 
 from __future__ import annotations
 
-from hypothesis import given
-from hypothesis import strategies as st
+from typing import Any
 
-from pipeline.agents.limits import LATEST_MS, are_within_limits, broken_limit
-from schemas.events import MessageSubmitted
+import pytest
+from msgspec.structs import replace
 
-SUBMITS = st.builds(
+from pipeline.agents.decode import decode_batch
+from pipeline.batch import Delivery, RecordBatch
+from schemas.codec import encode
+from schemas.events import (
+    LATEST_MS,
+    MAX_PRICE_MICRO,
+    MAX_WINDOW_MS,
+    AllocationChanged,
+    CampaignDefined,
+    ConversionRecorded,
+    Event,
+    InboundReceived,
+    LinkClicked,
     MessageSubmitted,
-    event_id=st.just("e"),
-    occurred_at_ms=st.sampled_from([0, LATEST_MS - 1, LATEST_MS]),
-    subject=st.sampled_from(["s", "s", "s", ""]),
-    message_id=st.just("m"),
-    connection=st.just("op"),
-    source_addr=st.just("Shop"),
-    outcome=st.just("accepted"),
-    segments=st.sampled_from([0, 1, 255, 256]),
-    part=st.sampled_from([1, 1, 0, 256]),
+    ReceiptReceived,
+    RecipientAssigned,
 )
+from schemas.topics import topic_of
+from tests.support.worker import FakeRecord, campaign_events, definition
+
+ALLOCATION = AllocationChanged(
+    event_id="e", occurred_at_ms=1, campaign_id="c1", shares={"A": 1.0}, reason="r"
+)
+ORDINARY: dict[type[Event], Event] = {
+    type(event): event for event in (definition(), ALLOCATION, *campaign_events(60, seed=3))
+}
+SUBJECT_KINDS = (
+    RecipientAssigned,
+    MessageSubmitted,
+    ReceiptReceived,
+    InboundReceived,
+    LinkClicked,
+    ConversionRecorded,
+)
+RULES: list[tuple[type[Event], str, Any, Any]] = [
+    *((kind, "occurred_at_ms", LATEST_MS - 1, LATEST_MS) for kind in ORDINARY),
+    *((kind, "occurred_at_ms", 0, -1) for kind in ORDINARY),
+    *((kind, "subject", "k", "") for kind in SUBJECT_KINDS),
+    *((MessageSubmitted, field, 255, 256) for field in ("segments", "part", "parts")),
+    (MessageSubmitted, "segments", 0, -1),
+    *((MessageSubmitted, field, 1, 0) for field in ("part", "parts")),
+    (CampaignDefined, "plan_version", 2**31, 2**31 + 1),
+    (CampaignDefined, "plan_version", 0, -1),
+    (CampaignDefined, "audience_size", 10**12, 10**12 + 1),
+    (CampaignDefined, "audience_size", None, -1),
+    (CampaignDefined, "goal.window_ms", MAX_WINDOW_MS, MAX_WINDOW_MS + 1),
+    (CampaignDefined, "goal.window_ms", 1, 0),
+    (CampaignDefined, "costs.price_per_segment_micro", MAX_PRICE_MICRO, MAX_PRICE_MICRO + 1),
+    (CampaignDefined, "costs.price_per_segment_micro", 0, -1),
+]
 
 
-@given(st.lists(SUBMITS, max_size=4))
-def test_all_are_within_when_each_is(events: list[MessageSubmitted]) -> None:
-    """The quick look misses nothing and accuses nobody."""
-    each = all(broken_limit(event) is None for event in events)
-    assert are_within_limits(MessageSubmitted, events) == each
+def changed(event: Any, path: str, value: Any) -> Any:
+    """The event with another value at a path."""
+    name, _, rest = path.partition(".")
+    return replace(event, **{name: changed(getattr(event, name), rest, value) if rest else value})
+
+
+@pytest.mark.parametrize(("kind", "path", "last", "beyond"), RULES)
+def test_a_value_at_the_limit_is_kept_and_one_beyond_is_rejected_alone(
+    kind: type[Event], path: str, last: Any, beyond: Any
+) -> None:
+    """The reason names field and rule; what came with the record in one batch is kept."""
+    ordinary = ORDINARY[kind]
+    at_limit = changed(ordinary, path, last)
+    events = [ordinary, at_limit, changed(ordinary, path, beyond), ordinary]
+    records = [FakeRecord(offset, encode(event)) for offset, event in enumerate(events)]
+    batch = RecordBatch(topic_of(ordinary).name, 0, 0, len(records), records)
+    found = decode_batch(Delivery(batch, lambda: None), 9)
+    (rejected,) = found.rejected
+    assert (rejected.row.record_offset, rejected.data) == (2, records[2].value)
+    assert rejected.row.reason.startswith("Expected `")
+    assert rejected.row.reason.endswith(f" - at `$.{path}`")
+    kept = [*found.subject_events, *found.definitions, *found.allocations]
+    assert kept == [ordinary, at_limit, ordinary]
+
+
+@pytest.mark.parametrize("field", ["submitted_at_ms", "done_at_ms"])
+def test_an_operators_clock_may_say_anything(field: str) -> None:
+    """A receipt counts though its operator lives in the year 30000: only our time is bounded."""
+    receipt = replace(ORDINARY[ReceiptReceived], **{field: 884_541_340_800_000})
+    record = FakeRecord(0, encode(receipt))
+    batch = RecordBatch(topic_of(receipt).name, 0, 0, 1, [record])
+    assert decode_batch(Delivery(batch, lambda: None), 9).subject_events == [receipt]

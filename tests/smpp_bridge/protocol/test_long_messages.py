@@ -172,6 +172,16 @@ def test_a_place_that_cannot_be_true_is_a_whole_message(place: tuple[int, int]) 
     assert found.text == "hi"
 
 
+def test_a_total_of_two_octets_is_true_only_as_far_as_one_octet_goes() -> None:
+    """Some senders pad the sar TLVs; SMPP 3.4 §5.3.2.23 knows at most 255 parts."""
+    for total, is_part in ((3, True), (255, True), (256, False), (65_535, False)):
+        numbers = ((Tag.SAR_TOTAL_SEGMENTS, total), (Tag.SAR_SEGMENT_SEQNUM, 2))
+        padded = tuple((tag, number.to_bytes(2, "big")) for tag, number in numbers)
+        request = DeliverSm(short_message=b"hi", tlvs=((Tag.SAR_MSG_REF_NUM, b"\0\1"), *padded))
+        place = place_of(request)
+        assert place == (("sar", 1, total, 2) if is_part else None)
+
+
 def test_parts_of_different_codings_are_decoded_each_in_its_own() -> None:
     """Some phones change the coding from part to part."""
     first, second = parts_of("a" * 200)
