@@ -69,6 +69,8 @@ TimeMs = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
 MoneyMinor = Annotated[int, msgspec.Meta(ge=0, le=10**12)]
 """Minor units; squares of it, summed over 10^9 people, still fit 128 bits."""
 Small = Annotated[int, msgspec.Meta(ge=0, le=2**31 - 1)]
+Count = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
+"""Of what one process has seen since it started."""
 PartNumber = Annotated[int, msgspec.Meta(ge=1, le=255)]
 """An octet of the user data header (3GPP TS 23.040 §9.2.3.24.1), from 1."""
 Segments = Annotated[int, msgspec.Meta(ge=0, le=255)]
@@ -330,17 +332,17 @@ class ConnectionReported(Event, frozen=True, kw_only=True, tag="connection_repor
     instance: str
     state: str
     """Session state of the worst bind: CLOSED, OPEN, BOUND_TX, BOUND_RX, BOUND_TRX, UNBINDING."""
-    binds: int
-    bound: int
-    window: int
-    window_in_use: int
-    submits: int
-    accepted: int
-    rejected: int
-    receipts: int
-    inbound: int
-    unknown: int
-    reconnects: int
+    binds: Count
+    bound: Count
+    window: Count
+    window_in_use: Count
+    submits: Count
+    accepted: Count
+    rejected: Count
+    receipts: Count
+    inbound: Count
+    unknown: Count
+    reconnects: Count
     last_error: str | None = None
 
 

@@ -16,6 +16,7 @@ from schemas.events import (
     MAX_WINDOW_MS,
     AllocationChanged,
     CampaignDefined,
+    ConnectionReported,
     ConversionRecorded,
     Event,
     InboundReceived,
@@ -30,8 +31,20 @@ from tests.support.worker import FakeRecord, campaign_events, definition
 ALLOCATION = AllocationChanged(
     event_id="e", occurred_at_ms=1, campaign_id="c1", shares={"A": 1.0}, reason="r"
 )
+COUNTS = (
+    *("binds", "bound", "window", "window_in_use", "submits", "accepted"),
+    *("rejected", "receipts", "inbound", "unknown", "reconnects"),
+)
+REPORT = ConnectionReported(
+    event_id="e",
+    occurred_at_ms=1,
+    connection="op",
+    instance="i",
+    state="OPEN",
+    **dict.fromkeys(COUNTS, 1),
+)
 ORDINARY: dict[type[Event], Event] = {
-    type(event): event for event in (definition(), ALLOCATION, *campaign_events(60, seed=3))
+    type(event): event for event in (definition(), ALLOCATION, REPORT, *campaign_events(60, seed=3))
 }
 SUBJECT_KINDS = (
     RecipientAssigned,
@@ -48,6 +61,8 @@ RULES: list[tuple[type[Event], str, Any, Any]] = [
     *((MessageSubmitted, field, 255, 256) for field in ("segments", "part", "parts")),
     (MessageSubmitted, "segments", 0, -1),
     *((MessageSubmitted, field, 1, 0) for field in ("part", "parts")),
+    *((ConnectionReported, field, 2**53, 2**53 + 1) for field in COUNTS),
+    *((ConnectionReported, field, 0, -1) for field in COUNTS),
     (CampaignDefined, "plan_version", 2**31, 2**31 + 1),
     (CampaignDefined, "plan_version", 0, -1),
     (CampaignDefined, "audience_size", 10**12, 10**12 + 1),
@@ -80,7 +95,12 @@ def test_a_value_at_the_limit_is_kept_and_one_beyond_is_rejected_alone(
     assert (rejected.row.record_offset, rejected.data) == (2, records[2].value)
     assert rejected.row.reason.startswith("Expected `")
     assert rejected.row.reason.endswith(f" - at `$.{path}`")
-    kept = [*found.subject_events, *found.definitions, *found.allocations]
+    kept = [
+        *found.subject_events,
+        *found.definitions,
+        *found.allocations,
+        *found.connections,
+    ]
     assert kept == [ordinary, at_limit, ordinary]
 
 
