@@ -24,8 +24,9 @@ from aiokafka.structs import TopicPartition
 
 from runtime.kafka import KafkaPublisher
 from runtime.process import CannotRun
-from schemas.codec import SchemaError, decoder_for
+from schemas.codec import decoder_for
 from schemas.events import MessageRequested
+from schemas.subject import partition_of
 from schemas.topics import OUTBOUND_REQUESTED, OUTBOUND_URGENT
 from smpp_bridge.adapters.counts import Counts
 from smpp_bridge.adapters.lease import Lease, boot_s
@@ -316,7 +317,8 @@ class Requests(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka has 
             if request.connection != self._connection:
                 finish()
                 return
-        except SchemaError as error:
+            partition_of(request.subject)  # or its result could not be published
+        except ValueError as error:
             self._dead_letter(record, str(error), finish)
             return
         try:

@@ -10,10 +10,12 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from runtime.kafka import KafkaPublisher
 from runtime.process import ExitCode
+from schemas.codec import encode
 from schemas.events import InboundReceived, ReceiptReceived
 from schemas.topics import (
     INBOUND_RECEIVED,
@@ -104,6 +106,25 @@ async def test_a_request_that_does_not_fit_is_a_rejected_result_and_holds_up_nob
         found = of_connection(results, connection)
     outcomes = {e.event_id.removeprefix(connection): (e.outcome, e.command_status) for e in found}
     assert outcomes == {"-1/1": ("rejected", None), "-2/1": ("accepted", 0)}
+    assert len(smsc.submitted) == 1
+
+
+async def test_a_request_whose_result_could_not_be_told_is_not_sent(
+    kafka: str, connection: str, tmp_path: Path
+) -> None:
+    """Its subject is no token, so its result has no partition; the next message is sent."""
+    stranger = msgspec.structs.replace(requested(connection, 1), subject="x")
+    async with (
+        run_smsc(Smsc()) as smsc,
+        KafkaPublisher(kafka) as publisher,
+        process("smpp_bridge", environment(kafka, smsc.port, tmp_path, connection)),
+        results_of(kafka, connection) as results,
+        TopicReader(kafka, OUTBOUND_REQUESTED.dead_letters) as letters,
+    ):
+        publisher.put(OUTBOUND_REQUESTED.name, 0, b"x", encode(stranger), lambda _: None)
+        await publisher.publish(requested(connection, 2))
+        await wait_until(lambda: len(of_connection(results, connection)) == 1)
+        await wait_until(lambda: encode(stranger) in letters.values)
     assert len(smsc.submitted) == 1
 
 
