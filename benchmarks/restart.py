@@ -60,12 +60,11 @@ class Worker:
     def feed(self, batches: Sequence[DecodedBatch]) -> None:
         """Join and commit one flush."""
         for batch in batches:
-            events = batch.subject_events
-            _, places = self.engine.forgotten(events)
-            facts = self.state.shelf.read(places.values())
-            for subject, each in zip(places, facts, strict=True):
+            postponed = self.engine.apply(batch.subject_events)
+            facts = self.state.shelf.read(postponed.shelved.values())
+            for subject, each in zip(postponed.shelved, facts, strict=True):
                 self.engine.fetch(subject, each)
-            self.engine.apply(events)
+            self.engine.apply_postponed(postponed)
         self.state.commit(Flush(batches, self.engine.take()), NOW_MS)
 
 

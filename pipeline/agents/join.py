@@ -8,6 +8,7 @@ from itertools import islice
 from typing import Protocol
 
 from pipeline.flush import DecodedBatch, Flush
+from pipeline.join.absent import Postponed
 from pipeline.join.engine import JoinEngine
 from pipeline.join.places import Found
 from schemas.topics import CAMPAIGN_DEFINITION, JOINED_TOPICS
@@ -68,6 +69,7 @@ async def join(
     """Apply every event of a group to the engine.
 
     Reads: decoded groups; from `history` the people whom late events and new definitions concern.
+        Late events are applied after the others of their batch.
     Yields: one `Flush` per group: its batches and exactly the change they make.
     State: the engine's, one exposure per campaign and subject. Every ten seconds people whose
         horizon has passed are put aside, as far as `sweep_until` (ms; `None`: not now).
@@ -79,12 +81,9 @@ async def join(
     async for group in groups:
         for batch in sorted(group, key=_turn):
             await _define(batch, engine, history)
-            retired, shelved = engine.forgotten(batch.subject_events)
-            if retired:
-                _load(engine, await history.people(retired))
-            if shelved:
-                _load(engine, await history.shelved(shelved))
-            engine.apply(batch.subject_events)
+            postponed = engine.apply(batch.subject_events)
+            if postponed:
+                await _catch_up(postponed, engine, history)
             await asyncio.sleep(0)  # see `decode`
         until_ms = sweep_until()
         if until_ms is not None and until_ms - swept_ms >= SWEEP_EVERY_MS:
@@ -101,6 +100,14 @@ _TURNS = {
 def _turn(batch: DecodedBatch) -> int:
     """Causes before effects. Any order is right; in this one most people take the short way."""
     return _TURNS.get(batch.delivery.batch.topic, 0)
+
+
+async def _catch_up(postponed: Postponed, engine: JoinEngine, history: History) -> None:
+    if postponed.retired:
+        _load(engine, await history.people(postponed.retired))
+    if postponed.shelved:
+        _load(engine, await history.shelved(postponed.shelved))
+    engine.apply_postponed(postponed)
 
 
 async def _define(batch: DecodedBatch, engine: JoinEngine, history: History) -> None:

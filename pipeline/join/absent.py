@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import islice
+from dataclasses import dataclass, field
+from itertools import count, islice
 
 from pipeline.join.at_hand import AtHand
 from pipeline.join.deltas import Retired, Shelved
-from pipeline.join.facts import Facts, decode_facts, encode_facts
+from pipeline.join.facts import Facts, decode_facts
 from pipeline.join.horizon import Schedule, Sketch, kept_until_ms
 from pipeline.join.money import Definitions
 from pipeline.join.places import Found, Places
@@ -15,6 +16,21 @@ from schemas.events import SubjectEvent
 
 SWEPT_AT_ONCE = 50_000
 """People looked at per sweep, about 0.2 s of work; who is left is looked at in the next."""
+
+
+@dataclass(slots=True)
+class Postponed:
+    """Events about people who may not be at hand, and who must be fetched before them."""
+
+    events: list[SubjectEvent] = field(default_factory=list)
+    """In the order in which they came."""
+    retired: set[str] = field(default_factory=set)
+    """Who may have been put aside. Of a few the history has nothing: see `Sketch`."""
+    shelved: dict[str, int] = field(default_factory=dict)
+    """Who is on the shelf, and at which place."""
+
+    def __bool__(self) -> bool:
+        return bool(self.events)
 
 
 class Absent:
@@ -47,14 +63,23 @@ class Absent:
         self._retiring: list[str] = []
         self._retired = Sketch()
 
-    def forgotten(self, events: Iterable[SubjectEvent]) -> tuple[set[str], Found]:
-        """Of whom the events are: who may have been put aside, and who is on the shelf."""
-        if not self._retired and not self.places:
-            return set(), {}
-        people = self._at_hand.people
-        strangers = {s for event in events if (s := event.subject) not in people}
-        shelved = self.places.find(strangers)
-        return {s for s in strangers if s not in shelved and s in self._retired}, shelved
+    def postpone(self, event: SubjectEvent, postponed: Postponed) -> bool:
+        """Add an event to `postponed` if it is about somebody who may be absent; whether it is.
+
+        Args:
+            event: About somebody who is not at hand.
+            postponed: Of this and other events.
+        """
+        subject = event.subject
+        place = self.places.find_one(subject)
+        if place is not None:
+            postponed.shelved[subject] = place
+        elif subject in self._retired:
+            postponed.retired.add(subject)
+        else:
+            return False
+        postponed.events.append(event)
+        return True
 
     def remember_retired(self, subjects: Iterable[str]) -> None:
         """These people were put aside."""
@@ -101,24 +126,23 @@ class Absent:
 
     def retire(self) -> dict[str, Retired]:
         """Put aside who was chosen and is at hand."""
-        retired = {}
-        for subject in self._retiring:
-            if subject in self._at_hand.people:
-                person, campaigns = self._at_hand.drop(subject)
-                retired[subject] = Retired(encode_facts(person.facts), campaigns)
-        self._retired.update(retired)
+        people = self._at_hand.people
+        subjects = [each for each in dict.fromkeys(self._retiring) if each in people]
         self._retiring = []
-        return retired
+        self._retired.update(subjects)
+        gone = zip(subjects, self._at_hand.drop(subjects), strict=True)
+        return {subject: Retired(facts, campaigns) for subject, (facts, campaigns) in gone}
 
     def shelve(self, limit: int) -> dict[str, Shelved]:
         """Put all above `limit` on the shelf.
 
         Who was met first is quiet by now; of a few who are not, the price is a look-up.
         """
-        shelved = {}
         people = self._at_hand.people
-        for subject in list(islice(people, max(0, len(people) - limit))):
-            person, campaigns = self._at_hand.drop(subject)
-            place = self.places.put(subject, campaigns)
-            shelved[subject] = Shelved(place, encode_facts(person.facts), campaigns)
+        subjects = list(islice(people, max(0, len(people) - limit)))
+        gone = zip(subjects, count(self.places.following), self._at_hand.drop(subjects))
+        shelved = {
+            subject: Shelved(place, facts, campaigns) for subject, place, (facts, campaigns) in gone
+        }
+        self.places.put(shelved)
         return shelved

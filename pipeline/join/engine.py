@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
 
-from pipeline.join.absent import Absent
+from pipeline.join.absent import Absent, Postponed
 from pipeline.join.at_hand import AtHand
 from pipeline.join.deltas import Deltas
 from pipeline.join.facts import (
@@ -44,10 +44,11 @@ class JoinEngine:
 
     People whose horizon has passed are put aside by `sweep` and handed over in
     `Deltas.retired`. Of more than `at_hand` people, who came first goes on the shelf and is
-    handed over in `Deltas.shelved`. Before an event about one of both (`forgotten`) whoever
-    keeps them must `fetch` them again; before a definition of a campaign that assigned them
-    (`changes`) those put aside, while those on the shelf can be revised where they are
-    (`revise`), and when `sweep` asks for them are judged there (`sweep_shelved`).
+    handed over in `Deltas.shelved`. Events about either are `Postponed` by `apply`: whoever keeps
+    these people must `fetch` them again and then `apply_postponed`. Before a definition of a
+    campaign that assigned them (`changes`) those put aside must be fetched, while those on the
+    shelf can be revised where they are (`revise`), and when `sweep` asks for them are judged
+    there (`sweep_shelved`).
 
     Not thread-safe. Reads no clock.
 
@@ -70,6 +71,7 @@ class JoinEngine:
         self._hand = AtHand()
         self._absent = Absent(self._hand, self._definitions, horizon_ms)
         self._log = LogLength(log_slack)
+        self._postponed = 0
         self._stories = Stories(self._definitions)
         self._tally = Tally()
         self._forget_pending()
@@ -92,10 +94,8 @@ class JoinEngine:
         if not self.changes(definition):
             return before
         campaign_id = definition.campaign_id
-        for subject in self._hand.assigned[campaign_id]:
-            person = self._hand.people.get(subject)
-            if person is not None:  # gone, when their assignment came again for another campaign
-                self._pending.mark_stale(subject, person)
+        for subject, person in self._hand.assigned_to(campaign_id):
+            self._pending.mark_stale(subject, person)
         self._definitions[campaign_id] = definition
         self._stories.forget()
         return before
@@ -126,26 +126,53 @@ class JoinEngine:
         known = self._definitions.get(definition.campaign_id)
         return known is None or _version(definition) > _version(known)
 
-    def apply(self, events: Iterable[SubjectEvent]) -> None:
+    def apply(self, events: Iterable[SubjectEvent]) -> Postponed:
         """Take in events of the joined topics, in any order; known ones change nothing.
+
+        Returns: Events that were not taken in. `fetch` the people whom they are about, as far as
+            there are such, then `apply_postponed`, before anything else happens.
 
         Raises:
             ValueError: If an event is of a type that the join does not read.
         """
+        postponed = Postponed()
         for kind, run in groupby(events, type):
-            self._apply(kind, run)
+            self._apply(kind, run, postponed)
+        self._postponed += len(postponed.events)
+        return postponed
 
-    def _apply(self, kind: type[SubjectEvent], events: Iterable[SubjectEvent]) -> None:
-        """Events of one type. This loop is where the worker's time goes: docs/performance.md."""
+    def apply_postponed(self, postponed: Postponed) -> None:
+        """Take in what `apply` returned; who was not fetched was never put aside.
+
+        Raises:
+            ValueError: If somebody is still on the shelf.
+        """
+        for subject in postponed.shelved:
+            if self.has_shelved(subject):
+                raise ValueError(f"subject == {subject}, must be fetched before.")
+        for kind, run in groupby(postponed.events, type):
+            self._apply(kind, run, None)
+        self._postponed -= len(postponed.events)
+
+    def _apply(
+        self, kind: type[SubjectEvent], events: Iterable[SubjectEvent], later: Postponed | None
+    ) -> None:
+        """Events of one type. This loop is where the worker's time goes: docs/performance.md.
+
+        Those about people who may be absent go to `later`; `None`: nobody is.
+        """
         fact_of, sign_of, topic = converter_of(kind), None, _TOPIC_NAMES[kind]
-        hand, pending, known = self._hand, self._pending, self._stories.cohorts
-        people = hand.people
+        pending, known, people = self._pending, self._stories.cohorts, self._hand.people
         new: list[AnyFact] = []
         latencies: list[LatencyKey] = []
         for event in events:
-            key, fact = fact_of(event)
             subject = event.subject
-            person = people.get(subject) or self._meet(subject, fact)
+            person = people.get(subject)
+            if person is None:
+                person = self._meet(event, later)
+                if person is None:
+                    continue
+            key, fact = fact_of(event)
             facts = person.facts
             if key in facts:
                 self._repeat(subject, person, key, fact, topic)
@@ -159,8 +186,6 @@ class JoinEngine:
                 pending.mark_stale(subject, person)
             facts[key] = fact
             new.append(fact)
-            if type(fact) is Assignment:
-                hand.assigned[fact.campaign_id].add(subject)
             if story is not None and sign is not None:
                 step = story.steps.get(sign) or self._stories.step(story, sign, facts)
                 crowd = step.crowds.get(person.cohorts) or pending.begin_crowd(step, person.cohorts)
@@ -174,13 +199,17 @@ class JoinEngine:
                 if step.adds_latency:
                     latencies.append(person.latency())
         self._applied += len(new)
-        hand.facts += len(new)
+        self._hand.add(new)
         self._tally.add(new, topic)
         pending.ledger.book_latencies(latencies)
 
-    def _meet(self, subject: str, fact: AnyFact) -> Person:
+    def _meet(self, event: SubjectEvent, later: Postponed | None) -> Person | None:
+        """The first event about somebody who is not at hand; `None`: it is postponed."""
+        absent, subject = self._absent, event.subject
+        if later is not None and absent.postpone(event, later):
+            return None
         person = self._hand.people[subject] = Person({}, self._stories.beginning, since=self._round)
-        self._absent.schedule.add(subject, fact.at_ms + self._absent.horizon_ms)
+        absent.schedule.add(subject, event.occurred_at_ms + absent.horizon_ms)
         return person
 
     def _repeat(self, subject: str, person: Person, key: str, fact: AnyFact, topic: str) -> None:
@@ -193,7 +222,7 @@ class JoinEngine:
             self._pending.mark_stale(subject, person)
             person.facts[key] = fact
             if type(fact) is Assignment:
-                self._hand.assigned[fact.campaign_id].add(subject)
+                self._hand.campaigns.add(fact.campaign_id)
             self._tally.add([known], topic, -1)
             self._tally.add([fact], topic)
 
@@ -241,7 +270,7 @@ class JoinEngine:
         for subject, key, fact in news:
             if fact is None:
                 if subject in people:
-                    hand.drop(subject)
+                    hand.facts -= len(people.pop(subject).facts)
                 continue
             person = people.get(subject)
             if person is None:
@@ -254,7 +283,7 @@ class JoinEngine:
             hand.facts += known is None
             kept = person.facts[key] = fact if known is None else merge(known, fact)
             if type(kept) is Assignment:
-                hand.assigned[kept.campaign_id].add(subject)
+                hand.campaigns.add(kept.campaign_id)
 
     def logged_anew(self) -> None:
         """Say that the log holds nothing any more but `everything`, as of the last round."""
@@ -280,10 +309,6 @@ class JoinEngine:
     def round(self) -> int:
         """The number of the next `take`."""
         return self._round
-
-    def forgotten(self, events: Iterable[SubjectEvent]) -> tuple[set[str], Found]:
-        """To be fetched before `apply`: who may have been put aside, and who is on the shelf."""
-        return self._absent.forgotten(events)
 
     def remember_retired(self, subjects: Iterable[str]) -> None:
         """Say, after a restart, who was put aside."""
@@ -332,7 +357,13 @@ class JoinEngine:
             self.load(subject, data)
 
     def take(self) -> Deltas:
-        """The changes since the last call; they are counted as stored from now on."""
+        """The changes since the last call; they are counted as stored from now on.
+
+        Raises:
+            ValueError: If events are postponed: stored as read, they would be lost.
+        """
+        if self._postponed:
+            raise ValueError(f"postponed == {self._postponed}, must be applied before.")
         ledger = self._pending.book(self._stories)
         retired = self._absent.retire()
         shelved = self._absent.shelve(self._at_hand)

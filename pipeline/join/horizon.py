@@ -42,26 +42,34 @@ class Schedule:
     def __init__(self) -> None:
         self._buckets: dict[int, list[str]] = {}
         self._order: list[int] = []
+        self._last: int | None = None
+        """The bucket that was added to last, as it is most often next; `None`: gone."""
+        self._waiting: list[str] = []
+        """In it."""
 
     def add(self, subject: str, at_ms: int) -> None:
         """Look at this person not before `at_ms`."""
         bucket = at_ms // BUCKET_MS
-        waiting = self._buckets.get(bucket)
-        if waiting is None:
-            heappush(self._order, bucket)
-            self._buckets[bucket] = [subject]
-        else:
-            waiting.append(subject)
+        if bucket != self._last:
+            self._turn_to(bucket)
+        self._waiting.append(subject)
 
     def add_all(self, subjects: Sequence[str], at_ms: int) -> None:
         """Look at all of them not before `at_ms`."""
         if subjects:
-            self.add(subjects[0], at_ms)
-            self._buckets[at_ms // BUCKET_MS] += subjects[1:]
+            self._turn_to(at_ms // BUCKET_MS)
+            self._waiting += subjects
+
+    def _turn_to(self, bucket: int) -> None:
+        if bucket not in self._buckets:
+            heappush(self._order, bucket)
+            self._buckets[bucket] = []
+        self._last, self._waiting = bucket, self._buckets[bucket]
 
     def due(self, now_ms: int, limit: int) -> list[str]:
         """Take out at most `limit` people whose time has come."""
         found: list[str] = []
+        self._last = None
         while self._order and self._order[0] * BUCKET_MS <= now_ms and len(found) < limit:
             waiting = self._buckets[self._order[0]]
             wanted = limit - len(found)
@@ -101,11 +109,13 @@ class Sketch:
             self._members += 1
 
     def __contains__(self, member: str) -> bool:
+        if not self._layers:
+            return False
         one, other = self._places(member)
-        return any(
-            layer[one >> 3] >> (one & 7) & 1 and layer[other >> 3] >> (other & 7) & 1
-            for layer in self._layers
-        )
+        for layer in self._layers:
+            if layer[one >> 3] >> (one & 7) & 1 and layer[other >> 3] >> (other & 7) & 1:
+                return True
+        return False
 
     def _places(self, member: str) -> tuple[int, int]:
         """Both from Python's own 64-bit hash, which a string remembers."""

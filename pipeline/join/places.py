@@ -8,18 +8,22 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain
+
+from pipeline.join.deltas import Shelved
 
 
 class Places:
     """subject → place, and how many people of each campaign are there."""
 
-    __slots__ = ("_assigned", "_emptied", "_next", "_of")
+    __slots__ = ("_assigned", "_emptied", "_of", "following")
 
     def __init__(self) -> None:
         self._of: dict[str, int] = {}
         self._assigned: Counter[str] = Counter()
         self._emptied: list[int] = []
-        self._next = 0
+        self.following = 0
+        """The place after all that were ever given."""
 
     def __len__(self) -> int:
         return len(self._of)
@@ -27,13 +31,12 @@ class Places:
     def __contains__(self, subject: str) -> bool:
         return subject in self._of
 
-    def put(self, subject: str, campaigns: Iterable[str]) -> int:
-        """A person comes to the shelf; the place."""
-        place = self._of[subject] = self._next
-        for campaign_id in campaigns:
-            self._assigned[campaign_id] += 1
-        self._next = place + 1
-        return place
+    def put(self, shelved: Mapping[str, Shelved]) -> None:
+        """People come to the shelf, to the places from `following` on."""
+        places = range(self.following, self.following + len(shelved))
+        self._of.update(zip(shelved, places, strict=True))
+        self._assigned.update(chain.from_iterable(each.campaigns for each in shelved.values()))
+        self.following = places.stop
 
     def remember(self, subjects: Sequence[str], places: Sequence[int]) -> None:
         """These people are on the shelf."""
@@ -42,7 +45,7 @@ class Places:
     def count(self, assigned: Mapping[str, int], following: int) -> None:
         """campaign_id → people of those remembered; the place after all that were ever given."""
         self._assigned.update(assigned)
-        self._next = following
+        self.following = following
 
     def leave(self, subject: str, campaigns: Iterable[str]) -> None:
         """A person is at hand again, if they were here."""
@@ -55,6 +58,10 @@ class Places:
         """Those of `subjects` who are here."""
         of = self._of
         return {subject: of[subject] for subject in subjects if subject in of} if of else {}
+
+    def find_one(self, subject: str) -> int | None:
+        """The place of a person; `None`: is not here."""
+        return self._of.get(subject)
 
     def has(self, subject: str, place: int) -> bool:
         """Whether this is still the person's place."""

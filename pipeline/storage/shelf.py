@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 from array import array
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from itertools import accumulate
 from pathlib import Path
 
@@ -25,6 +25,8 @@ FOLDER = "shelf"
 PER_FILE = 1 << 18
 _PORTION = 5_000
 """People who are looked at together, 0.2 s of work."""
+_TOGETHER = 1_000
+"""People whose facts are written together: 0.4 MB, which is still in the processor's cache then."""
 _SQL = named("shelf")
 
 
@@ -68,18 +70,26 @@ class Shelf:
         Raises:
             OSError: If the disk is full; what was written is not listed, and written over.
         """
-        portions: dict[int, list[bytes]] = {}
-        for place, each in enumerate(shelved, self.end):
-            assert each.place == place, f"place {each.place} given, {place} is the next"
-            portions.setdefault(place // PER_FILE, []).append(each.facts)
-        for number, portion in portions.items():
-            ends = self._ends.setdefault(number, array("Q", (0,)))
-            file = self._file(number)
-            _write(file, b"".join(portion), ends[-1])
-            os.fsync(file)
-            for facts in portion:
-                ends.append(ends[-1] + len(facts))
-            self._living[number] += len(portion)
+        people, place = list(shelved), self.end
+        while people:
+            first = people[0].place
+            assert first == place, f"place {first} given, {place} is the next"
+            number, used = divmod(place, PER_FILE)
+            portion = [each.facts for each in people[: PER_FILE - used]]
+            self._append(number, portion)
+            place += len(portion)
+            del people[: len(portion)]
+
+    def _append(self, number: int, portion: Sequence[bytes]) -> None:
+        """Write facts at the end of one file, and sync."""
+        ends = self._ends.setdefault(number, array("Q", (0,)))
+        new = array("Q", accumulate(map(len, portion), initial=ends[-1]))
+        file = self._file(number)
+        for start in range(0, len(portion), _TOGETHER):
+            _write(file, b"".join(portion[start : start + _TOGETHER]), new[start])
+        os.fsync(file)
+        ends.extend(new[1:])
+        self._living[number] += len(portion)
 
     def read(self, places: Iterable[int]) -> list[bytes]:
         """The facts at some places.

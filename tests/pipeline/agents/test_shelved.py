@@ -161,6 +161,16 @@ async def test_after_a_restart_nobody_leaves_the_shelf_who_is_not_due(tmp_path: 
         assert stored(chain.state) == expected(ASSIGNED, SUBMITTED)
 
 
+async def test_who_is_looked_up_in_vain_counts_once(tmp_path: Path) -> None:
+    """Taken for somebody put aside by mistake: new after all."""
+    with closing(Chain(tmp_path, at_hand=10**6)) as chain:
+        chain.engine.remember_retired(event.subject for event in ASSIGNED[::2])
+        await chain.feed(definition())
+        await chain.feed(ASSIGNED * 2)
+        await chain.feed(SUBMITTED)
+        assert stored(chain.state) == expected(ASSIGNED, SUBMITTED)
+
+
 def stranger(day: int) -> list[SubjectEvent]:
     """Somebody else's receipt, so that time goes on."""
     far = {"subject": "k1.x", "event_id": f"x{day}", "occurred_at_ms": START_MS + day * DAY_MS}

@@ -30,8 +30,9 @@ SMALL = 16
 
 @pytest.fixture(autouse=True, params=[0, log_rows.SMALL])
 def small_files(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> None:
-    """Files that a few people fill; flushes that keep their events, and small ones."""
+    """Files that a few people fill in pieces; flushes that keep their events, and small ones."""
     monkeypatch.setattr(shelf, "PER_FILE", SMALL)
+    monkeypatch.setattr(shelf, "_TOGETHER", 3)
     monkeypatch.setattr(log_rows, "SMALL", request.param)
 
 
@@ -49,9 +50,9 @@ class Worker:
 
     def feed(self, events: Sequence[SubjectEvent]) -> Deltas:
         """One flush."""
-        _, shelved = self.engine.forgotten(events)
-        self.recall(shelved)
-        self.engine.apply(events)
+        postponed = self.engine.apply(events)
+        self.recall(postponed.shelved)
+        self.engine.apply_postponed(postponed)
         return self.store(events)
 
     def recall(self, places: dict[str, int]) -> None:
