@@ -54,6 +54,11 @@ class AtHand:
             self.facts -= len(facts)
             yield encode_facts(facts), person.campaigns()
 
+    def forget(self, subjects: Iterable[str]) -> None:
+        """Let those of `subjects` go who are here."""
+        for subject in self.people.keys() & subjects:
+            self.facts -= len(self.people.pop(subject).facts)
+
     def everything(self) -> Iterator[News]:
         """All facts of all people."""
         for subject, person in self.people.items():

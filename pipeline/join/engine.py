@@ -315,7 +315,10 @@ class JoinEngine:
         self._absent.remember_retired(subjects)
 
     def remember_shelved(self, subjects: Sequence[str], places: Sequence[int]) -> None:
-        """Say, after a restart, who is on the shelf, in order of places."""
+        """Say, after a restart and the last `replay`, who is on the shelf, in order of places.
+
+        What was replayed of these people is forgotten: no news tells who went on the shelf.
+        """
         self._absent.remember_shelved(subjects, places)
 
     def remember_places(self, counts: Mapping[str, int], following: int) -> None:
@@ -367,7 +370,7 @@ class JoinEngine:
         ledger = self._pending.book(self._stories)
         retired = self._absent.retire()
         shelved = self._absent.shelve(self._at_hand)
-        self._news += [(subject, "", None) for gone in (retired, shelved) for subject in gone]
+        self._news += [(subject, "", None) for subject in retired]
         self._news += self._log.renew(self._hand, self._round, self._logged)
         self._log.add(self._round, self._logged)
         deltas = Deltas(

@@ -61,8 +61,8 @@ class LogFiles:
         places: list[Place] = []
         for body in bodies:
             places.append((self._number, at, len(body), zlib.crc32(body)))
+            write_at(self._open(), body, at)
             at += len(body)
-        write_at(self._open(), b"".join(bodies), self._ends.get(self._number, 0))
         self._ends[self._number] = at
         self._is_dirty = True
         kept = table.drop_columns("body")

@@ -18,6 +18,7 @@ import duckdb
 import pyarrow as pa
 
 from pipeline.join.deltas import Shelved
+from pipeline.storage.log_files import write_at
 from pipeline.storage.statements import named
 from runtime.process import CannotRun
 
@@ -86,7 +87,7 @@ class Shelf:
         new = array("Q", accumulate(map(len, portion), initial=ends[-1]))
         file = self._file(number)
         for start in range(0, len(portion), _TOGETHER):
-            _write(file, b"".join(portion[start : start + _TOGETHER]), new[start])
+            write_at(file, b"".join(portion[start : start + _TOGETHER]), new[start])
         os.fsync(file)
         ends.extend(new[1:])
         self._living[number] += len(portion)
@@ -168,10 +169,3 @@ class Shelf:
 
 def _places_of(number: int) -> list[int]:
     return [number * PER_FILE, (number + 1) * PER_FILE]
-
-
-def _write(file: int, data: bytes, position: int) -> None:
-    view = memoryview(data)
-    while view:
-        written = os.pwrite(file, view, position)
-        view, position = view[written:], position + written

@@ -33,7 +33,10 @@ ALTER TABLE state_log ADD COLUMN IF NOT EXISTS checksum BIGINT;
 CREATE TABLE IF NOT EXISTS history (subject VARCHAR, campaigns VARCHAR[], facts BLOB);
 ALTER TABLE history ADD COLUMN IF NOT EXISTS aside_ms BIGINT;
 -- Quiet people by place: `size` octets of facts each, in the folder `shelf`.
-CREATE TABLE IF NOT EXISTS shelf (place BIGINT, subject VARCHAR, size BIGINT, campaigns VARCHAR[]);
+-- Tokens are random: to try and compress them takes a third of the time that a row takes.
+CREATE TABLE IF NOT EXISTS shelf (
+    place BIGINT, subject VARCHAR USING COMPRESSION uncompressed, size BIGINT, campaigns VARCHAR[]
+);
 CREATE TABLE IF NOT EXISTS shelf_emptied (place BIGINT);
 CREATE TABLE IF NOT EXISTS definitions (
     campaign_id VARCHAR, plan_version BIGINT, occurred_at_ms BIGINT, event_id VARCHAR, event BLOB

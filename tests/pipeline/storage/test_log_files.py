@@ -39,7 +39,11 @@ class Worker:
 
     def feed(self, number: int) -> None:
         """Join and store a portion."""
-        self.engine.apply(PORTIONS[number])
+        postponed = self.engine.apply(PORTIONS[number])
+        facts = self.state.shelf.read(postponed.shelved.values())
+        for subject, each in zip(postponed.shelved, facts, strict=True):
+            self.engine.fetch(subject, each)
+        self.engine.apply_postponed(postponed)
         batches = batches_of(PORTIONS[number], self.state.offsets())
         self.state.commit(Flush(batches, self.engine.take()), 0)
 
