@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import count, islice
+from itertools import islice
 
 from pipeline.join.at_hand import AtHand
 from pipeline.join.deltas import Retired, Shelved
@@ -131,19 +131,16 @@ class Absent:
         subjects = [each for each in dict.fromkeys(self._retiring) if each in people]
         self._retiring = []
         self._retired.update(subjects)
-        gone = zip(subjects, self._at_hand.drop(subjects), strict=True)
-        return {subject: Retired(facts, campaigns) for subject, (facts, campaigns) in gone}
+        gone = zip(subjects, *self._at_hand.drop(subjects), strict=True)
+        return {subject: Retired(facts, campaigns) for subject, facts, campaigns in gone}
 
-    def shelve(self, limit: int) -> dict[str, Shelved]:
+    def shelve(self, limit: int) -> Shelved:
         """Put all above `limit` on the shelf.
 
         Who was met first is quiet by now; of a few who are not, the price is a look-up.
         """
         people = self._at_hand.people
         subjects = list(islice(people, max(0, len(people) - limit)))
-        gone = zip(subjects, count(self.places.following), self._at_hand.drop(subjects))
-        shelved = {
-            subject: Shelved(place, facts, campaigns) for subject, place, (facts, campaigns) in gone
-        }
+        shelved = Shelved(self.places.following, subjects, *self._at_hand.drop(subjects))
         self.places.put(shelved)
         return shelved

@@ -42,17 +42,21 @@ class AtHand:
         people = self.people.items()
         return [each for each in people if campaign_id in each[1].campaigns()]
 
-    def drop(self, subjects: Iterable[str]) -> Iterator[tuple[bytes, tuple[str, ...]]]:
+    def drop(self, subjects: Iterable[str]) -> tuple[list[bytes], list[tuple[str, ...]]]:
         """Let people go, one after the other: the processor has to fetch each from memory once.
 
-        Yields: A person's facts, encoded, and the campaigns that assigned them, sorted.
+        Returns: Everybody's facts, encoded, and the campaigns that assigned them, sorted.
         """
+        encoded, campaigns, count = list[bytes](), list[tuple[str, ...]](), 0
         pop = self.people.pop
         for subject in subjects:
             person = pop(subject)
             facts = person.facts
-            self.facts -= len(facts)
-            yield encode_facts(facts), person.campaigns()
+            count += len(facts)
+            encoded.append(encode_facts(facts))
+            campaigns.append(person.campaigns())
+        self.facts -= count
+        return encoded, campaigns
 
     def forget(self, subjects: Iterable[str]) -> None:
         """Let those of `subjects` go who are here."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import msgspec
@@ -26,14 +27,22 @@ class Retired(msgspec.Struct, frozen=True, gc=False):
     """Campaigns that assigned the person, sorted."""
 
 
-class Shelved(msgspec.Struct, frozen=True, gc=False):
-    """A quiet person: give `facts` to `JoinEngine.fetch` before the next word about them."""
+@dataclass(frozen=True, slots=True)
+class Shelved:
+    """Quiet people, a row each, as columns: of a backlog a flush has thirty thousand."""
 
-    place: int
-    """Where it belongs; the next one has the next number."""
-    facts: bytes
-    campaigns: tuple[str, ...]
+    first: int = 0
+    """The place of the first; the next one has the next number."""
+    subjects: Sequence[str] = ()
+    facts: Sequence[bytes] = ()
+    """Give a person's to `JoinEngine.fetch` before the next word about them."""
+    campaigns: Sequence[tuple[str, ...]] = ()
     """Campaigns that assigned the person, sorted."""
+
+    @property
+    def places(self) -> range:
+        """Where they belong."""
+        return range(self.first, self.first + len(self.subjects))
 
 
 @dataclass(slots=True)
@@ -64,8 +73,8 @@ class Deltas:
     """The first round whose news are still needed."""
     retired: dict[str, Retired] = field(default_factory=dict)
     """subject → what must be kept of people whose horizon has passed."""
-    shelved: dict[str, Shelved] = field(default_factory=dict)
-    """subject → what must be kept of people who were quiet for long, in order of places."""
+    shelved: Shelved = field(default_factory=Shelved)
+    """What must be kept of people who were quiet for long."""
     emptied: list[int] = field(default_factory=list)
     """Places of people who are at hand again."""
     latencies: dict[LatencyKey, int] = field(default_factory=dict)

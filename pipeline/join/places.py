@@ -31,12 +31,11 @@ class Places:
     def __contains__(self, subject: str) -> bool:
         return subject in self._of
 
-    def put(self, shelved: Mapping[str, Shelved]) -> None:
+    def put(self, shelved: Shelved) -> None:
         """People come to the shelf, to the places from `following` on."""
-        places = range(self.following, self.following + len(shelved))
-        self._of.update(zip(shelved, places, strict=True))
-        self._assigned.update(chain.from_iterable(each.campaigns for each in shelved.values()))
-        self.following = places.stop
+        self._of.update(zip(shelved.subjects, shelved.places, strict=True))
+        self._assigned.update(chain.from_iterable(shelved.campaigns))
+        self.following = shelved.places.stop
 
     def remember(self, subjects: Sequence[str], places: Sequence[int]) -> None:
         """These people are on the shelf."""

@@ -134,14 +134,13 @@ def _history(flush: Flush, _sequence: int, now_ms: int) -> pa.Table:
 
 def _shelf(flush: Flush, _sequence: int, _now_ms: int) -> pa.Table:
     shelved = flush.deltas.shelved
-    campaigns = [each.campaigns for each in shelved.values()]
-    ends = pa.array(accumulate(map(len, campaigns), initial=0), type=pa.int32())
-    names = pa.array(chain.from_iterable(campaigns), type=TEXT)
+    ends = pa.array(accumulate(map(len, shelved.campaigns), initial=0), type=pa.int32())
+    names = pa.array(chain.from_iterable(shelved.campaigns), type=TEXT)
     return pa.table(
         {
-            "place": pa.array([each.place for each in shelved.values()], type=INT),
-            "subject": pa.array(list(shelved), type=TEXT),
-            "size": pa.array([len(each.facts) for each in shelved.values()], type=INT),
+            "place": pa.array(shelved.places, type=INT),
+            "subject": pa.array(shelved.subjects, type=TEXT),
+            "size": pa.array(map(len, shelved.facts), type=INT),
             "campaigns": pa.ListArray.from_arrays(ends, names),
         }
     )

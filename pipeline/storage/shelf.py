@@ -65,21 +65,19 @@ class Shelf:
         last = max(self._ends, default=None)
         return 0 if last is None else last * PER_FILE + len(self._ends[last]) - 1
 
-    def append(self, shelved: Iterable[Shelved]) -> None:
+    def append(self, shelved: Shelved) -> None:
         """Write facts at their places, and sync.
 
         Raises:
             OSError: If the disk is full; what was written is not listed, and written over.
         """
-        people, place = list(shelved), self.end
-        while people:
-            first = people[0].place
-            assert first == place, f"place {first} given, {place} is the next"
-            number, used = divmod(place, PER_FILE)
-            portion = [each.facts for each in people[: PER_FILE - used]]
-            self._append(number, portion)
-            place += len(portion)
-            del people[: len(portion)]
+        places, end = shelved.places, self.end
+        assert not places or places.start == end, f"place {places.start} given, {end} is the next"
+        while places:
+            number, used = divmod(places.start, PER_FILE)
+            written = places[: PER_FILE - used]
+            self._append(number, shelved.facts[written.start - end : written.stop - end])
+            places = places[len(written) :]
 
     def _append(self, number: int, portion: Sequence[bytes]) -> None:
         """Write facts at the end of one file, and sync."""

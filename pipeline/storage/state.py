@@ -115,7 +115,7 @@ class State:
         with self.transaction():
             stored = self.offsets()
             _check_ranges(stored, flush.ranges)
-            self.shelf.append(change.shelved.values())
+            self.shelf.append(change.shelved)
             self._put(flush, now_ms)
             self._advance({(b.topic, b.partition): b.next_offset for b in flush.ranges}, stored)
             self.shelf.leave(change.emptied)

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pipeline.join.deltas import Deltas, Retired, Shelved
+from pipeline.join.deltas import Deltas, Retired
 from pipeline.join.engine import JoinEngine
 from pipeline.join.facts import News, fact_of
 from pipeline.join.horizon import HORIZON_MS, Schedule, Sketch, kept_until_ms
@@ -42,7 +42,7 @@ class Keeper:
         self._make = partial(JoinEngine, horizon_ms, at_hand, log_slack)
         self.engine = self._make()
         self.history: dict[str, Retired] = {}
-        self.shelf: dict[int, tuple[str, Shelved]] = {}
+        self.shelf: dict[int, tuple[str, Retired]] = {}
         self.given = 0
         """Places, those emptied included."""
         self.log: list[tuple[int, list[News], list[SubjectEvent]]] = []
@@ -104,8 +104,10 @@ class Keeper:
         gone = {subject for subject, _, fact in deltas.news if fact is None}
         assert gone == deltas.retired.keys()
         self.history |= deltas.retired
-        self.given += len(deltas.shelved)
-        self.shelf |= {each.place: (s, each) for s, each in deltas.shelved.items()}
+        shelved = deltas.shelved
+        self.given += len(shelved.subjects)
+        kept = map(Retired, shelved.facts, shelved.campaigns)
+        self.shelf |= zip(shelved.places, zip(shelved.subjects, kept, strict=True), strict=True)
         for place in deltas.emptied:
             del self.shelf[place]
         self.log = [row for row in self.log if row[0] >= deltas.news_from]

@@ -24,7 +24,7 @@ def keeper_without(subject: str, *, is_aside: bool) -> Keeper:
     if is_aside:
         keeper.sweep()
     deltas = keeper.take()
-    assert [*deltas.retired, *deltas.shelved] == [subject]
+    assert [*deltas.retired, *deltas.shelved.subjects] == [subject]
     return keeper
 
 
