@@ -77,6 +77,10 @@ def _checkpoint(state: State, engine: JoinEngine) -> None:
     state.connection.execute("CHECKPOINT")
 
 
+def _bytes_in(folder: Path) -> int:
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+
+
 def measure(people: int, folder: Path) -> dict[str, float]:
     """Everything for one number of people."""
     log, checkpoint = open_state(folder / "log"), open_state(folder / "checkpoint")
@@ -104,7 +108,7 @@ def measure(people: int, folder: Path) -> dict[str, float]:
         "log_us_per_event": log_s / count * 1e6,
         "join_us_per_event": join_s / count * 1e6,
         "checkpoint_s": checkpoint_s,
-        "checkpoint_mb": (folder / "checkpoint" / "state.duckdb").stat().st_size / 1e6,
+        "checkpoint_mb": _bytes_in(folder / "checkpoint") / 1e6,
         "restored_from_log_s": from_log_s,
         "restored_from_checkpoint_s": from_checkpoint_s,
         "interval_s_for_the_price_of_the_log": interval_events / EVENTS_PER_S,

@@ -12,7 +12,7 @@ from pipeline.storage.facts import Portion, list_files, next_portion, write_fact
 from pipeline.storage.state import State
 
 MANY_EVENTS = 250_000
-"""If so many wait they are written even while more is read: some 20 MB of a database."""
+"""If so many wait they are written even while more is read: some 20 MB of the folder `log`."""
 LAST_EVENTS = 100_000
 """Written at the end, about half a second of work; more waits for the next process."""
 _log = logging.getLogger(__name__)

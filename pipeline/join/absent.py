@@ -86,8 +86,7 @@ class Absent:
         self._retired.update(subjects)
 
     def remember_shelved(self, subjects: Sequence[str], places: Sequence[int]) -> None:
-        """These people are on the shelf and not at hand; when they are due, nobody knows yet."""
-        self._at_hand.forget(subjects)
+        """These people are on the shelf; when they are due, nobody knows yet."""
         self.places.remember(subjects, places)
         self.schedule.add_all(subjects, 0)
 

@@ -58,11 +58,6 @@ class AtHand:
         self.facts -= count
         return encoded, campaigns
 
-    def forget(self, subjects: Iterable[str]) -> None:
-        """Let those of `subjects` go who are here."""
-        for subject in self.people.keys() & subjects:
-            self.facts -= len(self.people.pop(subject).facts)
-
     def everything(self) -> Iterator[News]:
         """All facts of all people."""
         for subject, person in self.people.items():

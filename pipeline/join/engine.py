@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
 
 from pipeline.join.absent import Absent, Postponed
@@ -39,8 +39,8 @@ class JoinEngine:
 
     The sum of all `Deltas` depends on the set of events and on the definitions only, not on
     order, repetition or the moments of `take`. After a restart first `define` what was in force
-    when the last deltas were stored, then `replay` every round: a definition that comes later
-    counts as new and changes the aggregates.
+    when the last deltas were stored, say who is on the shelf (`remember_shelved`), then `replay`
+    every round: a definition that comes later counts as new and changes the aggregates.
 
     People whose horizon has passed are put aside by `sweep` and handed over in
     `Deltas.retired`. Of more than `at_hand` people, who came first goes on the shelf and is
@@ -237,7 +237,7 @@ class JoinEngine:
         """
         _check_unseen(subject, self._hand.people.get(subject))
         kept = decode_facts(facts)
-        self._restore(((subject, key, fact) for key, fact in kept.items()), self._round)
+        self._restore(((subject, key, fact) for key, fact in kept.items()), self._round, ())
         self._absent.places.leave(subject, campaigns_of(kept))
 
     def fetch(self, subject: str, facts: bytes) -> None:
@@ -261,10 +261,12 @@ class JoinEngine:
         """
         self._round = max(self._round, round_ + 1)
         self._log.add(round_, len(events) + len(news))
-        self._restore(((event.subject, *fact_of(event)) for event in events), round_)
-        self._restore(news, round_)
+        read = ((event.subject, *fact_of(event)) for event in events)
+        self._restore(read, round_, self._absent.places)
+        self._restore(news, round_, self._absent.places)
 
-    def _restore(self, news: Iterable[News], since: int) -> None:
+    def _restore(self, news: Iterable[News], since: int, elsewhere: Container[str]) -> None:
+        """Give people their facts, but for those who are elsewhere."""
         hand, absent = self._hand, self._absent
         people = hand.people
         for subject, key, fact in news:
@@ -272,13 +274,15 @@ class JoinEngine:
                 if subject in people:
                     hand.facts -= len(people.pop(subject).facts)
                 continue
+            self._tally.see(fact.at_ms)
+            if subject in elsewhere:
+                continue
             person = people.get(subject)
             if person is None:
                 person = people[subject] = Person({}, since=since)
                 if subject not in absent.places:  # else the schedule knows
                     absent.schedule.add(subject, 0)
             _check_unseen(subject, person)
-            self._tally.see(fact.at_ms)
             known = person.facts.get(key)
             hand.facts += known is None
             kept = person.facts[key] = fact if known is None else merge(known, fact)
@@ -315,9 +319,9 @@ class JoinEngine:
         self._absent.remember_retired(subjects)
 
     def remember_shelved(self, subjects: Sequence[str], places: Sequence[int]) -> None:
-        """Say, after a restart and the last `replay`, who is on the shelf, in order of places.
+        """Say, after a restart and before `replay`, who is on the shelf, in order of places.
 
-        What was replayed of these people is forgotten: no news tells who went on the shelf.
+        The log still has their events, and no news tells who went on the shelf.
         """
         self._absent.remember_shelved(subjects, places)
 

@@ -28,7 +28,7 @@ class Places:
     def __len__(self) -> int:
         return len(self._of)
 
-    def __contains__(self, subject: str) -> bool:
+    def __contains__(self, subject: object) -> bool:
         return subject in self._of
 
     def put(self, shelved: Shelved) -> None:

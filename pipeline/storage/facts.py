@@ -1,6 +1,6 @@
 """Row-level events as Parquet, by kind and day, each event in exactly one listed file.
 
-A flush stores the bytes of its events in the same transaction (`event_log`). From time to time
+A flush stores the bytes of its events (`event_log`, bodies in the folder `log`). From time to time
 those that wait are written as files, and one transaction lists the files and lets the bytes go. A
 crash in between leaves files that are not listed; they are removed before the next are written.
 A file is named by the positions it covers: sums of the topic's offsets over its partitions. With
@@ -130,8 +130,8 @@ def _write_topic(
     ((first, following),) = cursor.execute(_SQL["covered"], [*covers, topic.name]).fetchall()
     kind = kind_of(topic)
     bodies = [
-        pa.decompress(log.body(body, place), size, codec=EVENTS_CODEC, asbytes=True)
-        for size, body, *place in cursor.execute(_SQL["bodies"], covers).fetchall()
+        pa.decompress(log.body(inline, extent), size, codec=EVENTS_CODEC, asbytes=True)
+        for size, inline, *extent in cursor.execute(_SQL["bodies"], covers).fetchall()
     ]
     try:
         _parse(cursor, topic, bodies)

@@ -1,9 +1,10 @@
 """Bodies of the logs, in files beside the database: written once, read at a restart or for Parquet.
 
 In a table they were written again and again: DuckDB rewrites a row group at every checkpoint until
-it has 122,880 rows, which these logs of few and large rows never have. `<number>.log` takes bodies
-one behind the other. A flush appends and syncs before its transaction, whose rows say where; what
-a crash left behind that is not listed is cut off. A file goes when no row tells of it any more.
+it has 122,880 rows, which these logs of few and large rows never have. `<number>.bodies` takes
+them one behind the other. A flush appends and syncs before its transaction, whose rows say where;
+what a crash left behind that is not listed is cut off. A file goes when no row tells of it any
+more.
 """
 
 from __future__ import annotations
@@ -26,9 +27,9 @@ FULL_BYTES: Final = 64 << 20
 """Then the next file begins: as much at most is kept for the sake of one row."""
 TABLES: Final = frozenset({"event_log", "state_log"})
 _SQL = named("log_files")
-_PLACE: Final = ("file", "start", "octets", "checksum")
+_COLUMNS: Final = ("file", "start", "octets", "checksum")
 
-Place = tuple[int, int, int, int]
+Extent = tuple[int, int, int, int]
 """(file, first octet, octets, CRC-32) of a body."""
 
 
@@ -58,15 +59,15 @@ class LogFiles:
         if self._ends.get(self._number, 0) >= FULL_BYTES:
             self._begin_file()
         at = self._ends.get(self._number, 0)
-        places: list[Place] = []
+        extents: list[Extent] = []
         for body in bodies:
-            places.append((self._number, at, len(body), zlib.crc32(body)))
+            extents.append((self._number, at, len(body), zlib.crc32(body)))
             write_at(self._open(), body, at)
             at += len(body)
         self._ends[self._number] = at
         self._is_dirty = True
         kept = table.drop_columns("body")
-        for name, values in zip(_PLACE, zip(*places, strict=True), strict=True):
+        for name, values in zip(_COLUMNS, zip(*extents, strict=True), strict=True):
             kept = kept.append_column(name, pa.array(values, type=INT))
         return kept
 
@@ -76,17 +77,20 @@ class LogFiles:
             os.fsync(self._open())
             self._is_dirty = False
 
-    def body(self, body: bytes | None, place: Sequence[int]) -> bytes:
-        """The body that a row has or, since layout 8, tells of by its `place`.
+    def body(self, inline: bytes | None, extent: Sequence[int]) -> bytes:
+        """The body that a row has or, since layout 8, tells of by its extent.
 
         Raises:
-            CannotRun: If the file is damaged.
+            CannotRun: If the file is gone or damaged.
         """
-        if body is not None:
-            return body
-        number, start, octets, checksum = place
-        with self._path(number).open("rb") as file:
-            body = os.pread(file.fileno(), octets, start)
+        if inline is not None:
+            return inline
+        number, start, octets, checksum = extent
+        try:
+            with self._path(number).open("rb") as file:
+                body = os.pread(file.fileno(), octets, start)
+        except FileNotFoundError as error:
+            raise CannotRun(_broken(self._path(number), "is gone")) from error
         if len(body) != octets or zlib.crc32(body) != checksum:
             raise CannotRun(_broken(self._path(number), "is damaged"))
         return body
@@ -110,7 +114,7 @@ class LogFiles:
         self._number += 1
 
     def _check(self) -> None:
-        for path in self._folder.glob("*.log"):
+        for path in self._folder.glob("*.bodies"):
             if int(path.stem) not in self._ends:
                 path.unlink()
         for number, end in self._ends.items():
@@ -123,10 +127,12 @@ class LogFiles:
         if self._file is None:
             self._folder.mkdir(exist_ok=True)
             self._file = os.open(self._path(self._number), os.O_RDWR | os.O_CREAT, 0o600)
+            for folder in (self._folder, self._folder.parent):
+                _sync_names(folder)
         return self._file
 
     def _path(self, number: int) -> Path:
-        return self._folder / f"{number:06}.log"
+        return self._folder / f"{number:06}.bodies"
 
 
 def write_at(file: int, data: bytes, position: int) -> None:
@@ -139,6 +145,15 @@ def write_at(file: int, data: bytes, position: int) -> None:
     while view:
         written = os.pwrite(file, view, position)
         view, position = view[written:], position + written
+
+
+def _sync_names(folder: Path) -> None:
+    """A file is there after a power cut only if its folder was synced, too."""
+    file = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(file)
+    finally:
+        os.close(file)
 
 
 def _broken(path: Path, what: str) -> str:

@@ -24,10 +24,10 @@ def restore(state: State, engine: JoinEngine) -> int:
     """Define what was in force and replay the log. Returns the number of people."""
     for definition in definitions(state):
         engine.define(definition)
-    replay(state, engine)
-    engine.remember_retired(history.subjects(state))
     for subjects, places in state.shelf.people():
         engine.remember_shelved(subjects, places)
+    replay(state, engine)
+    engine.remember_retired(history.subjects(state))
     engine.remember_places(state.shelf.assigned(), state.shelf.end)
     compact(state, engine)
     return len(engine) + engine.shelved
@@ -37,8 +37,8 @@ def replay(state: State, engine: JoinEngine) -> None:
     """Give back what every round read and did, in order."""
     cursor = state.connection.execute(_SQL["log"])
     while row := cursor.fetchone():
-        round_, topic, size, body, *place = row
-        body = state.log.body(body, place)
+        round_, topic, size, inline, *extent = row
+        body = state.log.body(inline, extent)
         if topic is None:
             engine.replay(news_of(size, body), round_)
         else:

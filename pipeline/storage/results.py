@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from typing import TypeVar
 
@@ -28,7 +29,7 @@ from pipeline.rows import (
 )
 from pipeline.storage.state import State
 from pipeline.storage.statements import named
-from schemas.codec import decoder_for
+from schemas.codec import SchemaError, decoder_for
 from schemas.events import AllocationChanged
 from schemas.topics import CAMPAIGN_ALLOCATION, CONNECTION_STATE
 
@@ -40,6 +41,7 @@ _SQL = {
     name: query.format(vector=", ".join(VECTOR), limit=LISTED)
     for name, query in named("results").items()
 }
+_log = logging.getLogger(__name__)
 _COUNTERS = len(Counters.__struct_fields__)
 _KEY = 6
 _verdict_decoder = msgspec.msgpack.Decoder(Verdict)
@@ -116,7 +118,12 @@ def connections(state: State) -> list[ConnectionState]:
     decoder = decoder_for(CONNECTION_STATE.name)
     found = []
     for (event,) in state.connection.execute(_SQL["connections"]).fetchall():
-        report = msgspec.structs.asdict(decoder.decode(event))
+        try:
+            decoded = decoder.decode(event)
+        except SchemaError as error:  # of a version that had no bounds; the next report replaces it
+            _log.warning("connection report left out", extra={"fields": {"error": str(error)}})
+            continue
+        report = msgspec.structs.asdict(decoded)
         report["reported_at_ms"] = report["occurred_at_ms"]
         fields = ConnectionState.__struct_fields__
         found.append(ConnectionState(**{name: report[name] for name in fields}))

@@ -234,7 +234,7 @@ def open_state(folder: Path, *, wait_s: float = 2.0) -> State:
     except duckdb.Error as error:
         connection.close()
         raise unreadable(folder, error) from error
-    except CannotRun:
+    except BaseException:
         connection.close()
         raise
     connection.close()

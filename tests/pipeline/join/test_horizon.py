@@ -81,13 +81,13 @@ class Keeper:
         for each in self.definitions:
             self.engine.define(each)
         self.applied = []
-        for round_, news, events in self.log:
-            self.engine.replay(news, round_, events)
-        self.engine.remember_retired(self.history)
         counts: Counter[str] = Counter()
         for place, (subject, shelved) in sorted(self.shelf.items()):
             self.engine.remember_shelved([subject], [place])
             counts.update(shelved.campaigns)
+        for round_, news, events in self.log:
+            self.engine.replay(news, round_, events)
+        self.engine.remember_retired(self.history)
         self.engine.remember_places(counts, self.given)
 
     def apply(self, events: Sequence[SubjectEvent]) -> None:

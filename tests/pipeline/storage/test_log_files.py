@@ -76,7 +76,7 @@ def listed(state: State) -> set[str]:
     for table in TABLES:
         rows = state.connection.table(table).select("file").fetchall()
         found |= {file for (file,) in rows}
-    return {f"{number:06}.log" for number in found}
+    return {f"{number:06}.bodies" for number in found}
 
 
 @pytest.mark.parametrize("full_bytes", [1, 4_000, log_files.FULL_BYTES])
@@ -100,7 +100,7 @@ def test_what_a_crash_has_left_is_cut_off(tmp_path: Path) -> None:
     (last,) = (tmp_path / FOLDER).iterdir()
     size = last.stat().st_size
     last.write_bytes(last.read_bytes() + b"torn")
-    (tmp_path / FOLDER / "000099.log").write_bytes(b"a file of a transaction that never was")
+    (tmp_path / FOLDER / "000099.bodies").write_bytes(b"a file of a transaction that never was")
     with closing(Worker(tmp_path)) as worker:
         assert last.stat().st_size == size
         assert files(tmp_path) == {last.name}
@@ -148,9 +148,9 @@ def test_a_file_that_lacks_or_changes_what_is_listed_is_said(tmp_path: Path, dam
     """Nothing is guessed: the sentence names the file and the way out."""
     with closing(Worker(tmp_path)) as worker:
         worker.feed(0)
-    path = tmp_path / FOLDER / "000000.log"
+    path = tmp_path / FOLDER / "000000.bodies"
     path.write_bytes(damage * path.stat().st_size)
-    with pytest.raises(CannotRun, match=r"000000\.log (lacks|is damaged).* --rebuild"):
+    with pytest.raises(CannotRun, match=r"000000\.bodies (lacks|is damaged).* --rebuild"):
         Worker(tmp_path)
 
 
@@ -162,8 +162,8 @@ def test_bodies_in_the_tables_of_layout_7_are_read_on(tmp_path: Path) -> None:
         for table in TABLES:
             names = ", ".join(columns)
             rows = run(f"SELECT rowid, {names} FROM {table}").fetchall()  # noqa: S608 - ours
-            for row, *place in rows:
-                body = worker.state.log.body(None, place)
+            for row, *extent in rows:
+                body = worker.state.log.body(None, extent)
                 run(f"UPDATE {table} SET body = ? WHERE rowid = ?", [body, row])  # noqa: S608
             for name in columns:
                 run(f"ALTER TABLE {table} DROP COLUMN {name}")
@@ -172,4 +172,4 @@ def test_bodies_in_the_tables_of_layout_7_are_read_on(tmp_path: Path) -> None:
         with closing(Worker(tmp_path)) as worker:
             assert known(worker.engine) == expected(number)
             worker.feed(number)
-    assert files(tmp_path) == {"000000.log"}
+    assert files(tmp_path) == {"000000.bodies"}

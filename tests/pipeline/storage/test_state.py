@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import subprocess
 import sys
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -24,11 +25,18 @@ from pipeline.storage import history
 from pipeline.storage.log_rows import NEWS_CODEC
 from pipeline.storage.lost import skip_lost
 from pipeline.storage.restore import compact, restore
-from pipeline.storage.results import allocations, gaps, plain_rows, record_snapshot
+from pipeline.storage.results import (
+    allocations,
+    connections,
+    gaps,
+    plain_rows,
+    record_snapshot,
+)
 from pipeline.storage.state import FORGET_EVERY_MS, FORGOTTEN_AT_ONCE, State, open_state
 from pipeline.storage.statements import LAYOUT
 from runtime.process import CannotRun
-from schemas.events import AllocationChanged
+from schemas.codec import encode
+from schemas.events import AllocationChanged, ConnectionReported
 from tests.support.worker import FakeRecord
 
 TOPIC = "sms.message.receipt.v1"
@@ -415,3 +423,25 @@ def test_latencies_and_ages_are_published(tmp_path: Path) -> None:
         ("x", 0, 2000, 1),
     ]
     assert rows[UnmatchedReceipt] == [msgspec.structs.replace(row, age_ms=600)]
+
+
+def test_a_stored_report_that_is_out_of_bounds_is_left_out(tmp_path: Path) -> None:
+    """An older version took any counter; the snapshot shows the other connections."""
+    counts = ("submits", "accepted", "rejected", "receipts", "inbound", "unknown", "reconnects")
+    with closing(open_state(tmp_path)) as state:
+        for name, submits in (("wild", 2**60), ("op", 7)):
+            report = ConnectionReported(
+                event_id="e",
+                occurred_at_ms=5,
+                connection=name,
+                instance="i",
+                state="OPEN",
+                binds=1,
+                bound=1,
+                window=10,
+                window_in_use=0,
+                **dict.fromkeys(counts, 0) | {"submits": submits},
+            )
+            row = [name, 5, encode(report)]
+            state.connection.execute("INSERT INTO connections VALUES (?, ?, ?)", row)
+        assert [(each.connection, each.submits) for each in connections(state)] == [("op", 7)]
