@@ -25,7 +25,7 @@ from runtime.process import CannotRun
 FOLDER: Final = "log"
 FULL_BYTES: Final = 64 << 20
 """Then the next file begins: as much at most is kept for the sake of one row."""
-TABLES: Final = frozenset({"event_log", "state_log"})
+WITH_BODIES: Final = frozenset({"event_log", "state_log"})
 _SQL = named("log_files")
 _COLUMNS: Final = ("file", "start", "octets", "checksum")
 

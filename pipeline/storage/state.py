@@ -22,7 +22,7 @@ from pipeline.batch import LostRecordsError, RecordBatch
 from pipeline.flush import Flush
 from pipeline.rows import FactFile, Lag, Partition
 from pipeline.storage import deltas, statements
-from pipeline.storage.log_files import TABLES, LogFiles
+from pipeline.storage.log_files import WITH_BODIES, LogFiles
 from pipeline.storage.shelf import Shelf
 from pipeline.storage.swap import make_folder
 from runtime.process import CannotRun
@@ -183,7 +183,7 @@ class State:
 
     def run(self, name: str, table: pa.Table) -> None:
         """Run the statement of one table of a flush, inside a transaction."""
-        if name in TABLES:
+        if name in WITH_BODIES:
             table = self.log.put(table)
         self.connection.register(f"delta_{name}", table)
         try:

@@ -31,10 +31,10 @@ from pipeline.worker import Worker
 from runtime.kafka import KafkaPublisher, headers_of
 from runtime.process import ExitCode
 from schemas.codec import encode
-from schemas.events import ConnectionReported, Event, ReceiptReceived, SubjectEvent
+from schemas.events import Event, ReceiptReceived, SubjectEvent
 from schemas.subject import partition_of
 from smslab.kafka.apache import ApacheKafka
-from tests.support.worker import WorkerProcess, campaign_events, definition
+from tests.support.worker import WorkerProcess, campaign_events, connection_report, definition
 
 KEY = ("campaign_id", "variant_id", "cohort_start_ms", "cohort_width_ms", "dimension", "value")
 RECEIPTS = "sms.message.receipt.v1"
@@ -68,25 +68,6 @@ async def publish_slowly(
         await asyncio.sleep(0.05)
     await publisher.flush()
     assert failures == [None] * len(events)
-
-
-def connection_report() -> ConnectionReported:
-    """A report of an SMPP connection."""
-    counts = dict.fromkeys(
-        ("submits", "accepted", "rejected", "receipts", "inbound", "unknown", "reconnects"), 1
-    )
-    return ConnectionReported(
-        event_id="r1",
-        occurred_at_ms=5,
-        connection="op",
-        instance="i",
-        state="BOUND_TRX",
-        binds=1,
-        bound=1,
-        window=10,
-        window_in_use=0,
-        **counts,
-    )
 
 
 async def dead_letter_reasons(bootstrap: str, count: int) -> list[str]:

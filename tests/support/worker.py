@@ -20,6 +20,7 @@ from urllib.request import urlopen
 
 from schemas.events import (
     CampaignDefined,
+    ConnectionReported,
     ConversionRecorded,
     Costs,
     Goal,
@@ -252,3 +253,22 @@ def _get(url: str) -> Mapping[str, Any]:
         return json.loads(text) if text else {}
     except OSError:
         return {}
+
+
+def connection_report() -> ConnectionReported:
+    """A report of an SMPP connection."""
+    counts = dict.fromkeys(
+        ("submits", "accepted", "rejected", "receipts", "inbound", "unknown", "reconnects"), 1
+    )
+    return ConnectionReported(
+        event_id="r1",
+        occurred_at_ms=5,
+        connection="op",
+        instance="i",
+        state="BOUND_TRX",
+        binds=1,
+        bound=1,
+        window=10,
+        window_in_use=0,
+        **counts,
+    )

@@ -26,7 +26,7 @@ from schemas.events import (
     RecipientAssigned,
 )
 from schemas.topics import topic_of
-from tests.support.worker import FakeRecord, campaign_events, definition
+from tests.support.worker import FakeRecord, campaign_events, connection_report, definition
 
 ALLOCATION = AllocationChanged(
     event_id="e", occurred_at_ms=1, campaign_id="c1", shares={"A": 1.0}, reason="r"
@@ -35,16 +35,9 @@ COUNTS = (
     *("binds", "bound", "window", "window_in_use", "submits", "accepted"),
     *("rejected", "receipts", "inbound", "unknown", "reconnects"),
 )
-REPORT = ConnectionReported(
-    event_id="e",
-    occurred_at_ms=1,
-    connection="op",
-    instance="i",
-    state="OPEN",
-    **dict.fromkeys(COUNTS, 1),
-)
 ORDINARY: dict[type[Event], Event] = {
-    type(event): event for event in (definition(), ALLOCATION, REPORT, *campaign_events(60, seed=3))
+    type(event): event
+    for event in (definition(), ALLOCATION, connection_report(), *campaign_events(60, seed=3))
 }
 SUBJECT_KINDS = (
     RecipientAssigned,

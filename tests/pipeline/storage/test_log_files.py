@@ -12,7 +12,7 @@ from pipeline.flush import Flush
 from pipeline.join.engine import JoinEngine
 from pipeline.join.facts import News
 from pipeline.storage import log_files, log_rows
-from pipeline.storage.log_files import FOLDER, TABLES
+from pipeline.storage.log_files import FOLDER, WITH_BODIES
 from pipeline.storage.restore import restore
 from pipeline.storage.state import State, open_state
 from runtime.process import CannotRun
@@ -73,7 +73,7 @@ def files(folder: Path) -> set[str]:
 def listed(state: State) -> set[str]:
     """The files that rows tell of."""
     found = set[int]()
-    for table in TABLES:
+    for table in WITH_BODIES:
         rows = state.connection.table(table).select("file").fetchall()
         found |= {file for (file,) in rows}
     return {f"{number:06}.bodies" for number in found}
@@ -159,7 +159,7 @@ def test_bodies_in_the_tables_of_layout_7_are_read_on(tmp_path: Path) -> None:
     with closing(Worker(tmp_path)) as worker:
         worker.feed(0)
         run, columns = worker.state.connection.execute, ("file", "start", "octets", "checksum")
-        for table in TABLES:
+        for table in WITH_BODIES:
             names = ", ".join(columns)
             rows = run(f"SELECT rowid, {names} FROM {table}").fetchall()  # noqa: S608 - ours
             for row, *extent in rows:

@@ -36,8 +36,8 @@ from pipeline.storage.state import FORGET_EVERY_MS, FORGOTTEN_AT_ONCE, State, op
 from pipeline.storage.statements import LAYOUT
 from runtime.process import CannotRun
 from schemas.codec import encode
-from schemas.events import AllocationChanged, ConnectionReported
-from tests.support.worker import FakeRecord
+from schemas.events import AllocationChanged
+from tests.support.worker import FakeRecord, connection_report
 
 TOPIC = "sms.message.receipt.v1"
 KEY = ("c", "A", 0, 3_600_000, "", "")
@@ -427,21 +427,9 @@ def test_latencies_and_ages_are_published(tmp_path: Path) -> None:
 
 def test_a_stored_report_that_is_out_of_bounds_is_left_out(tmp_path: Path) -> None:
     """An older version took any counter; the snapshot shows the other connections."""
-    counts = ("submits", "accepted", "rejected", "receipts", "inbound", "unknown", "reconnects")
     with closing(open_state(tmp_path)) as state:
         for name, submits in (("wild", 2**60), ("op", 7)):
-            report = ConnectionReported(
-                event_id="e",
-                occurred_at_ms=5,
-                connection=name,
-                instance="i",
-                state="OPEN",
-                binds=1,
-                bound=1,
-                window=10,
-                window_in_use=0,
-                **dict.fromkeys(counts, 0) | {"submits": submits},
-            )
+            report = msgspec.structs.replace(connection_report(), connection=name, submits=submits)
             row = [name, 5, encode(report)]
             state.connection.execute("INSERT INTO connections VALUES (?, ?, ?)", row)
         assert [(each.connection, each.submits) for each in connections(state)] == [("op", 7)]
