@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 
@@ -16,6 +16,8 @@ from schemas.events import SubjectEvent
 
 SWEPT_AT_ONCE = 50_000
 """People looked at per sweep, about 0.2 s of work; who is left is looked at in the next."""
+_SHARE = 100
+"""Every portion of the shelf takes memory, a row and a sync, however few people it has."""
 
 
 @dataclass(slots=True)
@@ -85,9 +87,11 @@ class Absent:
         """These people were put aside."""
         self._retired.update(subjects)
 
-    def remember_shelved(self, subjects: Sequence[str], places: Sequence[int]) -> None:
+    def remember_shelved(
+        self, subjects: Sequence[str], places: Sequence[int], assigned: Mapping[str, int]
+    ) -> None:
         """These people are on the shelf; when they are due, nobody knows yet."""
-        self.places.remember(subjects, places)
+        self.places.remember(subjects, places, assigned)
         self.schedule.add_all(subjects, 0)
 
     def sweep(self, now_ms: int) -> Found:
@@ -134,12 +138,13 @@ class Absent:
         return {subject: Retired(facts, campaigns) for subject, facts, campaigns in gone}
 
     def shelve(self, limit: int) -> Shelved:
-        """Put all above `limit` on the shelf.
+        """Put people on the shelf if more than `limit` are at hand: at least a hundredth of it.
 
         Who was met first is quiet by now; of a few who are not, the price is a look-up.
         """
         people = self._at_hand.people
-        subjects = list(islice(people, max(0, len(people) - limit)))
+        excess = len(people) - limit
+        subjects = list(islice(people, excess + limit // _SHARE)) if excess > 0 else []
         shelved = Shelved(self.places.following, subjects, *self._at_hand.drop(subjects))
         self.places.put(shelved)
         return shelved

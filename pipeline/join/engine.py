@@ -318,21 +318,23 @@ class JoinEngine:
         """Say, after a restart, who was put aside."""
         self._absent.remember_retired(subjects)
 
-    def remember_shelved(self, subjects: Sequence[str], places: Sequence[int]) -> None:
+    def remember_shelved(
+        self, subjects: Sequence[str], places: Sequence[int], assigned: Mapping[str, int]
+    ) -> None:
         """Say, after a restart and before `replay`, who is on the shelf, in order of places.
 
         The log still has their events, and no news tells who went on the shelf.
-        """
-        self._absent.remember_shelved(subjects, places)
-
-    def remember_places(self, counts: Mapping[str, int], following: int) -> None:
-        """Say, after a restart, how many people on the shelf each campaign has assigned.
 
         Args:
-            counts: campaign_id → people.
-            following: The place after all that were ever given, those emptied since included.
+            subjects: Some of them; call it for all.
+            places: Of these.
+            assigned: campaign_id → how many of these it has assigned.
         """
-        self._absent.places.count(counts, following)
+        self._absent.remember_shelved(subjects, places, assigned)
+
+    def give_places_from(self, following: int) -> None:
+        """Say, after a restart, what comes after all places ever given, those emptied included."""
+        self._absent.places.following = following
 
     def has_shelved(self, subject: str) -> bool:
         """Whether a person is on the shelf, hence what was put aside of them is old."""

@@ -37,14 +37,12 @@ class Places:
         self._assigned.update(chain.from_iterable(shelved.campaigns))
         self.following = shelved.places.stop
 
-    def remember(self, subjects: Sequence[str], places: Sequence[int]) -> None:
-        """These people are on the shelf."""
+    def remember(
+        self, subjects: Sequence[str], places: Sequence[int], assigned: Mapping[str, int]
+    ) -> None:
+        """These people are on the shelf; campaign_id → how many of them it has assigned."""
         self._of.update(zip(subjects, places, strict=True))
-
-    def count(self, assigned: Mapping[str, int], following: int) -> None:
-        """campaign_id → people of those remembered; the place after all that were ever given."""
         self._assigned.update(assigned)
-        self.following = following
 
     def leave(self, subject: str, campaigns: Iterable[str]) -> None:
         """A person is at hand again, if they were here."""

@@ -11,7 +11,6 @@ PRIVATE = frozenset(
     {
         "state_log",
         "history",
-        "shelf",
         "shelf_emptied",
         "definitions",
         "event_log",

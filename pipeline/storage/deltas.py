@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from itertools import accumulate, chain
 from operator import attrgetter
 
 import pyarrow as pa
@@ -132,20 +131,6 @@ def _history(flush: Flush, _sequence: int, now_ms: int) -> pa.Table:
     return table_of_rows(columns, ((name, r.campaigns, r.facts, aside_ms) for name, r in retired))
 
 
-def _shelf(flush: Flush, _sequence: int, _now_ms: int) -> pa.Table:
-    shelved = flush.deltas.shelved
-    ends = pa.array(accumulate(map(len, shelved.campaigns), initial=0), type=pa.int32())
-    names = pa.array(chain.from_iterable(shelved.campaigns), type=TEXT)
-    return pa.table(
-        {
-            "place": pa.array(shelved.places, type=INT),
-            "subject": pa.array(shelved.subjects, type=TEXT),
-            "size": pa.array(map(len, shelved.facts), type=INT),
-            "campaigns": pa.ListArray.from_arrays(ends, names),
-        }
-    )
-
-
 def _shelf_emptied(flush: Flush, _sequence: int, _now_ms: int) -> pa.Table:
     return table_of_rows({"place": INT}, ((place,) for place in flush.deltas.emptied))
 
@@ -223,7 +208,6 @@ MAKERS: Mapping[str, Callable[[Flush, int, int], pa.Table]] = {
     "unmatched_receipts": _unmatched,
     "state_log": lambda flush, _sequence, _now_ms: state_log_table(flush),
     "history": _history,
-    "shelf": _shelf,
     "shelf_emptied": _shelf_emptied,
     "definitions": _definitions,
     "allocations": _allocations,

@@ -19,8 +19,8 @@ import duckdb
 import pyarrow as pa
 
 from pipeline.storage.arrow import INT
+from pipeline.storage.disk import broken, cut, make_file, write_at
 from pipeline.storage.statements import named
-from runtime.process import CannotRun
 
 FOLDER: Final = "log"
 FULL_BYTES: Final = 64 << 20
@@ -90,9 +90,9 @@ class LogFiles:
             with self._path(number).open("rb") as file:
                 body = os.pread(file.fileno(), octets, start)
         except FileNotFoundError as error:
-            raise CannotRun(_broken(self._path(number), "is gone")) from error
+            raise broken(self._path(number), "is gone") from error
         if len(body) != octets or zlib.crc32(body) != checksum:
-            raise CannotRun(_broken(self._path(number), "is damaged"))
+            raise broken(self._path(number), "is damaged")
         return body
 
     def tidy(self) -> None:
@@ -118,46 +118,12 @@ class LogFiles:
             if int(path.stem) not in self._ends:
                 path.unlink()
         for number, end in self._ends.items():
-            path = self._path(number)
-            if not path.exists() or path.stat().st_size < end:
-                raise CannotRun(_broken(path, "lacks what state.duckdb lists"))
-            os.truncate(path, end)
+            cut(self._path(number), end)
 
     def _open(self) -> int:
         if self._file is None:
-            self._folder.mkdir(exist_ok=True)
-            self._file = os.open(self._path(self._number), os.O_RDWR | os.O_CREAT, 0o600)
-            for folder in (self._folder, self._folder.parent):
-                _sync_names(folder)
+            self._file = make_file(self._path(self._number))
         return self._file
 
     def _path(self, number: int) -> Path:
         return self._folder / f"{number:06}.bodies"
-
-
-def write_at(file: int, data: bytes, position: int) -> None:
-    """Write everything at a position.
-
-    Raises:
-        OSError: If the disk is full.
-    """
-    view = memoryview(data)
-    while view:
-        written = os.pwrite(file, view, position)
-        view, position = view[written:], position + written
-
-
-def _sync_names(folder: Path) -> None:
-    """A file is there after a power cut only if its folder was synced, too."""
-    file = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(file)
-    finally:
-        os.close(file)
-
-
-def _broken(path: Path, what: str) -> str:
-    return (
-        f"SMS_WORKER_DATA: {path} {what}. Run `smslab worker --rebuild`, which counts everything "
-        "again from Kafka."
-    )

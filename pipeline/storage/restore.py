@@ -24,11 +24,11 @@ def restore(state: State, engine: JoinEngine) -> int:
     """Define what was in force and replay the log. Returns the number of people."""
     for definition in definitions(state):
         engine.define(definition)
-    for subjects, places in state.shelf.people():
-        engine.remember_shelved(subjects, places)
+    for portion in state.shelf.people():
+        engine.remember_shelved(*portion)
+    engine.give_places_from(state.shelf.end)
     replay(state, engine)
     engine.remember_retired(history.subjects(state))
-    engine.remember_places(state.shelf.assigned(), state.shelf.end)
     compact(state, engine)
     return len(engine) + engine.shelved
 

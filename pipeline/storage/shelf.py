@@ -1,30 +1,29 @@
-"""The shelf: facts of quiet people in files, found by place in one read.
+"""The shelf: facts and names of quiet people in files, found by place in one read.
 
-`<number>.shelf` holds `PER_FILE` places one after the other. A flush appends and syncs before its
-transaction, which lists names and sizes; what a crash left behind that is not listed is cut off.
-A file goes when nobody of it is on the shelf any more.
+`<number>.shelf` holds portions, the people of a flush each. A flush appends and syncs before its
+transaction, which lists the portion; what a crash left behind that is not listed is cut off. A
+file goes when nobody of it is on the shelf any more.
 """
 
 from __future__ import annotations
 
 import os
-from array import array
+from bisect import bisect_left, bisect_right
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Sequence
-from itertools import accumulate
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import duckdb
-import pyarrow as pa
 
 from pipeline.join.deltas import Shelved
-from pipeline.storage.log_files import write_at
+from pipeline.storage.disk import broken, cut, make_file, write_at
+from pipeline.storage.portion import Names, Portion, names_of, portion_of, read_names
 from pipeline.storage.statements import named
-from runtime.process import CannotRun
 
 FOLDER = "shelf"
 PER_FILE = 1 << 18
-_PORTION = 5_000
+"""People; then the next file begins."""
+_AT_ONCE = 5_000
 """People who are looked at together, 0.2 s of work."""
 _TOGETHER = 1_000
 """People whose facts are written together: 0.4 MB, which is still in the processor's cache then."""
@@ -41,93 +40,97 @@ class Shelf:
     def __init__(self, folder: Path, connection: duckdb.DuckDBPyConnection) -> None:
         self._folder = folder / FOLDER
         self._connection = connection
-        self._ends: dict[int, array[int]] = {}
-        """File → where its places end, after a 0."""
+        self._portions: list[Portion] = []
+        """In order of places."""
+        self._firsts: list[int] = []
+        """The first place of each."""
         self._living: Counter[int] = Counter()
+        """File → people who are there; of the last one it may be 0."""
         self._open: dict[int, int] = {}
         self._load()
 
-    def people(self) -> Iterator[tuple[list[str], list[int]]]:
-        """Subjects and places of everybody, by file; read it once, whole."""
-        for number in sorted(self._ends):
-            query = self._connection.sql(_SQL["people"], params=_places_of(number))
-            found: pa.Table = query.to_arrow_table()
-            self._living[number] = found.num_rows
-            yield found["subject"].to_pylist(), found["place"].to_pylist()
+    def people(self) -> Iterator[tuple[list[str], list[int], Mapping[str, int]]]:
+        """Everybody, by portion: subjects, places; campaign_id → how many of them it assigned.
 
-    def assigned(self) -> dict[str, int]:
-        """campaign_id → how many of these people it has assigned."""
-        return dict(self._connection.execute(_SQL["assigned"]).fetchall())
+        Raises:
+            CannotRun: If a file is damaged.
+        """
+        emptied = self._emptied()
+        for portion in self._portions:
+            names, places = self._names(portion), portion.places
+            first, last = (bisect_left(emptied, each) for each in (places.start, places.stop))
+            gone = {place - portion.place for place in emptied[first:last]}
+            living = [index for index in range(portion.people) if index not in gone]
+            subjects = [names.subjects[index] for index in living]
+            yield subjects, [portion.place + index for index in living], names.count(living)
 
     @property
     def end(self) -> int:
         """The place after the last that is listed, emptied ones included."""
-        last = max(self._ends, default=None)
-        return 0 if last is None else last * PER_FILE + len(self._ends[last]) - 1
+        return self._portions[-1].places.stop if self._portions else 0
 
     def append(self, shelved: Shelved) -> None:
-        """Write facts at their places, and sync.
+        """Inside a transaction: write people at their places, sync, and list them.
 
         Raises:
             OSError: If the disk is full; what was written is not listed, and written over.
         """
-        places, end = shelved.places, self.end
-        assert not places or places.start == end, f"place {places.start} given, {end} is the next"
-        while places:
-            number, used = divmod(places.start, PER_FILE)
-            written = places[: PER_FILE - used]
-            self._append(number, shelved.facts[written.start - end : written.stop - end])
-            places = places[len(written) :]
-
-    def _append(self, number: int, portion: Sequence[bytes]) -> None:
-        """Write facts at the end of one file, and sync."""
-        ends = self._ends.setdefault(number, array("Q", (0,)))
-        new = array("Q", accumulate(map(len, portion), initial=ends[-1]))
+        if not shelved.subjects:
+            return
+        assert shelved.first == self.end, f"place {shelved.first} given, {self.end} is the next"
+        number, start = self._next_file()
+        names = names_of(shelved.subjects, map(len, shelved.facts), shelved.campaigns)
+        portion, body = portion_of(shelved.first, number, start, names)
         file = self._file(number)
-        for start in range(0, len(portion), _TOGETHER):
-            write_at(file, b"".join(portion[start : start + _TOGETHER]), new[start])
+        for first in range(0, portion.people, _TOGETHER):
+            assert portion.ends is not None
+            together = b"".join(shelved.facts[first : first + _TOGETHER])
+            write_at(file, together, portion.ends[first])
+        write_at(file, body, portion.names_start)
         os.fsync(file)
-        ends.extend(new[1:])
-        self._living[number] += len(portion)
+        self._connection.execute(_SQL["add"], portion.row)
+        self._add(portion)
 
     def read(self, places: Iterable[int]) -> list[bytes]:
         """The facts at some places.
 
         Raises:
-            KeyError, IndexError: If there is no such place.
+            KeyError: If there is no such place.
         """
         found = []
         for place in places:
-            number, index = divmod(place, PER_FILE)
-            ends = self._ends[number]
-            found.append(os.pread(self._file(number), ends[index + 1] - ends[index], ends[index]))
+            portion = self._portion_at(place)
+            ends, index = portion.ends or self._ends(portion), place - portion.place
+            start = ends[index]
+            found.append(os.pread(self._file(portion.file), ends[index + 1] - start, start))
         return found
 
     def assigned_to(self, campaign_id: str) -> Iterator[list[tuple[str, int, bytes]]]:
         """(subject, place, facts) of everybody whom a campaign assigned, in small portions.
 
-        People who have left meanwhile are among them.
+        People who have left meanwhile are among them, unless their file is gone.
         """
-        for number in sorted(self._ends):
-            chosen = [*_places_of(number), campaign_id]
-            rows = self._connection.execute(_SQL["assigned_to"], chosen).fetchall()
-            for start in range(0, len(rows), _PORTION):
-                portion = rows[start : start + _PORTION]
-                facts = self.read(place for _, place in portion)
-                yield [(*row, each) for row, each in zip(portion, facts, strict=True)]
+        for portion in list(self._portions):
+            if portion.file not in self._living:
+                continue
+            names = self._names(portion)
+            chosen = names.assigned_to(campaign_id)
+            for first in range(0, len(chosen), _AT_ONCE):
+                if portion.file in self._living:
+                    yield self._facts_of(portion, names, chosen[first : first + _AT_ONCE])
 
     def leave(self, places: Collection[int]) -> None:
         """Inside a transaction: these are empty; drop the files of which everything is."""
-        for number, count in Counter(place // PER_FILE for place in places).items():
-            self._living[number] -= count
-            if not self._living[number] and number < max(self._ends):  # the last tells the end
-                for name in ("drop", "drop_emptied"):
-                    self._connection.execute(_SQL[name], _places_of(number))
-                del self._ends[number]
+        left = Counter(self._portion_at(place).file for place in places)
+        self._living.subtract(left)
+        last = max(self._living, default=0)  # tells the end
+        for number in left:
+            if not self._living[number] and number != last:
+                self._drop(number)
 
     def tidy(self) -> None:
         """After a transaction: remove the files that it has dropped."""
-        for number in [number for number in self._open if number not in self._ends]:
+        for number in [number for number in self._open if number not in self._living]:
             os.close(self._open.pop(number))
             self._path(number).unlink(missing_ok=True)
 
@@ -138,32 +141,77 @@ class Shelf:
         self._open = {}
 
     def _load(self) -> None:
-        cursor = self._connection.execute(_SQL["sizes"], [PER_FILE])
-        while row := cursor.fetchone():
-            number, sizes = row
-            self._ends[number] = array("Q", accumulate(sizes, initial=0))
+        for row in self._connection.execute(_SQL["portions"]).fetchall():
+            self._add(Portion(*row))
+        for place in self._emptied():
+            self._living[self._portion_at(place).file] -= 1
         for path in self._folder.glob("*.shelf"):
-            if int(path.stem) not in self._ends:
+            if int(path.stem) not in self._living:
                 path.unlink()
-        for number, ends in self._ends.items():
-            file = self._file(number)
-            if os.fstat(file).st_size < ends[-1]:
-                raise CannotRun(
-                    f"SMS_WORKER_DATA: {self._path(number)} lacks what state.duckdb lists. Run "
-                    "`smslab worker --rebuild`, which counts everything again from Kafka."
-                )
-            os.ftruncate(file, ends[-1])
+        for number, end in {portion.file: portion.end for portion in self._portions}.items():
+            cut(self._path(number), end)
+
+    def _add(self, portion: Portion) -> None:
+        self._portions.append(portion)
+        self._firsts.append(portion.place)
+        self._living[portion.file] += portion.people
+
+    def _next_file(self) -> tuple[int, int]:
+        """The file that takes the next portion, and from where."""
+        if not self._portions:
+            return 0, 0
+        last = self._portions[-1]
+        people = sum(each.people for each in self._portions if each.file == last.file)
+        return (last.file, last.end) if people < PER_FILE else (last.file + 1, 0)
+
+    def _drop(self, number: int) -> None:
+        for portion in self._portions:
+            if portion.file == number:
+                places = portion.places
+                self._connection.execute(_SQL["drop"], [portion.place])
+                self._connection.execute(_SQL["drop_emptied"], [places.start, places.stop])
+        self._portions = [each for each in self._portions if each.file != number]
+        self._firsts = [each.place for each in self._portions]
+        del self._living[number]
+
+    def _portion_at(self, place: int) -> Portion:
+        index = bisect_right(self._firsts, place) - 1
+        if index < 0 or place not in self._portions[index].places:
+            raise KeyError(place)
+        return self._portions[index]
+
+    def _emptied(self) -> list[int]:
+        rows = self._connection.execute(_SQL["emptied"]).fetchall()
+        return [place for (place,) in rows]
+
+    def _names(self, portion: Portion) -> Names:
+        body = os.pread(self._file(portion.file), portion.octets, portion.names_start)
+        names = read_names(portion, body)
+        if names is None:
+            raise broken(self._path(portion.file), "is damaged")
+        portion.remember_ends(names.sizes)
+        return names
+
+    def _ends(self, portion: Portion) -> Sequence[int]:
+        return portion.remember_ends(self._names(portion).sizes)
+
+    def _facts_of(
+        self, portion: Portion, names: Names, people: Iterable[int]
+    ) -> list[tuple[str, int, bytes]]:
+        places = [portion.place + index for index in people]
+        subjects = [names.subjects[place - portion.place] for place in places]
+        return list(zip(subjects, places, self.read(places), strict=True))
 
     def _file(self, number: int) -> int:
         file = self._open.get(number)
         if file is None:
-            self._folder.mkdir(exist_ok=True)
-            file = self._open[number] = os.open(self._path(number), os.O_RDWR | os.O_CREAT, 0o600)
+            file = self._open[number] = make_file(self._path(number))
         return file
 
     def _path(self, number: int) -> Path:
-        return self._folder / f"{number:06}.shelf"
+        return path_of(self._folder.parent, number)
 
 
-def _places_of(number: int) -> list[int]:
-    return [number * PER_FILE, (number + 1) * PER_FILE]
+def path_of(folder: Path, number: int) -> Path:
+    """Where a file of the shelf lies in a worker's folder."""
+    return folder / FOLDER / f"{number:06}.shelf"

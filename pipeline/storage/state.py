@@ -21,7 +21,7 @@ import pyarrow as pa
 from pipeline.batch import LostRecordsError, RecordBatch
 from pipeline.flush import Flush
 from pipeline.rows import FactFile, Lag, Partition
-from pipeline.storage import deltas, statements
+from pipeline.storage import deltas, old_shelf, statements
 from pipeline.storage.log_files import WITH_BODIES, LogFiles
 from pipeline.storage.shelf import Shelf
 from pipeline.storage.swap import make_folder
@@ -228,6 +228,7 @@ def open_state(folder: Path, *, wait_s: float = 2.0) -> State:
         if layout in statements.READABLE:
             connection.begin()
             connection.execute(statements.tables())
+            old_shelf.take_over(folder, connection)
             connection.commit()
             shelf, log = Shelf(folder, connection), LogFiles(folder, connection)
             return State(connection, shelf, log)

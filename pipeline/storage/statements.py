@@ -9,9 +9,9 @@ from pathlib import Path
 from pipeline.join.cohorts import VECTOR
 from pipeline.rows import Counters
 
-LAYOUT = 8
+LAYOUT = 9
 """Raised when a table or a fact changes in a way that an older version would misread."""
-READABLE = frozenset({3, 4, 5, 6, 7, LAYOUT})
+READABLE = frozenset({*range(3, 9), LAYOUT})
 """Layouts that become this one by the tables, columns and fields of facts they lack."""
 
 _FOLDER = Path(__file__).parent / "sql"

@@ -60,9 +60,6 @@ INSERT INTO history BY NAME SELECT * FROM delta_history;
 -- name: history_old
 DELETE FROM history WHERE rowid IN (SELECT rowid FROM history WHERE aside_ms < ? LIMIT ?);
 
--- name: shelf
-INSERT INTO shelf BY NAME SELECT * FROM delta_shelf;
-
 -- name: shelf_emptied
 INSERT INTO shelf_emptied BY NAME SELECT * FROM delta_shelf_emptied;
 

@@ -1,24 +1,30 @@
--- People on the shelf: names and places here, facts in the files.
+-- The shelf: which portions its files have. Facts and names of people are in the files.
 
--- name: sizes
-SELECT place // ? AS file, list(size ORDER BY place) AS sizes FROM shelf
-GROUP BY ALL ORDER BY ALL;
+-- name: portions
+SELECT place, people, file, start, names_start, octets, checksum FROM shelf_portions
+ORDER BY place;
 
--- name: assigned
-SELECT campaign_id, count(*) FROM (
-    SELECT unnest(campaigns) AS campaign_id FROM shelf ANTI JOIN shelf_emptied USING (place)
-) GROUP BY ALL;
+-- name: add
+INSERT INTO shelf_portions (place, people, file, start, names_start, octets, checksum)
+VALUES (?, ?, ?, ?, ?, ?, ?);
 
--- name: people
-SELECT subject, place FROM shelf ANTI JOIN shelf_emptied USING (place)
-WHERE place >= ? AND place < ? ORDER BY place;
-
--- name: assigned_to
-SELECT subject, place FROM shelf
-WHERE place >= ? AND place < ? AND list_contains(campaigns, ?) ORDER BY place;
+-- name: emptied
+SELECT place FROM shelf_emptied ORDER BY place;
 
 -- name: drop
-DELETE FROM shelf WHERE place >= ? AND place < ?;
+DELETE FROM shelf_portions WHERE place = ?;
 
 -- name: drop_emptied
 DELETE FROM shelf_emptied WHERE place >= ? AND place < ?;
+
+-- name: has_old
+SELECT count(*) > 0 FROM duckdb_tables() WHERE table_name = 'shelf';
+
+-- name: old_files
+SELECT DISTINCT place // ? AS file FROM shelf ORDER BY ALL;
+
+-- name: old
+SELECT place, subject, size, campaigns FROM shelf WHERE place >= ? AND place < ? ORDER BY place;
+
+-- name: drop_old
+DROP TABLE shelf;

@@ -32,10 +32,11 @@ ALTER TABLE state_log ADD COLUMN IF NOT EXISTS checksum BIGINT;
 -- People whose horizon has passed, one row each; a late event fetches them back.
 CREATE TABLE IF NOT EXISTS history (subject VARCHAR, campaigns VARCHAR[], facts BLOB);
 ALTER TABLE history ADD COLUMN IF NOT EXISTS aside_ms BIGINT;
--- Quiet people by place: `size` octets of facts each, in the folder `shelf`.
--- Tokens are random: to try and compress them takes a third of the time that a row takes.
-CREATE TABLE IF NOT EXISTS shelf (
-    place BIGINT, subject VARCHAR USING COMPRESSION uncompressed, size BIGINT, campaigns VARCHAR[]
+-- Quiet people, who went on the shelf together: places, and where in the folder `shelf` their
+-- facts and names (`octets`, with a CRC-32) lie.
+CREATE TABLE IF NOT EXISTS shelf_portions (
+    place BIGINT, people BIGINT, file BIGINT, start BIGINT, names_start BIGINT, octets BIGINT,
+    checksum BIGINT
 );
 CREATE TABLE IF NOT EXISTS shelf_emptied (place BIGINT);
 CREATE TABLE IF NOT EXISTS definitions (

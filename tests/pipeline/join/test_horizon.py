@@ -81,14 +81,12 @@ class Keeper:
         for each in self.definitions:
             self.engine.define(each)
         self.applied = []
-        counts: Counter[str] = Counter()
         for place, (subject, shelved) in sorted(self.shelf.items()):
-            self.engine.remember_shelved([subject], [place])
-            counts.update(shelved.campaigns)
+            self.engine.remember_shelved([subject], [place], Counter(shelved.campaigns))
+        self.engine.give_places_from(self.given)
         for round_, news, events in self.log:
             self.engine.replay(news, round_, events)
         self.engine.remember_retired(self.history)
-        self.engine.remember_places(counts, self.given)
 
     def apply(self, events: Sequence[SubjectEvent]) -> None:
         """Apply; what is postponed after fetching whom it concerns."""

@@ -134,9 +134,10 @@ def test_a_file_goes_when_everybody_of_it_is_at_hand_again(tmp_path: Path) -> No
         worker.recall(found)
         worker.store()
         assert sorted(path.name for path in (tmp_path / FOLDER).iterdir()) == files[-1:]
-        for table in ("shelf", "shelf_emptied"):
-            ((first,),) = worker.state.connection.table(table).aggregate("min(place)").fetchall()
-            assert first >= SMALL * (len(files) - 1)
+        listed = worker.state.connection.table("shelf_portions").select("file", "place").fetchall()
+        assert {f"{file:06}.shelf" for file, _ in listed} == {files[-1]}
+        emptied = worker.state.connection.table("shelf_emptied").aggregate("min(place)").fetchall()
+        assert emptied == [(min(place for _, place in listed),)]
     with closing(Worker(tmp_path, at_hand=2)) as worker:
         assert worker.engine.shelved == 0
         assert len(worker.engine) == len({event.subject for event in EVENTS})
@@ -151,7 +152,7 @@ def test_a_file_goes_when_everybody_of_it_is_at_hand_again(tmp_path: Path) -> No
 def _rows(state: State) -> tuple[list[str], list[int]]:
     subjects: list[str] = []
     places: list[int] = []
-    for names, where in state.shelf.people():
+    for names, where, _ in state.shelf.people():
         subjects += names
         places += where
     return subjects, places

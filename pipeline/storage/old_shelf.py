@@ -1,0 +1,53 @@
+"""The shelf up to layout 8, where everybody had a row in the database: taken over once."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Final
+
+import duckdb
+
+from pipeline.storage.disk import cut, make_file, write_at
+from pipeline.storage.portion import names_of, portion_of
+from pipeline.storage.shelf import path_of
+from pipeline.storage.statements import named
+
+_PER_FILE: Final = 1 << 18
+"""Places, filled or not: file 1 began with place 262,144."""
+_SQL = named("shelf")
+
+
+def take_over(folder: Path, connection: duckdb.DuckDBPyConnection) -> None:
+    """Inside a transaction, before the shelf is opened: write the names behind the facts.
+
+    Everybody of a file becomes one portion. Takes some seconds per million people.
+
+    Raises:
+        CannotRun: If a file is shorter than the database says.
+    """
+    ((has_old,),) = connection.execute(_SQL["has_old"]).fetchall()
+    if not has_old:
+        return
+    for (number,) in connection.execute(_SQL["old_files"], [_PER_FILE]).fetchall():
+        _take_over(folder, number, connection)
+    connection.execute(_SQL["drop_old"])
+
+
+def _take_over(folder: Path, number: int, connection: duckdb.DuckDBPyConnection) -> None:
+    chosen = [number * _PER_FILE, (number + 1) * _PER_FILE]
+    places, subjects, sizes, campaigns = zip(
+        *connection.execute(_SQL["old"], chosen).fetchall(), strict=True
+    )
+    portion, body = portion_of(
+        places[0], number, 0, names_of(subjects, sizes, map(tuple, campaigns))
+    )
+    path = path_of(folder, number)
+    cut(path, portion.names_start)
+    file = make_file(path)
+    try:
+        write_at(file, body, portion.names_start)
+        os.fsync(file)
+    finally:
+        os.close(file)
+    connection.execute(_SQL["add"], portion.row)
