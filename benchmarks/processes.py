@@ -33,11 +33,17 @@ class ProcessEndedError(Exception):
 
 
 @contextmanager
-def fresh_broker(cores: Cores) -> Iterator[tuple[ApacheKafka, Path]]:
-    """A real Apache Kafka with our empty topics on the other cores, and a folder of this block."""
+def fresh_broker(cores: Cores, **settings: str) -> Iterator[tuple[ApacheKafka, Path]]:
+    """A real Apache Kafka with our empty topics on the other cores, and a folder of this block.
+
+    Args:
+        cores: Of this machine.
+        settings: Of the broker, with `_` for `.`.
+    """
     with TemporaryDirectory(prefix="smslab-bench-") as name:
         folder = Path(name)
-        kafka = ApacheKafka(folder / "kafka")
+        more = {name.replace("_", "."): value for name, value in settings.items()}
+        kafka = ApacheKafka(folder / "kafka", settings=more)
         with on(cores.others):
             kafka.start()
         try:

@@ -39,6 +39,8 @@ class Progress:
 
     total: int
     looks: list[Look] = field(default_factory=list)
+    warm_up: float = WARM_UP
+    """Share of the total after which is measured; 0: from the first look on."""
     _changed_s: float = field(default_factory=time.perf_counter)
 
     @property
@@ -69,7 +71,7 @@ class Progress:
     def rates(self) -> Rates:
         """The rates after the warm-up; where one look already shows the end, from before it."""
         end = self.looks[-1]
-        start = next(look for look in self.looks if look.count >= self.total * WARM_UP)
+        start = next(look for look in self.looks if look.count >= self.total * self.warm_up)
         if start is end and len(self.looks) > 1:
             start = self.looks[-2]
         count, wall_s, cpu_s = (

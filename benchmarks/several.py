@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import Final
@@ -13,15 +14,17 @@ from typing import Final
 from benchmarks.cores import move
 from benchmarks.corpus import Corpus, definition
 from benchmarks.figures import Benchmark, Figure, Measure, Setup, Values
-from benchmarks.processes import Process, fresh_broker, ready
+from benchmarks.processes import Process, fresh_broker, ready, wait_until_ready
 from benchmarks.progress import EVERY_S, Progress, Rates
 from benchmarks.topics import publish
 from benchmarks.worker import check, run_worker
 from smslab.kafka.sockets import free_ports
 
-RECIPIENTS: Final = 480_000
-"""One worker alone keeps all of them at hand; the longer, the less start and end count."""
+RECIPIENTS: Final = 1_000_000
+"""Three million events: the longer, the less start and end count."""
 MEMBERS: Final = 2
+_SHARED_FROM_THE_START: Final = {"group_initial_rebalance_delay_ms": "3000"}
+"""Kafka's own default. Without it the first member opens everything, only to give half away."""
 _PER_S, _PER_CPU_S = "events/s", "events/CPU-s"
 _ONE, _SEVERAL = "one worker", f"{MEMBERS} members and a sink"
 FIGURES: Final = tuple(
@@ -42,13 +45,13 @@ def prepare(setup: Setup) -> Iterator[Measure]:
     def measure(number: int) -> Values:
         corpus, everything = Corpus(setup.size(RECIPIENTS)), setup.cores.everything
         events = chain([definition(corpus.recipients)], corpus.events())
-        with fresh_broker(setup.cores) as (kafka, folder):
+        with fresh_broker(setup.cores, **_SHARED_FROM_THE_START) as (kafka, folder):
             assert kafka.pid is not None
             asyncio.run(publish(kafka.bootstrap, events))
             move(kafka.pid, everything)
             rates = {}
             for name in (_ONE, _SEVERAL)[:: 1 if number % 2 else -1]:
-                run = run_worker if name == _ONE else _run_several
+                run = partial(run_worker, from_ready=True) if name == _ONE else _run_several
                 data = folder / name.replace(" ", "-")
                 rates[name] = run(kafka.bootstrap, data, corpus.distinct, everything)
                 check(data, corpus)
@@ -58,10 +61,13 @@ def prepare(setup: Setup) -> Iterator[Measure]:
 
 
 def _run_several(bootstrap: str, data: Path, total: int, cores: frozenset[int]) -> Rates:
-    """From empty folders until the sink has applied `total` events and nothing waits."""
+    """From empty folders until the sink has applied `total` events and nothing waits.
+
+    Measured from when every partition is open.
+    """
     data.mkdir()
     roles = ["sink", *["member"] * MEMBERS]
-    ports, progress = free_ports(len(roles)), Progress(total)
+    ports, progress = free_ports(len(roles)), Progress(total, warm_up=0)
     with ExitStack() as stack:
         workers = [
             stack.enter_context(
@@ -77,6 +83,8 @@ def _run_several(bootstrap: str, data: Path, total: int, cores: frozenset[int]) 
             )
             for role, port in zip(roles, ports, strict=True)
         ]
+        for worker, port in zip(workers, ports, strict=True):
+            wait_until_ready(worker, port)
         while not progress.is_complete or any(ready(port).get("lag") != 0 for port in ports):
             for worker in workers:
                 worker.check()

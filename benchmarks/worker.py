@@ -15,8 +15,16 @@ import duckdb
 
 from benchmarks.cores import move
 from benchmarks.corpus import CAMPAIGN, Corpus, definition
-from benchmarks.figures import Benchmark, Figure, Measure, Setup, Values, must_equal
-from benchmarks.processes import Process, fresh_broker, ready
+from benchmarks.figures import (
+    WARM_UP,
+    Benchmark,
+    Figure,
+    Measure,
+    Setup,
+    Values,
+    must_equal,
+)
+from benchmarks.processes import Process, fresh_broker, ready, wait_until_ready
 from benchmarks.progress import EVERY_S, Progress, Rates
 from benchmarks.topics import publish
 from pipeline.rows import Counters
@@ -79,10 +87,13 @@ def prepare(setup: Setup) -> Iterator[Measure]:
         yield measure
 
 
-def run_worker(bootstrap: str, data: Path, total: int, cores: frozenset[int]) -> Rates:
+def run_worker(
+    bootstrap: str, data: Path, total: int, cores: frozenset[int], *, from_ready: bool = False
+) -> Rates:
     """A worker with an empty folder until it has applied `total` events and nothing waits.
 
-    Measured from the first commit after the warm-up to the last one.
+    Measured from the first commit after the warm-up to the last one, or `from_ready` on: from
+    when it begins to read.
     """
     shutil.rmtree(data, ignore_errors=True)
     data.mkdir()
@@ -95,8 +106,10 @@ def run_worker(bootstrap: str, data: Path, total: int, cores: frozenset[int]) ->
         SMS_WORKER_DATA=data,
         SMS_WORKER_HEALTH_PORT=port,
     )
-    progress = Progress(total)
+    progress = Progress(total, warm_up=0 if from_ready else WARM_UP)
     with worker:
+        if from_ready:
+            wait_until_ready(worker, port)
         while not progress.is_complete:
             worker.check()
             time.sleep(EVERY_S)

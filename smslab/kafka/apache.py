@@ -10,9 +10,9 @@ import os
 import shutil
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import IO, Self
 
 from runtime.topics import is_reachable
@@ -35,10 +35,23 @@ class FolderInUse(BrokerError):  # noqa: N818 - reads as the sentence it prints
 
 
 class ApacheKafka:
-    """One broker; a context manager. After `start`, `bootstrap` is its `host:port`."""
+    """One broker; a context manager. After `start`, `bootstrap` is its `host:port`.
 
-    def __init__(self, folder: Path, *, notice: Callable[[str], None] = lambda _: None) -> None:
+    Args:
+        folder: Of its data and logs.
+        notice: Told what takes long.
+        settings: Of `server.properties`, besides ours.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        notice: Callable[[str], None] = lambda _: None,
+        settings: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
         self._folder = folder.absolute()
+        self._settings = settings
         self._notice = notice
         self._process: subprocess.Popen[bytes] | None = None
         self._lock: IO[str] | None = None
@@ -124,7 +137,9 @@ class ApacheKafka:
 
     def _launch(self, class_path: list[str], ports: list[int], class_list: Path | None) -> None:
         folder = self._folder
-        (folder / "server.properties").write_text(layout.server_properties(folder, *ports))
+        (folder / "server.properties").write_text(
+            layout.server_properties(folder, *ports, self._settings)
+        )
         (folder / "log4j2.yaml").write_text(layout.log4j_configuration(folder))
         meta = folder / "logs" / "meta.properties"
         if not meta.exists():

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import base64
 import uuid
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 _SETTINGS = {
     "process.roles": "broker,controller",
@@ -28,14 +30,17 @@ _SETTINGS = {
 }
 
 
-def server_properties(folder: Path, port: int, controller_port: int) -> str:
-    """`server.properties` of a static one-node quorum on 127.0.0.1."""
+def server_properties(
+    folder: Path, port: int, controller_port: int, more: Mapping[str, str] = MappingProxyType({})
+) -> str:
+    """`server.properties` of a static one-node quorum on 127.0.0.1; `more` overrides ours."""
     listener = f"PLAINTEXT://127.0.0.1:{port}"
     settings = _SETTINGS | {
         "controller.quorum.voters": f"1@127.0.0.1:{controller_port}",
         "listeners": f"{listener},CONTROLLER://127.0.0.1:{controller_port}",
         "advertised.listeners": listener,
         "log.dirs": str(folder / "logs"),
+        **more,
     }
     return "".join(f"{key}={value}\n" for key, value in settings.items())
 
