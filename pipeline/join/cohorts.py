@@ -22,6 +22,10 @@ CohortKey = tuple[str, str, int, int, str, str]
 CohortKeys = tuple[CohortKey, ...]
 """The whole cohort, then one cohort per attribute of `analyse_by`."""
 Vector = tuple[int, ...]
+Term = list[tuple[int, int]]
+"""(entry of the vector, what one adds to it)"""
+Terms = tuple[Term, Term, Term]
+"""By which a person, a unit of v and one of v² count."""
 
 WIDTHS_MS = (3_600_000, 600_000, 60_000, 10_000, 1_000)
 """Slices people read on a clock: 1 h, 10 min, 1 min, 10 s, 1 s."""
@@ -139,6 +143,22 @@ def vector_of(profile: Profile, crowd: Crowd) -> Vector:
     return (*scaled, v, *whole, crowd.sum_vv, *capped)
 
 
+def terms_of(profile: Profile) -> Terms:
+    """`vector_of` a profile as the linear function of a crowd that it is, without the zeros."""
+    units = [Crowd() for _ in range(3)]
+    units[0].people = units[1].sum_v = units[2].sum_vv = 1
+    parts = (enumerate(vector_of(profile, unit)) for unit in units)
+    of_people, of_v, of_vv = ([(index, by) for index, by in part if by] for part in parts)
+    return of_people, of_v, of_vv
+
+
+def _add_crowd(vector: list[int], terms: Terms, crowd: Crowd) -> None:
+    sums = crowd.people, crowd.sum_v, crowd.sum_vv
+    for total, part in zip(sums, terms, strict=True):
+        for index, by in part:
+            vector[index] += by * total
+
+
 def keys_of(assignment: Assignment, definition: CampaignDefined) -> CohortKeys:
     """The cohorts an assignment belongs to.
 
@@ -182,9 +202,15 @@ def sum_crowds(
     by_place: dict[CohortKeys, list[int]] = {}
     for profile, crowd in crowds.items():
         _add(by_place, profile.keys, vector_of(profile, crowd))
+    terms: dict[int, Terms] = {}
     for cohorts, parts in shared.items():
-        vectors = (vector_of(profile, crowd) for profile, crowd in parts)
-        _add(by_place, cohorts.keys, [sum(column) for column in zip(*vectors, strict=True)])
+        vector = [0] * len(VECTOR)
+        for profile, crowd in parts:
+            known = terms.get(id(profile))  # it lives as long as `shared`
+            if known is None:
+                known = terms[id(profile)] = terms_of(profile)
+            _add_crowd(vector, known, crowd)
+        _add(by_place, cohorts.keys, vector)
     sums: dict[CohortKey, list[int]] = {}
     for keys, vector in by_place.items():
         for key in keys:
