@@ -13,6 +13,8 @@ from pipeline.join.facts import (
     AnyFact,
     Assignment,
     News,
+    Receipt,
+    Submit,
     campaigns_of,
     converter_of,
     decode_facts,
@@ -20,7 +22,7 @@ from pipeline.join.facts import (
     merge,
 )
 from pipeline.join.horizon import HORIZON_MS
-from pipeline.join.latency import LatencyKey
+from pipeline.join.latency import count_latencies
 from pipeline.join.log_length import SLACK, LogLength
 from pipeline.join.money import Definitions
 from pipeline.join.outcomes import outcome_of
@@ -164,7 +166,7 @@ class JoinEngine:
         fact_of, sign_of, topic = converter_of(kind), None, _TOPIC_NAMES[kind]
         pending, known, people = self._pending, self._stories.cohorts, self._hand.people
         new: list[AnyFact] = []
-        latencies: list[LatencyKey] = []
+        finished: list[tuple[Submit, Receipt]] = []
         for event in events:
             subject = event.subject
             person = people.get(subject)
@@ -197,11 +199,11 @@ class JoinEngine:
                 if step.changes_unmatched:
                     pending.change_unmatched(subject, person)
                 if step.adds_latency:
-                    latencies.append(person.latency())
+                    finished.append(person.finished())
         self._applied += len(new)
         self._hand.add(new)
         self._tally.add(new, topic)
-        pending.ledger.book_latencies(latencies)
+        pending.ledger.book_latencies(count_latencies(finished))
 
     def _meet(self, event: SubjectEvent, later: Postponed | None) -> Person | None:
         """The first event about somebody who is not at hand; `None`: it is postponed."""

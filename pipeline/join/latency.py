@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from bisect import bisect_left
+from collections import Counter
 from collections.abc import Iterable
 
-from pipeline.join.facts import Submit
+from pipeline.join.facts import Receipt, Submit
 from pipeline.join.matching import Part
 
 SECOND_MS, MINUTE_MS, HOUR_MS, DAY_MS = 1_000, 60_000, 3_600_000, 86_400_000
@@ -26,6 +27,7 @@ BOUNDS_MS = (
     366 * DAY_MS,
 )
 """Upper ends. Operators answer within seconds, or try on for a validity of up to three days."""
+_LAST = len(BOUNDS_MS) - 1
 
 LatencyKey = tuple[str, int, int]
 """(connection, hour of the submit in ms, upper end of the bucket in ms)"""
@@ -46,6 +48,24 @@ def latencies_of(parts: Iterable[Part]) -> tuple[LatencyKey, ...]:
     return tuple(found)
 
 
+def count_latencies(parts: Iterable[tuple[Submit, Receipt]]) -> dict[LatencyKey, int]:
+    """Where parts count, and how many at each place: `latency_of` for a batch of them."""
+    counted = Counter(
+        [
+            (
+                submit.connection,
+                submit.at_ms // HOUR_MS,
+                bisect_left(BOUNDS_MS, receipt.at_ms - submit.at_ms, 0, _LAST),
+            )
+            for submit, receipt in parts
+        ]
+    )
+    return {
+        (connection, hour * HOUR_MS, BOUNDS_MS[bucket]): number
+        for (connection, hour, bucket), number in counted.items()
+    }
+
+
 def latency_of(submit: Submit, receipt_ms: int) -> LatencyKey:
     """Where a part counts whose first final receipt came at `receipt_ms`."""
     at_ms = submit.at_ms
@@ -54,4 +74,4 @@ def latency_of(submit: Submit, receipt_ms: int) -> LatencyKey:
 
 def up_to_ms(after_ms: int) -> int:
     """The bucket of a latency: the last for more than a year, the first for less than nothing."""
-    return BOUNDS_MS[bisect_left(BOUNDS_MS, after_ms, 0, len(BOUNDS_MS) - 1)]
+    return BOUNDS_MS[bisect_left(BOUNDS_MS, after_ms, 0, _LAST)]

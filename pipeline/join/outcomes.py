@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
 
 import msgspec
@@ -94,9 +94,9 @@ class Ledger:
             self._shared[cohorts].append((profile, crowd))
         self._book_rest(outcome, crowd.people)
 
-    def book_latencies(self, latencies: Iterable[LatencyKey]) -> None:
-        """These have come."""
-        for key, parts in Counter(latencies).items():
+    def book_latencies(self, latencies: Mapping[LatencyKey, int]) -> None:
+        """So many parts have come to each place."""
+        for key, parts in latencies.items():
             self._latencies[key] += parts
 
     def list_unmatched(

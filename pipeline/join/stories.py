@@ -114,7 +114,9 @@ class Person(msgspec.Struct, gc=False):
             if outcome.unmatched:
                 outcome = msgspec.structs.replace(outcome, unmatched=(self.orphan(),))
             if outcome.latencies:
-                outcome = msgspec.structs.replace(outcome, latencies=(self.latency(),))
+                submit, receipt = self.finished()
+                latencies = (latency_of(submit, receipt.at_ms),)
+                outcome = msgspec.structs.replace(outcome, latencies=latencies)
             self.outcome = outcome
             self.covariates = (self.covariate,) * len(outcome.profiles)
             self.story = None
@@ -126,12 +128,12 @@ class Person(msgspec.Struct, gc=False):
         key = next(key for key, fact in self.facts.items() if fact is receipt)
         return key, receipt.at_ms, NO_SUBMIT
 
-    def latency(self) -> LatencyKey:
-        """How long the final receipt took of somebody whose story has one."""
+    def finished(self) -> tuple[Submit, Receipt]:
+        """The submit and its final receipt of somebody whose story has them."""
         submit, receipt = self.submit, self.receipt
         assert submit is not None
         assert receipt is not None
-        return latency_of(submit, receipt.at_ms)
+        return submit, receipt
 
 
 class Stories:

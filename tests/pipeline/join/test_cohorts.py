@@ -7,7 +7,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.join import cohorts
-from pipeline.join.cohorts import VECTOR, WIDTHS_MS, KnownCohorts, cohort_width_ms
+from pipeline.join.cohorts import (
+    VECTOR,
+    WIDTHS_MS,
+    Cohorts,
+    Crowd,
+    KnownCohorts,
+    Profile,
+    cohort_width_ms,
+    sum_crowds,
+    vector_of,
+)
 from pipeline.join.facts import Assignment, Attributes
 from pipeline.rows import Counters, Moments
 from schemas.events import CampaignDefined
@@ -75,3 +85,25 @@ def test_without_a_definition_nobody_is_of_a_cohort() -> None:
     definitions["c1"] = definition("c1")
     known.forget()
     assert known.of(assigned(5)).keys == (("c1", "a", 0, 1_000, "", ""),)
+
+
+@given(
+    st.tuples(*[st.integers(0, 9) for _ in Counters.__struct_fields__]),
+    st.integers(0, 9),
+    st.integers(0, 1),
+    st.lists(st.tuples(*[st.integers(-50, 50)] * 3), max_size=3),
+)
+def test_crowds_of_a_story_add_what_the_vector_says(
+    counters: tuple[int, ...], capped: int, counted: int, sums: list[tuple[int, ...]]
+) -> None:
+    """The short way over what is not zero against the vector itself; people come and leave."""
+    profile = Profile((), counters, capped, counted)
+    crowds = []
+    for each in sums:
+        crowds.append(Crowd())
+        crowds[-1].add(*each)
+    key = ("c1", "a", 0, 1_000, "", "")
+    found = sum_crowds({}, {Cohorts((key,)): [(profile, crowd) for crowd in crowds]})
+    vectors = [vector_of(profile, crowd) for crowd in crowds]
+    expected = [sum(column) for column in zip(*vectors, strict=True)]
+    assert found == ({key: expected} if any(expected) else {})
