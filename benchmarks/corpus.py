@@ -85,6 +85,8 @@ class Corpus:
 
     recipients: int
     seed: int = 11
+    start_ms: int = START_MS
+    """Of the first assignment."""
     step_ms: int = _STEP_MS
     """Between two assignments."""
     totals: Counter[tuple[str, str]] = field(default_factory=Counter)
@@ -110,7 +112,7 @@ class Corpus:
 
     def _story(self, rng: random.Random, number: int) -> Iterator[SubjectEvent]:
         token = urlsafe_b64encode(rng.randbytes(16))[:-2].decode()
-        at_ms = START_MS + number * self.step_ms
+        at_ms = self.start_ms + number * self.step_ms
         arm = rng.choices([name for name, _ in _ARMS], [share for _, share in _ARMS])[0]
         person = _Person(rng, f"k1.{token}", arm, at_ms)
         self._count(arm, "assigned")

@@ -150,16 +150,16 @@ def ready(port: int) -> Mapping[str, Any]:
     return found
 
 
-def wait_until_ready(process: Process, port: int) -> None:
+def wait_until_ready(process: Process, port: int, within_s: float = STARTS_WITHIN_S) -> None:
     """Until `/readyz` says so.
 
     Raises:
         ProcessEndedError: If the process ends before.
         TimeoutError: If it takes too long.
     """
-    deadline = time.monotonic() + STARTS_WITHIN_S
+    deadline = time.monotonic() + within_s
     while not ready(port).get("ready"):
         process.check()
         if time.monotonic() > deadline:
-            raise TimeoutError(f"not ready within {STARTS_WITHIN_S:.0f} s")
+            raise TimeoutError(f"not ready within {within_s:.0f} s")
         time.sleep(0.05)

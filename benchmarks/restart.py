@@ -27,13 +27,17 @@ import psutil
 
 from benchmarks.batches import batches_of
 from benchmarks.corpus import Corpus, definition
+from benchmarks.stages import Kept
+from pipeline.batch import Delivery, RecordBatch
 from pipeline.flush import DecodedBatch, Flush
 from pipeline.join.engine import JoinEngine
 from pipeline.settings import WorkerSettings
 from pipeline.storage.restore import restore
 from pipeline.storage.state import open_state
 from runtime.process import rest_garbage_collector
-from schemas.events import SubjectEvent
+from schemas.codec import encode
+from schemas.events import CampaignDefined, SubjectEvent
+from schemas.topics import CAMPAIGN_DEFINITION
 
 PEOPLE: Final = 1_000_000
 _DEFAULTS: Final[dict[str, Any]] = {field.name: field.default for field in fields(WorkerSettings)}
@@ -57,6 +61,14 @@ class Worker:
             {topic: end for (topic, _), end in self.state.offsets().items()}
         )
 
+    def define(self, definition: CampaignDefined) -> None:
+        """Put a definition in force; a restart finds it."""
+        records = [Kept(0, encode(definition))]
+        batch = RecordBatch(CAMPAIGN_DEFINITION.name, 0, 0, 1, records)
+        self.engine.define(definition)
+        decoded = DecodedBatch(Delivery(batch, lambda: None), definitions=[definition])
+        self.state.commit(Flush([decoded], self.engine.take()), NOW_MS)
+
     def feed(self, batches: Sequence[DecodedBatch]) -> None:
         """Join and commit one flush."""
         for batch in batches:
@@ -68,14 +80,17 @@ class Worker:
         self.state.commit(Flush(batches, self.engine.take()), NOW_MS)
 
 
-def fill(folder: Path, people: int, at_hand: int) -> Iterator[dict[str, Any]]:
+def step_ms(people: int) -> int:
+    """Between two assignments: the campaign is equally long, however many they are."""
+    return max(1, CAMPAIGN_MS // people)
+
+
+def fill(worker: Worker, corpus: Corpus) -> Iterator[dict[str, Any]]:
     """Feed everything; a line now and then."""
-    worker = Worker(folder, at_hand)
-    worker.engine.define(definition(people))
+    people = corpus.recipients
+    worker.define(definition(people))
     rest_garbage_collector(0)
-    step_ms = max(1, CAMPAIGN_MS // people)
-    events = Corpus(people, step_ms=step_ms).events()
-    joined = (event for event in events if isinstance(event, SubjectEvent))
+    joined = (event for event in corpus.events() if isinstance(event, SubjectEvent))
     shown, spent, count = 0, 0.0, 0
     while chunk := list(islice(joined, _FLUSH)):
         batches = batches_of(chunk, worker.offsets)
@@ -120,7 +135,8 @@ def main() -> None:
     parser.add_argument("--restore", type=Path, help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.fill:
-        for line in fill(given.fill, given.people, given.at_hand):
+        filled = Worker(given.fill, given.at_hand)
+        for line in fill(filled, Corpus(given.people, step_ms=step_ms(given.people))):
             print(json.dumps(line), flush=True)
         print('{"filled": true}', flush=True)
         signal.pause()

@@ -26,6 +26,7 @@ from benchmarks.figures import (
 )
 from benchmarks.processes import Process, fresh_broker, ready, wait_until_ready
 from benchmarks.progress import EVERY_S, Progress, Rates
+from benchmarks.restart import AT_HAND
 from benchmarks.topics import publish
 from pipeline.rows import Counters
 from pipeline.snapshot import SERVE_FILE
@@ -97,6 +98,20 @@ def run_worker(
     """
     shutil.rmtree(data, ignore_errors=True)
     data.mkdir()
+    progress = Progress(total, warm_up=0 if from_ready else WARM_UP)
+    with started(bootstrap, data, cores) as (worker, port):
+        if from_ready:
+            wait_until_ready(worker, port)
+        follow(worker, port, progress)
+        worker.stop()
+    return progress.rates()
+
+
+@contextmanager
+def started(
+    bootstrap: str, data: Path, cores: frozenset[int], at_hand: int = AT_HAND
+) -> Iterator[tuple[Process, int]]:
+    """A worker that continues what is in a folder, and the port of its health endpoint."""
     port = free_ports(1)[0]
     worker = Process(
         "pipeline",
@@ -105,18 +120,27 @@ def run_worker(
         SMS_KAFKA=bootstrap,
         SMS_WORKER_DATA=data,
         SMS_WORKER_HEALTH_PORT=port,
+        SMS_WORKER_PEOPLE_AT_HAND=at_hand,
     )
-    progress = Progress(total, warm_up=0 if from_ready else WARM_UP)
     with worker:
-        if from_ready:
-            wait_until_ready(worker, port)
-        while not progress.is_complete:
-            worker.check()
-            time.sleep(EVERY_S)
-            progress.see(ready(port).get("events_applied", progress.count), worker.cpu_s())
-        _wait_for_lag_0(worker, port)
-        worker.stop()
-    return progress.rates()
+        yield worker, port
+
+
+def follow(worker: Process, port: int, progress: Progress, *, before: int = 0) -> None:
+    """Until it has applied the total and nothing waits.
+
+    Args:
+        worker: Is measured.
+        port: Of its health endpoint.
+        progress: Is added to.
+        before: Events that its folder held when it began; they belong to no total.
+    """
+    while not progress.is_complete:
+        worker.check()
+        time.sleep(EVERY_S)
+        applied = ready(port).get("events_applied", before + progress.count)
+        progress.see(applied - before, worker.cpu_s())
+    _wait_for_lag_0(worker, port)
 
 
 def _wait_for_lag_0(worker: Process, port: int) -> None:
@@ -126,17 +150,21 @@ def _wait_for_lag_0(worker: Process, port: int) -> None:
         time.sleep(EVERY_S)
 
 
-def check(data: Path, corpus: Corpus) -> None:
-    """The published totals are what the corpus says, without the join's own arithmetic."""
+def check(data: Path, *corpora: Corpus) -> None:
+    """The published totals are what the corpora say, without the join's own arithmetic."""
+    people = sum(corpus.recipients for corpus in corpora)
+    distinct = sum(corpus.distinct for corpus in corpora)
+    sent = sum(corpus.sent for corpus in corpora)
+    expected = sum((corpus.totals for corpus in corpora), Counter[tuple[str, str]]())
     reader = ResultsReader(data / SERVE_FILE)
     info = reader.snapshot_info()
     assert info is not None
-    must_equal("events_applied", info.events_applied, corpus.distinct)
-    must_equal("duplicates_ignored", info.duplicates_ignored, corpus.sent - corpus.distinct)
+    must_equal("events_applied", info.events_applied, distinct)
+    must_equal("duplicates_ignored", info.duplicates_ignored, sent - distinct)
     found = totals((c.variant_id, c.counters) for c in reader.cohorts(CAMPAIGN))
-    must_equal("totals", found, +corpus.totals)
-    for dimension in definition(corpus.recipients).analyse_by:
-        must_equal(f"assigned by {dimension}", _assigned(data, dimension), corpus.recipients)
+    must_equal("totals", found, expected)
+    for dimension in definition(people).analyse_by:
+        must_equal(f"assigned by {dimension}", _assigned(data, dimension), people)
 
 
 def totals(cohorts: Iterable[tuple[str, Counters]]) -> Counter[tuple[str, str]]:
