@@ -138,7 +138,7 @@ class ApacheKafka:
     def _launch(self, class_path: list[str], ports: list[int], class_list: Path | None) -> None:
         folder = self._folder
         (folder / "server.properties").write_text(
-            layout.server_properties(folder, *ports, self._settings)
+            layout.server_properties(folder, ports[0], ports[1], self._settings)
         )
         (folder / "log4j2.yaml").write_text(layout.log4j_configuration(folder))
         meta = folder / "logs" / "meta.properties"
