@@ -46,6 +46,8 @@ class Shelf:
         """The first place of each."""
         self._living: Counter[int] = Counter()
         """File → people who are there; of the last one it may be 0."""
+        self._dropped: list[int] = []
+        """Files that `tidy` removes."""
         self._open: dict[int, int] = {}
         self._load()
 
@@ -121,18 +123,19 @@ class Shelf:
 
     def leave(self, places: Collection[int]) -> None:
         """Inside a transaction: these are empty; drop the files of which everything is."""
-        left = Counter(self._portion_at(place).file for place in places)
-        self._living.subtract(left)
-        last = max(self._living, default=0)  # tells the end
-        for number in left:
-            if not self._living[number] and number != last:
+        self._living.subtract(self._portion_at(place).file for place in places)
+        last = max(self._living, default=0)  # tells the end, and goes when another one does
+        for number in [each for each, people in self._living.items() if not people]:
+            if number != last:
                 self._drop(number)
 
     def tidy(self) -> None:
         """After a transaction: remove the files that it has dropped."""
-        for number in [number for number in self._open if number not in self._living]:
-            os.close(self._open.pop(number))
+        for number in self._dropped:
+            if number in self._open:
+                os.close(self._open.pop(number))
             self._path(number).unlink(missing_ok=True)
+        self._dropped = []
 
     def close(self) -> None:
         """Close all files."""
@@ -165,14 +168,13 @@ class Shelf:
         return (last.file, last.end) if people < PER_FILE else (last.file + 1, 0)
 
     def _drop(self, number: int) -> None:
-        for portion in self._portions:
-            if portion.file == number:
-                places = portion.places
-                self._connection.execute(_SQL["drop"], [portion.place])
-                self._connection.execute(_SQL["drop_emptied"], [places.start, places.stop])
+        gone = [each.places for each in self._portions if each.file == number]
+        self._connection.execute(_SQL["drop"], [number])
+        self._connection.execute(_SQL["drop_emptied"], [gone[0].start, gone[-1].stop])
         self._portions = [each for each in self._portions if each.file != number]
         self._firsts = [each.place for each in self._portions]
         del self._living[number]
+        self._dropped.append(number)
 
     def _portion_at(self, place: int) -> Portion:
         index = bisect_right(self._firsts, place) - 1

@@ -12,7 +12,7 @@ VALUES (?, ?, ?, ?, ?, ?, ?);
 SELECT place FROM shelf_emptied ORDER BY place;
 
 -- name: drop
-DELETE FROM shelf_portions WHERE place = ?;
+DELETE FROM shelf_portions WHERE file = ?;
 
 -- name: drop_emptied
 DELETE FROM shelf_emptied WHERE place >= ? AND place < ?;

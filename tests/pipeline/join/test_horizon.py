@@ -301,6 +301,56 @@ def test_the_log_is_as_long_as_the_people_at_hand_need() -> None:
     assert len(keeper.engine) == 3
 
 
+def test_at_least_a_hundredth_goes_on_the_shelf_at_once() -> None:
+    """Never more at hand than may be, no portion of a few people, and the same totals.
+
+    Flushes bring from one to seven new people, and somebody back who went long ago.
+    """
+    keeper, plain = Keeper(at_hand=1_000), Keeper()
+    each = [keeper, plain]
+    for one in each:
+        one.define(definition("c1"))
+    portions, number = [], 0
+    while number < 2_000:
+        coming = range(number, number := number + 1 + number % 7)
+        back = number * 7 % number
+        some = [
+            *(assigned(f"s{new}", new) for new in coming),
+            *(submitted(f"s{new}", new) for new in coming if new % 3),
+            receipt(f"s{back}", number),
+        ]
+        for one in each:
+            one.apply(some)
+        portions.append(len(keeper.take().shelved.subjects))
+        assert len(keeper.engine) <= 1_000
+    plain.take()
+    shelved = [people for people in portions if people]
+    assert 10 <= min(shelved) <= max(shelved) < 20
+    assert len(shelved) < len(portions) / 3
+    assert keeper.engine.shelved == len(keeper.shelf) == number - len(keeper.engine)
+    assert keeper.sums.aggregates() == plain.sums.aggregates()
+
+
+@pytest.mark.parametrize(
+    ("limit", "people", "goes"),
+    [
+        (1_000, 1_000, 0),
+        (1_000, 1_001, 11),
+        (1_000, 5_000, 4_010),
+        (99, 100, 1),
+        (0, 3, 3),
+        (1, 2, 1),
+    ],
+)
+def test_so_many_go_on_the_shelf(limit: int, people: int, goes: int) -> None:
+    """Nobody up to the limit; above it the excess and a hundredth of the limit."""
+    engine = JoinEngine(at_hand=limit)
+    engine.apply([assigned(f"s{number}", number) for number in range(people)])
+    shelved = engine.take().shelved
+    assert shelved.subjects == [f"s{number}" for number in range(goes)]
+    assert (len(engine), engine.shelved) == (people - goes, goes)
+
+
 @pytest.mark.parametrize("times", [1, 20])
 def test_the_log_does_not_grow_with_time_because_of_one_who_stays(times: int) -> None:
     """Somebody gets a message every day for years, others come and go: the log stays short.
