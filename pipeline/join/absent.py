@@ -17,7 +17,7 @@ from schemas.events import SubjectEvent
 SWEPT_AT_ONCE = 50_000
 """People looked at per sweep, about 0.2 s of work; who is left is looked at in the next."""
 _SHARE = 100
-"""Every portion of the shelf takes memory, a row and a sync, however few people it has."""
+"""Every board of the shelf takes memory, a row and a sync, however few people it has."""
 
 
 @dataclass(slots=True)

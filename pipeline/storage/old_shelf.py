@@ -8,8 +8,8 @@ from typing import Final
 
 import duckdb
 
+from pipeline.storage.board import board_of, names_of
 from pipeline.storage.disk import cut, make_file, write_at
-from pipeline.storage.portion import names_of, portion_of
 from pipeline.storage.shelf import path_of
 from pipeline.storage.statements import named
 
@@ -21,7 +21,7 @@ _SQL = named("shelf")
 def take_over(folder: Path, connection: duckdb.DuckDBPyConnection) -> None:
     """Inside a transaction, before the shelf is opened: write the names behind the facts.
 
-    Everybody of a file becomes one portion. Takes some seconds per million people.
+    Everybody of a file becomes one board. Takes some seconds per million people.
 
     Raises:
         CannotRun: If a file is shorter than the database says.
@@ -39,15 +39,13 @@ def _take_over(folder: Path, number: int, connection: duckdb.DuckDBPyConnection)
     places, subjects, sizes, campaigns = zip(
         *connection.execute(_SQL["old"], chosen).fetchall(), strict=True
     )
-    portion, body = portion_of(
-        places[0], number, 0, names_of(subjects, sizes, map(tuple, campaigns))
-    )
+    board, body = board_of(places[0], number, 0, names_of(subjects, sizes, map(tuple, campaigns)))
     path = path_of(folder, number)
-    cut(path, portion.names_start)
+    cut(path, board.names_start)
     file = make_file(path)
     try:
-        write_at(file, body, portion.names_start)
+        write_at(file, body, board.names_start)
         os.fsync(file)
     finally:
         os.close(file)
-    connection.execute(_SQL["add"], portion.row)
+    connection.execute(_SQL["add"], board.row)

@@ -24,8 +24,8 @@ def restore(state: State, engine: JoinEngine) -> int:
     """Define what was in force and replay the log. Returns the number of people."""
     for definition in definitions(state):
         engine.define(definition)
-    for portion in state.shelf.people():
-        engine.remember_shelved(*portion)
+    for people in state.shelf.people():
+        engine.remember_shelved(*people)
     engine.give_places_from(state.shelf.end)
     replay(state, engine)
     engine.remember_retired(history.subjects(state))

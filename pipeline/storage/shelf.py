@@ -1,7 +1,7 @@
 """The shelf: facts and names of quiet people in files, found by place in one read.
 
-`<number>.shelf` holds portions, the people of a flush each. A flush appends and syncs before its
-transaction, which lists the portion; what a crash left behind that is not listed is cut off. A
+`<number>.shelf` holds boards, the people of a flush each. A flush appends and syncs before its
+transaction, which lists the board; what a crash left behind that is not listed is cut off. A
 file goes when nobody of it is on the shelf any more.
 """
 
@@ -16,8 +16,8 @@ from pathlib import Path
 import duckdb
 
 from pipeline.join.deltas import Shelved
+from pipeline.storage.board import Board, Names, board_of, names_of, read_names
 from pipeline.storage.disk import broken, cut, make_file, write_at
-from pipeline.storage.portion import Names, Portion, names_of, portion_of, read_names
 from pipeline.storage.statements import named
 
 FOLDER = "shelf"
@@ -40,7 +40,7 @@ class Shelf:
     def __init__(self, folder: Path, connection: duckdb.DuckDBPyConnection) -> None:
         self._folder = folder / FOLDER
         self._connection = connection
-        self._portions: list[Portion] = []
+        self._boards: list[Board] = []
         """In order of places."""
         self._firsts: list[int] = []
         """The first place of each."""
@@ -52,24 +52,24 @@ class Shelf:
         self._load()
 
     def people(self) -> Iterator[tuple[list[str], list[int], Mapping[str, int]]]:
-        """Everybody, by portion: subjects, places; campaign_id → how many of them it assigned.
+        """Everybody, by board: subjects, places; campaign_id → how many of them it assigned.
 
         Raises:
             CannotRun: If a file is damaged.
         """
         emptied = self._emptied()
-        for portion in self._portions:
-            names, places = self._names(portion), portion.places
+        for board in self._boards:
+            names, places = self._names(board), board.places
             first, last = (bisect_left(emptied, each) for each in (places.start, places.stop))
-            gone = {place - portion.place for place in emptied[first:last]}
-            living = [index for index in range(portion.people) if index not in gone]
+            gone = {place - board.place for place in emptied[first:last]}
+            living = [index for index in range(board.people) if index not in gone]
             subjects = [names.subjects[index] for index in living]
-            yield subjects, [portion.place + index for index in living], names.count(living)
+            yield subjects, [board.place + index for index in living], names.count(living)
 
     @property
     def end(self) -> int:
         """The place after the last that is listed, emptied ones included."""
-        return self._portions[-1].places.stop if self._portions else 0
+        return self._boards[-1].places.stop if self._boards else 0
 
     def append(self, shelved: Shelved) -> None:
         """Inside a transaction: write people at their places, sync, and list them.
@@ -82,16 +82,16 @@ class Shelf:
         assert shelved.first == self.end, f"place {shelved.first} given, {self.end} is the next"
         number, start = self._next_file()
         names = names_of(shelved.subjects, map(len, shelved.facts), shelved.campaigns)
-        portion, body = portion_of(shelved.first, number, start, names)
+        board, body = board_of(shelved.first, number, start, names)
         file = self._file(number)
-        for first in range(0, portion.people, _TOGETHER):
-            assert portion.ends is not None
+        for first in range(0, board.people, _TOGETHER):
+            assert board.ends is not None
             together = b"".join(shelved.facts[first : first + _TOGETHER])
-            write_at(file, together, portion.ends[first])
-        write_at(file, body, portion.names_start)
+            write_at(file, together, board.ends[first])
+        write_at(file, body, board.names_start)
         os.fsync(file)
-        self._connection.execute(_SQL["add"], portion.row)
-        self._add(portion)
+        self._connection.execute(_SQL["add"], board.row)
+        self._add(board)
 
     def read(self, places: Iterable[int]) -> list[bytes]:
         """The facts at some places.
@@ -101,10 +101,10 @@ class Shelf:
         """
         found = []
         for place in places:
-            portion = self._portion_at(place)
-            ends, index = portion.ends or self._ends(portion), place - portion.place
+            board = self._board_at(place)
+            ends, index = board.ends or self._ends(board), place - board.place
             start = ends[index]
-            found.append(os.pread(self._file(portion.file), ends[index + 1] - start, start))
+            found.append(os.pread(self._file(board.file), ends[index + 1] - start, start))
         return found
 
     def assigned_to(self, campaign_id: str) -> Iterator[list[tuple[str, int, bytes]]]:
@@ -112,18 +112,18 @@ class Shelf:
 
         People who have left meanwhile are among them, unless their file is gone.
         """
-        for portion in list(self._portions):
-            if portion.file not in self._living:
+        for board in list(self._boards):
+            if board.file not in self._living:
                 continue
-            names = self._names(portion)
+            names = self._names(board)
             chosen = names.assigned_to(campaign_id)
             for first in range(0, len(chosen), _AT_ONCE):
-                if portion.file in self._living:
-                    yield self._facts_of(portion, names, chosen[first : first + _AT_ONCE])
+                if board.file in self._living:
+                    yield self._facts_of(board, names, chosen[first : first + _AT_ONCE])
 
     def leave(self, places: Collection[int]) -> None:
         """Inside a transaction: these are empty; drop the files of which everything is."""
-        self._living.subtract(self._portion_at(place).file for place in places)
+        self._living.subtract(self._board_at(place).file for place in places)
         last = max(self._living, default=0)  # tells the end, and goes when another one does
         for number in [each for each, people in self._living.items() if not people]:
             if number != last:
@@ -144,64 +144,64 @@ class Shelf:
         self._open = {}
 
     def _load(self) -> None:
-        for row in self._connection.execute(_SQL["portions"]).fetchall():
-            self._add(Portion(*row))
+        for row in self._connection.execute(_SQL["boards"]).fetchall():
+            self._add(Board(*row))
         for place in self._emptied():
-            self._living[self._portion_at(place).file] -= 1
+            self._living[self._board_at(place).file] -= 1
         for path in self._folder.glob("*.shelf"):
             if int(path.stem) not in self._living:
                 path.unlink()
-        for number, end in {portion.file: portion.end for portion in self._portions}.items():
+        for number, end in {board.file: board.end for board in self._boards}.items():
             cut(self._path(number), end)
 
-    def _add(self, portion: Portion) -> None:
-        self._portions.append(portion)
-        self._firsts.append(portion.place)
-        self._living[portion.file] += portion.people
+    def _add(self, board: Board) -> None:
+        self._boards.append(board)
+        self._firsts.append(board.place)
+        self._living[board.file] += board.people
 
     def _next_file(self) -> tuple[int, int]:
-        """The file that takes the next portion, and from where."""
-        if not self._portions:
+        """The file that takes the next board, and from where."""
+        if not self._boards:
             return 0, 0
-        last = self._portions[-1]
-        people = sum(each.people for each in self._portions if each.file == last.file)
+        last = self._boards[-1]
+        people = sum(each.people for each in self._boards if each.file == last.file)
         return (last.file, last.end) if people < PER_FILE else (last.file + 1, 0)
 
     def _drop(self, number: int) -> None:
-        gone = [each.places for each in self._portions if each.file == number]
+        gone = [each.places for each in self._boards if each.file == number]
         self._connection.execute(_SQL["drop"], [number])
         self._connection.execute(_SQL["drop_emptied"], [gone[0].start, gone[-1].stop])
-        self._portions = [each for each in self._portions if each.file != number]
-        self._firsts = [each.place for each in self._portions]
+        self._boards = [each for each in self._boards if each.file != number]
+        self._firsts = [each.place for each in self._boards]
         del self._living[number]
         self._dropped.append(number)
 
-    def _portion_at(self, place: int) -> Portion:
+    def _board_at(self, place: int) -> Board:
         index = bisect_right(self._firsts, place) - 1
-        if index < 0 or place not in self._portions[index].places:
+        if index < 0 or place not in self._boards[index].places:
             raise KeyError(place)
-        return self._portions[index]
+        return self._boards[index]
 
     def _emptied(self) -> list[int]:
         rows = self._connection.execute(_SQL["emptied"]).fetchall()
         return [place for (place,) in rows]
 
-    def _names(self, portion: Portion) -> Names:
-        body = os.pread(self._file(portion.file), portion.octets, portion.names_start)
-        names = read_names(portion, body)
+    def _names(self, board: Board) -> Names:
+        body = os.pread(self._file(board.file), board.octets, board.names_start)
+        names = read_names(board, body)
         if names is None:
-            raise broken(self._path(portion.file), "is damaged")
-        portion.remember_ends(names.sizes)
+            raise broken(self._path(board.file), "is damaged")
+        board.remember_ends(names.sizes)
         return names
 
-    def _ends(self, portion: Portion) -> Sequence[int]:
-        return portion.remember_ends(self._names(portion).sizes)
+    def _ends(self, board: Board) -> Sequence[int]:
+        return board.remember_ends(self._names(board).sizes)
 
     def _facts_of(
-        self, portion: Portion, names: Names, people: Iterable[int]
+        self, board: Board, names: Names, people: Iterable[int]
     ) -> list[tuple[str, int, bytes]]:
-        places = [portion.place + index for index in people]
-        subjects = [names.subjects[place - portion.place] for place in places]
+        places = [board.place + index for index in people]
+        subjects = [names.subjects[place - board.place] for place in places]
         return list(zip(subjects, places, self.read(places), strict=True))
 
     def _file(self, number: int) -> int:

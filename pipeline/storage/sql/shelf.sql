@@ -1,18 +1,18 @@
--- The shelf: which portions its files have. Facts and names of people are in the files.
+-- The shelf: which boards its files have. Facts and names of people are in the files.
 
--- name: portions
-SELECT place, people, file, start, names_start, octets, checksum FROM shelf_portions
+-- name: boards
+SELECT place, people, file, start, names_start, octets, checksum FROM shelf_boards
 ORDER BY place;
 
 -- name: add
-INSERT INTO shelf_portions (place, people, file, start, names_start, octets, checksum)
+INSERT INTO shelf_boards (place, people, file, start, names_start, octets, checksum)
 VALUES (?, ?, ?, ?, ?, ?, ?);
 
 -- name: emptied
 SELECT place FROM shelf_emptied ORDER BY place;
 
 -- name: drop
-DELETE FROM shelf_portions WHERE file = ?;
+DELETE FROM shelf_boards WHERE file = ?;
 
 -- name: drop_emptied
 DELETE FROM shelf_emptied WHERE place >= ? AND place < ?;

@@ -34,7 +34,7 @@ CREATE TABLE IF NOT EXISTS history (subject VARCHAR, campaigns VARCHAR[], facts 
 ALTER TABLE history ADD COLUMN IF NOT EXISTS aside_ms BIGINT;
 -- Quiet people, who went on the shelf together: places, and where in the folder `shelf` their
 -- facts and names (`octets`, with a CRC-32) lie.
-CREATE TABLE IF NOT EXISTS shelf_portions (
+CREATE TABLE IF NOT EXISTS shelf_boards (
     place BIGINT, people BIGINT, file BIGINT, start BIGINT, names_start BIGINT, octets BIGINT,
     checksum BIGINT
 );

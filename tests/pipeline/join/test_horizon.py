@@ -302,7 +302,7 @@ def test_the_log_is_as_long_as_the_people_at_hand_need() -> None:
 
 
 def test_at_least_a_hundredth_goes_on_the_shelf_at_once() -> None:
-    """Never more at hand than may be, no portion of a few people, and the same totals.
+    """Never more at hand than may be, no board of a few people, and the same totals.
 
     Flushes bring from one to seven new people, and somebody back who went long ago.
     """
@@ -310,7 +310,7 @@ def test_at_least_a_hundredth_goes_on_the_shelf_at_once() -> None:
     each = [keeper, plain]
     for one in each:
         one.define(definition("c1"))
-    portions, number = [], 0
+    boards, number = [], 0
     while number < 2_000:
         coming = range(number, number := number + 1 + number % 7)
         back = number * 7 % number
@@ -321,12 +321,12 @@ def test_at_least_a_hundredth_goes_on_the_shelf_at_once() -> None:
         ]
         for one in each:
             one.apply(some)
-        portions.append(len(keeper.take().shelved.subjects))
+        boards.append(len(keeper.take().shelved.subjects))
         assert len(keeper.engine) <= 1_000
     plain.take()
-    shelved = [people for people in portions if people]
+    shelved = [people for people in boards if people]
     assert 10 <= min(shelved) <= max(shelved) < 20
-    assert len(shelved) < len(portions) / 3
+    assert len(shelved) < len(boards) / 3
     assert keeper.engine.shelved == len(keeper.shelf) == number - len(keeper.engine)
     assert keeper.sums.aggregates() == plain.sums.aggregates()
 

@@ -71,8 +71,8 @@ def write_old(folder: Path, state: State, per_file: int) -> None:
     emptied = {place for (place,) in run("FROM shelf_emptied").fetchall()}
     last = (state.shelf.end - 1) // per_file
     rows = [
-        (portion.place + index, subject, names.sizes[index], names.campaigns[names.which[index]])
-        for portion, names in ((each, state.shelf._names(each)) for each in state.shelf._portions)
+        (board.place + index, subject, names.sizes[index], names.campaigns[names.which[index]])
+        for board, names in ((each, state.shelf._names(each)) for each in state.shelf._boards)
         for index, subject in enumerate(names.subjects)
     ]
     facts = state.shelf.read(range(state.shelf.end))
@@ -88,7 +88,7 @@ def write_old(folder: Path, state: State, per_file: int) -> None:
         run("COMMIT")
         body = b"".join(facts[row[0]] for row in some)
         (folder / FOLDER / f"{number:06}.shelf").write_bytes(body)
-    run("DROP TABLE shelf_portions")
+    run("DROP TABLE shelf_boards")
     run("UPDATE progress SET layout = 8")
 
 
@@ -135,7 +135,7 @@ def test_what_comes_goes_behind_what_was_there(
     for start in range(FED, len(EVENTS), 20):
         with closing(Worker(tmp_path, at_hand=2)) as worker:
             worker.feed(EVENTS[start : start + 20])
-            listed = worker.state.shelf._portions
+            listed = worker.state.shelf._boards
             assert all(a.places.stop == b.place for a, b in pairwise(listed))
             assert all(a.end == b.start for a, b in pairwise(listed) if a.file == b.file)
     assert (max(files(tmp_path)) > max(old)) == (per_file < 10**6)
@@ -153,7 +153,7 @@ def test_an_old_file_goes_when_everybody_has_left_it(
     make_old(tmp_path, monkeypatch)
     first, *others = files(tmp_path)
     with closing(Worker(tmp_path, at_hand=2)) as worker:
-        there = worker.state.shelf._portions[0].places
+        there = worker.state.shelf._boards[0].places
         ((had_left,),) = worker.state.connection.execute(
             "SELECT count(*) FROM shelf_emptied WHERE place < ?", [there.stop]
         ).fetchall()

@@ -56,7 +56,7 @@ def test_totals_do_not_depend_on_the_shelf_nor_on_restarts(tmp_path: Path) -> No
 
 
 def test_people_are_those_who_have_not_left_and_counted_by_campaign(tmp_path: Path) -> None:
-    """After every flush and every restart, in every file and portion."""
+    """After every flush and every restart, in every file and board."""
     for piece in pieces(IN_TWO, 40):
         with closing(Worker(tmp_path, at_hand=2)) as worker:
             check_people(worker)
@@ -71,8 +71,8 @@ def check_people(worker: Worker) -> None:
     state, places = worker.state, worker.engine._absent.places
     assert people(state) == places._of
     assert state.shelf.end == places.following
-    for number, portions in groupby(state.shelf._portions, lambda portion: portion.file):
-        starts, ends = zip(*((each.start, each.end) for each in portions), strict=True)
+    for number, boards in groupby(state.shelf._boards, lambda board: board.file):
+        starts, ends = zip(*((each.start, each.end) for each in boards), strict=True)
         assert starts == (0, *ends[:-1]), f"file {number} has no holes"
     assigned = Counter[str]()
     for _, where, counts in state.shelf.people():
@@ -143,16 +143,16 @@ def test_a_file_that_lacks_what_is_listed_is_said(tmp_path: Path, damage: bytes 
 
 
 def test_a_damaged_name_is_said(tmp_path: Path) -> None:
-    """In any portion, the first octet or the last one."""
+    """In any board, the first octet or the last one."""
     with closing(Worker(tmp_path, at_hand=2)) as worker:
         for piece in pieces(EVENTS[:120], 40):
             worker.feed(piece)
-        portions = list(worker.state.shelf._portions)
-    assert len({portion.file for portion in portions}) > 1
-    for portion in portions:
-        path = tmp_path / FOLDER / f"{portion.file:06}.shelf"
+        boards = list(worker.state.shelf._boards)
+    assert len({board.file for board in boards}) > 1
+    for board in boards:
+        path = tmp_path / FOLDER / f"{board.file:06}.shelf"
         whole = path.read_bytes()
-        for at in (portion.names_start, portion.end - 1):
+        for at in (board.names_start, board.end - 1):
             path.write_bytes(whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1 :])
             with (
                 closing(open_state(tmp_path)) as state,
@@ -168,12 +168,12 @@ def test_a_file_goes_when_everybody_of_it_is_at_hand_again(tmp_path: Path) -> No
         for piece in pieces(EVENTS, 20):
             worker.feed(piece)
         names, end = files(tmp_path), worker.state.shelf.end
-        assert len(worker.state.shelf._portions) > len(names) > 2
+        assert len(worker.state.shelf._boards) > len(names) > 2
         worker.engine._at_hand = ALL
         worker.leave(range(end))
         assert files(tmp_path) == names[-1:]
         assert worker.state.shelf.end == end
-        listed = worker.state.connection.table("shelf_portions").select("file", "place").fetchall()
+        listed = worker.state.connection.table("shelf_boards").select("file", "place").fetchall()
         assert {f"{file:06}.shelf" for file, _ in listed} == {names[-1]}
         emptied = worker.state.connection.table("shelf_emptied").aggregate("min(place)").fetchall()
         assert emptied == [(min(place for _, place in listed),)]
@@ -211,11 +211,11 @@ def test_a_file_that_nobody_has_read_since_the_start_goes_too(tmp_path: Path) ->
     with closing(Worker(tmp_path, at_hand=0)) as worker:
         for piece in pieces(EVENTS[:100], 50):
             worker.feed(piece)
-        first = worker.state.shelf._portions[0].places
+        first = worker.state.shelf._boards[0].places
         there = [place for place in people(worker.state).values() if place in first]
         assert there
     with closing(open_state(tmp_path)) as state:
-        assert [portion.file for portion in state.shelf._portions] == [0, 1]
+        assert [board.file for board in state.shelf._boards] == [0, 1]
         with state.transaction():
             state.shelf.leave(there)
         state.shelf.tidy()
@@ -231,7 +231,7 @@ def test_who_asks_for_a_campaign_is_not_disturbed_by_files_that_go(
         for piece in pieces(EVENTS, 60):
             worker.feed(piece)
         state, end = worker.state, worker.state.shelf.end
-        last = state.shelf._portions[-1]
+        last = state.shelf._boards[-1]
         wanted = {place for step in state.shelf.assigned_to("c1") for _, place, _ in step}
         found = state.shelf.assigned_to("c1")
         before = [next(found) for _ in range(steps)]
@@ -239,7 +239,7 @@ def test_who_asks_for_a_campaign_is_not_disturbed_by_files_that_go(
         worker.leave(range(end))
         assert files(tmp_path) == [f"{last.file:06}.shelf"]
         after = {place for step in found for _, place, _ in step}
-        assert {state.shelf._portion_at(place).file for place in after} <= {last.file}
+        assert {state.shelf._board_at(place).file for place in after} <= {last.file}
         assert wanted & set(last.places) <= after | {row[1] for step in before for row in step}
         worker.define(definition())
         assert cohorts(worker.state) == expected(EVENTS, definition())

@@ -13,7 +13,7 @@ import msgspec
 
 
 class Names(msgspec.Struct, array_like=True, frozen=True, gc=False):
-    """Who is on a portion of the shelf, in order of places."""
+    """Who is on a board of the shelf, in order of places."""
 
     subjects: list[str]
     sizes: list[int]
@@ -46,7 +46,7 @@ def names_of(
 
 
 @dataclass(slots=True)
-class Portion:
+class Board:
     """Where it lies."""
 
     place: int
@@ -66,7 +66,7 @@ class Portion:
 
     @property
     def row(self) -> tuple[int, ...]:
-        """As `shelf_portions` has it."""
+        """As `shelf_boards` has it."""
         start, names_start = self.start, self.names_start
         return self.place, self.people, self.file, start, names_start, self.octets, self.checksum
 
@@ -90,17 +90,17 @@ _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(Names).decode
 
 
-def portion_of(place: int, file: int, start: int, names: Names) -> tuple[Portion, bytes]:
-    """A portion that will lie there, and its names as they are written behind the facts."""
+def board_of(place: int, file: int, start: int, names: Names) -> tuple[Board, bytes]:
+    """A board that will lie there, and its names as they are written behind the facts."""
     body = _encode(names)
     names_start, people = start + sum(names.sizes), len(names.subjects)
-    portion = Portion(place, people, file, start, names_start, len(body), zlib.crc32(body))
-    portion.remember_ends(names.sizes)
-    return portion, body
+    board = Board(place, people, file, start, names_start, len(body), zlib.crc32(body))
+    board.remember_ends(names.sizes)
+    return board, body
 
 
-def read_names(portion: Portion, body: bytes) -> Names | None:
-    """The names of a portion; `None`: they are damaged."""
-    if zlib.crc32(body) != portion.checksum:
+def read_names(board: Board, body: bytes) -> Names | None:
+    """The names of a board; `None`: they are damaged."""
+    if zlib.crc32(body) != board.checksum:
         return None
     return _decode(body)
