@@ -22,6 +22,8 @@ from smslab.kafka.sockets import free_ports
 
 RECIPIENTS: Final = 1_000_000
 """Three million events: the longer, the less start and end count."""
+_AT_HAND: Final = 2 * RECIPIENTS
+"""All people: what the shelf costs, `benchmarks.live` shows."""
 MEMBERS: Final = 2
 _SHARED_FROM_THE_START: Final = {"group_initial_rebalance_delay_ms": "3000"}
 """Kafka's own default. Without it the first member opens everything, only to give half away."""
@@ -36,6 +38,7 @@ FIGURES: Final = tuple(
         Figure(f"{_SEVERAL} ÷ {_ONE}, {unit}", "×"),
     )
 ) + tuple(Figure(f"cores that {name} got", "cores") for name in (_ONE, _SEVERAL))
+_run_one = partial(run_worker, from_ready=True, at_hand=_AT_HAND)
 
 
 @contextmanager
@@ -51,7 +54,7 @@ def prepare(setup: Setup) -> Iterator[Measure]:
             move(kafka.pid, everything)
             rates = {}
             for name in (_ONE, _SEVERAL)[:: 1 if number % 2 else -1]:
-                run = partial(run_worker, from_ready=True) if name == _ONE else _run_several
+                run = _run_one if name == _ONE else _run_several
                 data = folder / name.replace(" ", "-")
                 rates[name] = run(kafka.bootstrap, data, corpus.distinct, everything)
                 check(data, corpus)
@@ -79,6 +82,7 @@ def _run_several(bootstrap: str, data: Path, total: int, cores: frozenset[int]) 
                     SMS_WORKER_DATA=data,
                     SMS_WORKER_ROLE=role,
                     SMS_WORKER_HEALTH_PORT=port,
+                    SMS_WORKER_PEOPLE_AT_HAND=_AT_HAND,
                 )
             )
             for role, port in zip(roles, ports, strict=True)
@@ -88,9 +92,9 @@ def _run_several(bootstrap: str, data: Path, total: int, cores: frozenset[int]) 
         while not progress.is_complete or any(ready(port).get("lag") != 0 for port in ports):
             for worker in workers:
                 worker.check()
-            time.sleep(EVERY_S)
             applied = ready(ports[0]).get("events_applied", progress.count)
             progress.see(applied, sum(worker.cpu_s() for worker in workers))
+            time.sleep(EVERY_S)
         for worker in reversed(workers):
             worker.stop()
     return progress.rates()

@@ -89,7 +89,13 @@ def prepare(setup: Setup) -> Iterator[Measure]:
 
 
 def run_worker(
-    bootstrap: str, data: Path, total: int, cores: frozenset[int], *, from_ready: bool = False
+    bootstrap: str,
+    data: Path,
+    total: int,
+    cores: frozenset[int],
+    *,
+    from_ready: bool = False,
+    at_hand: int = AT_HAND,
 ) -> Rates:
     """A worker with an empty folder until it has applied `total` events and nothing waits.
 
@@ -99,7 +105,7 @@ def run_worker(
     shutil.rmtree(data, ignore_errors=True)
     data.mkdir()
     progress = Progress(total, warm_up=0 if from_ready else WARM_UP)
-    with started(bootstrap, data, cores) as (worker, port):
+    with started(bootstrap, data, cores, at_hand) as (worker, port):
         if from_ready:
             wait_until_ready(worker, port)
         follow(worker, port, progress)
