@@ -21,13 +21,12 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final, TypeVar
 
-import pyarrow as pa
-
 from benchmarks.batches import batches_of
 from benchmarks.corpus import Corpus, definition
 from pipeline.flush import Flush
 from pipeline.join.engine import JoinEngine
-from pipeline.storage.log_rows import event_log_table, news_table
+from pipeline.storage.log_files import LogRows
+from pipeline.storage.log_rows import event_log_rows, news_rows
 from pipeline.storage.restore import replay
 from pipeline.storage.state import State, open_state
 from runtime.process import rest_garbage_collector
@@ -50,9 +49,9 @@ def _timed(work: Callable[[], _T]) -> tuple[float, _T]:
     return time.process_time() - started, result
 
 
-def _store(state: State, table: str, rows: Callable[[], pa.Table]) -> None:
+def _store(state: State, table: str, rows: Callable[[], LogRows]) -> None:
     with state.transaction():
-        state.run(table, rows())
+        state.put_log(table, rows())
 
 
 def _chunks(people: int) -> Iterator[list[SubjectEvent]]:
@@ -72,7 +71,7 @@ def _checkpoint(state: State, engine: JoinEngine) -> None:
     news = engine.everything()
     round_ = 0
     while rows := list(islice(news, _ROW_FACTS)):
-        _store(state, "state_log", partial(news_table, rows, round_))
+        _store(state, "state_log", partial(news_rows, rows, round_))
         round_ += 1
     state.connection.execute("CHECKPOINT")
 
@@ -92,7 +91,7 @@ def measure(people: int, folder: Path) -> dict[str, float]:
         spent, _ = _timed(partial(engine.apply, chunk))
         taken, deltas = _timed(engine.take)
         flush = Flush(batches_of(chunk, offsets), deltas)
-        rows = partial(event_log_table, flush, deltas.round, waits=False)
+        rows = partial(event_log_rows, flush, deltas.round, waits=False)
         written, _ = _timed(partial(_store, log, "event_log", rows))
         count, join_s, log_s = count + len(chunk), join_s + spent + taken, log_s + written
     checkpoint_s, _ = _timed(lambda: _checkpoint(checkpoint, engine))

@@ -9,11 +9,9 @@ import pyarrow as pa
 
 PRIVATE = frozenset(
     {
-        "state_log",
         "history",
         "shelf_emptied",
         "definitions",
-        "event_log",
     }
 )
 """Tables of a flush that stay with who counted; the others travel."""

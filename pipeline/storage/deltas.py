@@ -11,7 +11,6 @@ from pipeline.flush import Flush
 from pipeline.join.cohorts import VECTOR
 from pipeline.rows import DeadLetter, FactFile, UnmatchedReceipt
 from pipeline.storage.arrow import INT, TEXT, table_of_rows
-from pipeline.storage.log_rows import event_log_table, state_log_table
 from schemas.codec import encode
 from schemas.topics import TOPICS
 
@@ -29,12 +28,9 @@ GapRange = tuple[str, int, int, int, int, int | None]
 """Topic, partition, first offset, next offset, how many are missing, before when written (ms)."""
 
 
-def tables_of(
-    flush: Flush, *, sequence: int, now_ms: int, keeps_facts: bool
-) -> dict[str, pa.Table]:
+def tables_of(flush: Flush, now_ms: int) -> dict[str, pa.Table]:
     """Name → table, only those that have rows, in the order of `flush.sql`."""
-    tables = {name: make(flush, sequence, now_ms) for name, make in MAKERS.items()}
-    tables["event_log"] = event_log_table(flush, sequence, waits=keeps_facts)
+    tables = {name: make(flush, now_ms) for name, make in MAKERS.items()}
     return {name: table for name, table in tables.items() if table.num_rows}
 
 
@@ -50,7 +46,7 @@ def gaps_of(flush: Flush) -> list[GapRange]:
     ]
 
 
-def _cohorts(flush: Flush, _sequence: int, _now_ms: int) -> pa.Table:
+def _cohorts(flush: Flush, _now_ms: int) -> pa.Table:
     keys = zip(*flush.deltas.cohorts, strict=True)
     vectors = zip(*flush.deltas.cohorts.values(), strict=True)
     columns = {
@@ -69,7 +65,7 @@ def numbers(values: Sequence[int]) -> pa.Array:
         return pa.array([str(value) for value in values], type=TEXT)
 
 
-def _deliverability(flush: Flush, _sequence: int, _now_ms: int) -> pa.Table:
+def _deliverability(flush: Flush, _now_ms: int) -> pa.Table:
     columns = {
         "connection": TEXT,
         "hour_start_ms": INT,
@@ -80,7 +76,7 @@ def _deliverability(flush: Flush, _sequence: int, _now_ms: int) -> pa.Table:
     return table_of_rows(columns, ((*key, n) for key, n in flush.deltas.deliverability.items()))
 
 
-def _receipt_latency(flush: Flush, _sequence: int, _now_ms: int) -> pa.Table:
+def _receipt_latency(flush: Flush, _now_ms: int) -> pa.Table:
     columns = {"connection": TEXT, "hour_start_ms": INT, "up_to_ms": INT, "parts": INT}
     return table_of_rows(columns, ((*key, n) for key, n in flush.deltas.latencies.items()))
 
@@ -90,7 +86,7 @@ def activity_from_ms(newest_ms: int, now_ms: int) -> int:
     return min(now_ms, newest_ms) - ACTIVITY_KEPT_MS
 
 
-def _activity(flush: Flush, _sequence: int, now_ms: int) -> pa.Table:
+def _activity(flush: Flush, now_ms: int) -> pa.Table:
     columns = {"bucket_start_ms": INT, "topic": TEXT, "events": INT}
     activity = flush.deltas.activity
     from_ms = activity_from_ms(max((start for start, _ in activity), default=0), now_ms)
@@ -98,7 +94,7 @@ def _activity(flush: Flush, _sequence: int, now_ms: int) -> pa.Table:
     return table_of_rows(columns, rows)
 
 
-def _health(flush: Flush, _sequence: int, _now_ms: int) -> pa.Table:
+def _health(flush: Flush, _now_ms: int) -> pa.Table:
     columns = {
         "campaign_id": TEXT,
         "double_assigned": INT,
@@ -108,11 +104,11 @@ def _health(flush: Flush, _sequence: int, _now_ms: int) -> pa.Table:
     return table_of_rows(columns, ((key, *counts) for key, counts in flush.deltas.health.items()))
 
 
-def _unmatched_gone(flush: Flush, _sequence: int, _now_ms: int) -> pa.Table:
+def _unmatched_gone(flush: Flush, _now_ms: int) -> pa.Table:
     return table_of_rows({"event_id": TEXT}, ((event_id,) for event_id in flush.deltas.unmatched))
 
 
-def _unmatched(flush: Flush, _sequence: int, _now_ms: int) -> pa.Table:
+def _unmatched(flush: Flush, _now_ms: int) -> pa.Table:
     fields = [name for name in UnmatchedReceipt.__struct_fields__ if name != "age_ms"]
     columns = {"event_id": TEXT} | dict.fromkeys(fields, TEXT) | {"received_at_ms": INT}
     values = attrgetter(*fields)
@@ -120,7 +116,7 @@ def _unmatched(flush: Flush, _sequence: int, _now_ms: int) -> pa.Table:
     return table_of_rows(columns, rows)
 
 
-def _history(flush: Flush, _sequence: int, now_ms: int) -> pa.Table:
+def _history(flush: Flush, now_ms: int) -> pa.Table:
     columns = {
         "subject": TEXT,
         "campaigns": pa.list_(TEXT),
@@ -131,11 +127,11 @@ def _history(flush: Flush, _sequence: int, now_ms: int) -> pa.Table:
     return table_of_rows(columns, ((name, r.campaigns, r.facts, aside_ms) for name, r in retired))
 
 
-def _shelf_emptied(flush: Flush, _sequence: int, _now_ms: int) -> pa.Table:
+def _shelf_emptied(flush: Flush, _now_ms: int) -> pa.Table:
     return table_of_rows({"place": INT}, ((place,) for place in flush.deltas.emptied))
 
 
-def _definitions(flush: Flush, _sequence: int, _now_ms: int) -> pa.Table:
+def _definitions(flush: Flush, _now_ms: int) -> pa.Table:
     columns = {
         "campaign_id": TEXT,
         "plan_version": INT,
@@ -148,13 +144,13 @@ def _definitions(flush: Flush, _sequence: int, _now_ms: int) -> pa.Table:
     return table_of_rows(columns, ((*values(event), encode(event)) for event in events.values()))
 
 
-def _allocations(flush: Flush, _sequence: int, _now_ms: int) -> pa.Table:
+def _allocations(flush: Flush, _now_ms: int) -> pa.Table:
     columns = {"event_id": TEXT, "event": pa.binary()}
     events = {event.event_id: event for batch in flush.batches for event in batch.allocations}
     return table_of_rows(columns, ((event_id, encode(event)) for event_id, event in events.items()))
 
 
-def _connections(flush: Flush, _sequence: int, _now_ms: int) -> pa.Table:
+def _connections(flush: Flush, _now_ms: int) -> pa.Table:
     columns = {"connection": TEXT, "occurred_at_ms": INT, "event": pa.binary()}
     reports = [event for batch in flush.batches for event in batch.connections]
     newest = {
@@ -164,7 +160,7 @@ def _connections(flush: Flush, _sequence: int, _now_ms: int) -> pa.Table:
     return table_of_rows(columns, rows)
 
 
-def _dead_letters(flush: Flush, _sequence: int, _now_ms: int) -> pa.Table:
+def _dead_letters(flush: Flush, _now_ms: int) -> pa.Table:
     fields = DeadLetter.__struct_fields__
     columns = dict.fromkeys(fields, INT) | {"topic": TEXT, "reason": TEXT}
     values = attrgetter(*fields)
@@ -180,7 +176,7 @@ def fact_files_table(files: Sequence[FactFile]) -> pa.Table:
     return table_of_rows(columns, (values(file) for file in files))
 
 
-def _gaps(flush: Flush, _sequence: int, now_ms: int) -> pa.Table:
+def _gaps(flush: Flush, now_ms: int) -> pa.Table:
     return gaps_table(gaps_of(flush), now_ms)
 
 
@@ -198,7 +194,7 @@ def gaps_table(gaps: Iterable[GapRange], now_ms: int) -> pa.Table:
     return table_of_rows(columns, ((*gap, now_ms) for gap in gaps))
 
 
-MAKERS: Mapping[str, Callable[[Flush, int, int], pa.Table]] = {
+MAKERS: Mapping[str, Callable[[Flush, int], pa.Table]] = {
     "cohorts": _cohorts,
     "deliverability": _deliverability,
     "receipt_latency": _receipt_latency,
@@ -206,7 +202,6 @@ MAKERS: Mapping[str, Callable[[Flush, int, int], pa.Table]] = {
     "join_health": _health,
     "unmatched_gone": _unmatched_gone,
     "unmatched_receipts": _unmatched,
-    "state_log": lambda flush, _sequence, _now_ms: state_log_table(flush),
     "history": _history,
     "shelf_emptied": _shelf_emptied,
     "definitions": _definitions,

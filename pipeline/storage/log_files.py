@@ -12,6 +12,7 @@ from __future__ import annotations
 import os
 import zlib
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -25,12 +26,20 @@ from pipeline.storage.statements import named
 FOLDER: Final = "log"
 FULL_BYTES: Final = 64 << 20
 """Then the next file begins: as much at most is kept for the sake of one row."""
-WITH_BODIES: Final = frozenset({"event_log", "state_log"})
 _SQL = named("log_files")
 _COLUMNS: Final = ("file", "start", "octets", "checksum")
 
 Extent = tuple[int, int, int, int]
 """(file, first octet, octets, CRC-32) of a body."""
+
+
+@dataclass(frozen=True, slots=True)
+class LogRows:
+    """Rows of a log, whose bodies go into a file: Arrow would only copy them twice."""
+
+    table: pa.Table
+    bodies: Sequence[bytes]
+    """One per row."""
 
 
 class LogFiles:
@@ -49,27 +58,26 @@ class LogFiles:
         self._is_dirty = False
         self._check()
 
-    def put(self, table: pa.Table) -> pa.Table:
-        """Append the bodies of rows; the rows then say where instead. Durable after `sync`.
+    def put(self, rows: LogRows) -> pa.Table:
+        """Append the bodies of rows, which then say where. Durable after `sync`.
 
         Raises:
             OSError: If the disk is full; what was written is not listed.
         """
-        bodies = table["body"].to_pylist()
         if self._ends.get(self._number, 0) >= FULL_BYTES:
             self._begin_file()
         at = self._ends.get(self._number, 0)
         extents: list[Extent] = []
-        for body in bodies:
+        for body in rows.bodies:
             extents.append((self._number, at, len(body), zlib.crc32(body)))
             write_at(self._open(), body, at)
             at += len(body)
         self._ends[self._number] = at
         self._is_dirty = True
-        kept = table.drop_columns("body")
+        table = rows.table
         for name, values in zip(_COLUMNS, zip(*extents, strict=True), strict=True):
-            kept = kept.append_column(name, pa.array(values, type=INT))
-        return kept
+            table = table.append_column(name, pa.array(values, type=INT))
+        return table
 
     def sync(self) -> None:
         """Return when the disk has everything that was put."""

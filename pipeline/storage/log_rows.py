@@ -10,6 +10,7 @@ import pyarrow as pa
 from pipeline.flush import Flush
 from pipeline.join.facts import News, decode_news, encode_news, fact_of
 from pipeline.storage.arrow import INT, TEXT, table_of_rows
+from pipeline.storage.log_files import LogRows
 from schemas.codec import decoder_for
 from schemas.events import Event
 from schemas.topics import JOINED_TOPICS
@@ -25,13 +26,21 @@ _events_codec = pa.Codec(EVENTS_CODEC, compression_level=_EVENTS_LEVEL)
 _JOINED = frozenset(topic.name for topic in JOINED_TOPICS)
 
 
-def state_log_table(flush: Flush) -> pa.Table:
+def logs_of(flush: Flush, sequence: int, *, keeps_facts: bool) -> dict[str, LogRows]:
+    """Name of a log → its rows of a flush."""
+    return {
+        "state_log": state_log_rows(flush),
+        "event_log": event_log_rows(flush, sequence, waits=keeps_facts),
+    }
+
+
+def state_log_rows(flush: Flush) -> LogRows:
     """Rows of `state_log`: the news of a flush, of a small one also the facts of its events."""
     learned: list[News] = []
     if _is_small(flush):
         events = chain.from_iterable(batch.subject_events for batch in flush.batches)
         learned = [(event.subject, *fact_of(event)) for event in events]
-    return news_table(learned + flush.deltas.news, flush.deltas.round)
+    return news_rows(learned + flush.deltas.news, flush.deltas.round)
 
 
 def _is_small(flush: Flush) -> bool:
@@ -40,14 +49,14 @@ def _is_small(flush: Flush) -> bool:
     return sum(sizes) < SMALL * len(sizes)
 
 
-def news_table(news: Sequence[News], round_: int) -> pa.Table:
+def news_rows(news: Sequence[News], round_: int) -> LogRows:
     """Rows of `state_log`: one for all, none for nothing."""
-    columns = {"sequence": INT, "facts": INT, "size": INT, "body": pa.binary()}
+    columns = {"sequence": INT, "facts": INT, "size": INT}
     if not news:
-        return table_of_rows(columns, ())
+        return LogRows(table_of_rows(columns, ()), ())
     body = encode_news(news)
     packed = pa.compress(body, codec=NEWS_CODEC, asbytes=True)
-    return table_of_rows(columns, [(round_, len(news), len(body), packed)])
+    return LogRows(table_of_rows(columns, [(round_, len(news), len(body))]), [packed])
 
 
 def news_of(size: int, body: bytes) -> list[News]:
@@ -55,7 +64,7 @@ def news_of(size: int, body: bytes) -> list[News]:
     return decode_news(pa.decompress(body, size, codec=NEWS_CODEC, asbytes=True))
 
 
-def event_log_table(flush: Flush, sequence: int, *, waits: bool) -> pa.Table:
+def event_log_rows(flush: Flush, sequence: int, *, waits: bool) -> LogRows:
     """Rows of `event_log`: one per batch of a joined topic.
 
     Of a small flush only those that wait for Parquet: the state log has its facts.
@@ -71,8 +80,12 @@ def event_log_table(flush: Flush, sequence: int, *, waits: bool) -> pa.Table:
         "next_offset": INT,
         "events": INT,
         "size": INT,
-        "body": pa.binary(),
     }
+    logged = [
+        each
+        for each in flush.batches
+        if each.delivery.batch.topic in _JOINED and (waits or (each.lines and not is_small))
+    ]
     rows = (
         (
             sequence,
@@ -84,13 +97,12 @@ def event_log_table(flush: Flush, sequence: int, *, waits: bool) -> pa.Table:
             batch.next_offset,
             len(each.subject_events),
             len(each.lines),
-            _events_codec.compress(each.lines, asbytes=True),
         )
-        for each in flush.batches
+        for each in logged
         for batch in (each.delivery.batch,)
-        if batch.topic in _JOINED and (waits or (each.lines and not is_small))
     )
-    return table_of_rows(columns, rows)
+    bodies = [_events_codec.compress(each.lines, asbytes=True) for each in logged]
+    return LogRows(table_of_rows(columns, rows), bodies)
 
 
 def events_of(topic: str, size: int, body: bytes) -> list[Event]:

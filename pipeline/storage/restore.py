@@ -8,7 +8,7 @@ from typing import cast
 from pipeline.join.engine import JoinEngine
 from pipeline.join.log_length import USELESS_ABOVE
 from pipeline.storage import history
-from pipeline.storage.log_rows import events_of, news_of, news_table
+from pipeline.storage.log_rows import events_of, news_of, news_rows
 from pipeline.storage.state import State
 from pipeline.storage.statements import named
 from schemas.codec import decoder_for
@@ -64,7 +64,7 @@ def compact(state: State, engine: JoinEngine) -> bool:
         for name in ("log_empty", "events_empty", "events_left"):
             state.connection.execute(_SQL[name])
         while rows := list(islice(news, _ROW_FACTS)):
-            state.run("state_log", news_table(rows, engine.round - 1))
+            state.put_log("state_log", news_rows(rows, engine.round - 1))
     state.log.tidy()
     engine.logged_anew()
     return True

@@ -17,7 +17,7 @@ import duckdb
 from pipeline.flush import Flush
 from pipeline.rows import FactFile
 from pipeline.storage.change import PRIVATE, Change, pack, travelling
-from pipeline.storage.deltas import fact_files_table
+from pipeline.storage.deltas import fact_files_table, tables_of
 from pipeline.storage.state import State, open_state, unreadable
 from pipeline.storage.statements import more_tables
 from schemas.codec import encode
@@ -91,9 +91,10 @@ class ShardState(State):
             self._post(pack(Change(0, 0, 0, 0, travelling(tables))), (), now_ms)
 
     def _put(self, flush: Flush, now_ms: int) -> None:
-        tables = self._tables_of(flush, now_ms)
+        tables = tables_of(flush, now_ms)
         for name in tables.keys() & PRIVATE:
             self.run(name, tables[name])
+        self._put_logs(flush)
         change = flush.deltas
         self._add_progress(change.applied, change.duplicates, change.watermark_ms)
         pieces = pack(

@@ -22,7 +22,8 @@ from pipeline.batch import LostRecordsError, RecordBatch
 from pipeline.flush import Flush
 from pipeline.rows import FactFile, Lag, Partition
 from pipeline.storage import deltas, old_shelf, statements
-from pipeline.storage.log_files import WITH_BODIES, LogFiles
+from pipeline.storage.log_files import LogFiles, LogRows
+from pipeline.storage.log_rows import logs_of
 from pipeline.storage.shelf import Shelf
 from pipeline.storage.swap import make_folder
 from runtime.process import CannotRun
@@ -140,8 +141,9 @@ class State:
 
     def _put(self, flush: Flush, now_ms: int) -> None:
         """Change every table, inside the transaction."""
-        for name, table in self._tables_of(flush, now_ms).items():
+        for name, table in deltas.tables_of(flush, now_ms).items():
             self.run(name, table)
+        self._put_logs(flush)
         change = flush.deltas
         self._drop_old_activity(max((start for start, _ in change.activity), default=0), now_ms)
         self._add_progress(change.applied, change.duplicates, change.watermark_ms)
@@ -159,10 +161,16 @@ class State:
         if new:
             self.connection.execute(_FLUSH["offsets_new"], list(map(list, zip(*new, strict=True))))
 
-    def _tables_of(self, flush: Flush, now_ms: int) -> dict[str, pa.Table]:
-        return deltas.tables_of(
-            flush, sequence=self.sequence + 1, now_ms=now_ms, keeps_facts=self.keeps_facts
-        )
+    def _put_logs(self, flush: Flush) -> None:
+        """Before `_add_progress`, which begins the next sequence."""
+        logs = logs_of(flush, self.sequence + 1, keeps_facts=self.keeps_facts)
+        for name, rows in logs.items():
+            self.put_log(name, rows)
+
+    def put_log(self, name: str, rows: LogRows) -> None:
+        """Inside a transaction: rows of a log; their bodies go into a file."""
+        if rows.bodies:
+            self.run(name, self.log.put(rows))
 
     def _forget(self, until_ms: int) -> None:
         """Drop some of those who were put aside too long ago, inside the transaction."""
@@ -183,8 +191,6 @@ class State:
 
     def run(self, name: str, table: pa.Table) -> None:
         """Run the statement of one table of a flush, inside a transaction."""
-        if name in WITH_BODIES:
-            table = self.log.put(table)
         self.connection.register(f"delta_{name}", table)
         try:
             for before in _BEFORE.get(name, ()):

@@ -8,6 +8,7 @@ together.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from itertools import count
 from operator import add
 from types import MappingProxyType
 from typing import Any
@@ -51,18 +52,23 @@ def unite(changes: Sequence[Change]) -> dict[str, pa.Table]:
         return {name: table for name, (table,) in found.items()}
     waiting = found.pop(WAITING, [])
     united = {name: _rule(name)(tables) for name, tables in found.items()}
-    return united | ({WAITING: _last_words(changes, waiting[0].schema)} if waiting else {})
+    return united | ({WAITING: _last_words(changes, waiting)} if waiting else {})
 
 
-def _last_words(changes: Sequence[Change], schema: pa.Schema) -> pa.Table:
+def _last_words(changes: Sequence[Change], waiting: Sequence[pa.Table]) -> pa.Table:
     """Who still waits; all of them are in `GONE` as well, which comes before."""
-    words: dict[str, dict[str, Any]] = {}
-    for tables in (change.tables for change in changes if GONE in change.tables):
-        for event_id in table_of(tables[GONE])["event_id"].to_pylist():
-            words.pop(event_id, None)
+    rows: dict[str, int] = {}
+    following, told = 0, iter(waiting)
+    for tables in (change.tables for change in changes):
+        if GONE in tables:
+            for event_id in table_of(tables[GONE])["event_id"].to_pylist():
+                rows.pop(event_id, None)
         if WAITING in tables:
-            words |= {row["event_id"]: row for row in table_of(tables[WAITING]).to_pylist()}
-    return pa.Table.from_pylist(list(words.values()), schema)
+            event_ids = next(told)["event_id"].to_pylist()
+            rows.update(zip(event_ids, count(following)))
+            following += len(event_ids)
+    whole = pa.concat_tables(waiting, promote_options="default")
+    return whole.take(pa.array(rows.values(), type=INT))
 
 
 def _rule(name: str) -> Callable[[Tables], pa.Table]:

@@ -12,7 +12,7 @@ from pipeline.flush import Flush
 from pipeline.join.engine import JoinEngine
 from pipeline.join.facts import News
 from pipeline.storage import log_files, log_rows
-from pipeline.storage.log_files import FOLDER, WITH_BODIES
+from pipeline.storage.log_files import FOLDER
 from pipeline.storage.restore import restore
 from pipeline.storage.state import State, open_state
 from runtime.process import CannotRun
@@ -20,6 +20,7 @@ from tests.support.flushes import batches_of
 from tests.support.worker import campaign_events
 
 EVENTS = campaign_events(recipients=60, seed=4)
+LOGS = ("event_log", "state_log")
 PORTIONS = [EVENTS[start : start + 30] for start in range(0, len(EVENTS), 30)]
 
 
@@ -73,7 +74,7 @@ def files(folder: Path) -> set[str]:
 def listed(state: State) -> set[str]:
     """The files that rows tell of."""
     found = set[int]()
-    for table in WITH_BODIES:
+    for table in LOGS:
         rows = state.connection.table(table).select("file").fetchall()
         found |= {file for (file,) in rows}
     return {f"{number:06}.bodies" for number in found}
@@ -126,7 +127,7 @@ def fail(state: State) -> None:
     """A transaction that ends behind its bodies."""
     flush = Flush(batches_of(PORTIONS[1], {}), JoinEngine().take())
     with state.transaction():
-        state.run("event_log", log_rows.event_log_table(flush, 2, waits=True))
+        state.put_log("event_log", log_rows.event_log_rows(flush, 2, waits=True))
         state.connection.execute("FROM no_such_table")
 
 
@@ -159,7 +160,7 @@ def test_bodies_in_the_tables_of_layout_7_are_read_on(tmp_path: Path) -> None:
     with closing(Worker(tmp_path)) as worker:
         worker.feed(0)
         run, columns = worker.state.connection.execute, ("file", "start", "octets", "checksum")
-        for table in WITH_BODIES:
+        for table in LOGS:
             names = ", ".join(columns)
             rows = run(f"SELECT rowid, {names} FROM {table}").fetchall()  # noqa: S608 - ours
             for row, *extent in rows:

@@ -72,7 +72,7 @@ def change_of(each: Deltas, missing: int = 0) -> Change:
     """As a delta carries it."""
     batch = RecordBatch(MESSAGE_RECEIPT.name, 0, 0, missing, [])
     flush = Flush([DecodedBatch(Delivery(batch, lambda: None))], each)
-    tables = tables_of(flush, sequence=1, now_ms=1, keeps_facts=False)
+    tables = tables_of(flush, now_ms=1)
     return Change(each.applied, 0, 0, 0, travelling(tables))
 
 
