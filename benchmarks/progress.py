@@ -38,9 +38,11 @@ class Progress:
     """The looks at one count, until it reaches `total`."""
 
     total: int
-    looks: list[Look] = field(default_factory=list)
     warm_up: float = WARM_UP
-    """Share of the total after which is measured; 0: from the first look on."""
+    """Share of the total after which is measured."""
+    until: float = 1.0
+    """Share of the total up to which."""
+    looks: list[Look] = field(default_factory=list)
     _changed_s: float = field(default_factory=time.perf_counter)
 
     @property
@@ -70,10 +72,10 @@ class Progress:
 
     def rates(self) -> Rates:
         """The rates after the warm-up; where one look already shows the end, from before it."""
-        end = self.looks[-1]
+        end = next(look for look in self.looks if look.count >= self.total * self.until)
         start = next(look for look in self.looks if look.count >= self.total * self.warm_up)
         if start is end and len(self.looks) > 1:
-            start = self.looks[-2]
+            start = self.looks[max(0, self.looks.index(end) - 1)]
         count, wall_s, cpu_s = (
             end.count - start.count,
             end.at_s - start.at_s,

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from functools import partial
 from itertools import chain
 from pathlib import Path
@@ -14,24 +15,25 @@ from typing import Final
 from benchmarks.cores import move
 from benchmarks.corpus import Corpus, definition
 from benchmarks.figures import Benchmark, Figure, Measure, Setup, Values
-from benchmarks.processes import Process, fresh_broker, ready, wait_until_ready
+from benchmarks.processes import Process, fresh_broker, ready
 from benchmarks.progress import EVERY_S, Progress, Rates
 from benchmarks.topics import empty, publish
 from benchmarks.worker import check, run_worker
 from schemas.topics import COHORT_DELTA
 from smslab.kafka.sockets import free_ports
 
-RECIPIENTS: Final = 1_000_000
-"""Three million events: the longer, the less start and end count."""
-_AT_HAND: Final = 2 * RECIPIENTS
-"""All people: what the shelf costs, `benchmarks.live` shows."""
+RECIPIENTS: Final = 480_000
+"""One worker alone keeps all of them at hand."""
+_MEASURED: Final = (0.2, 0.9)
+"""Shares of the total between which is measured: on all sides as much is on its way at the end as
+at the beginning, everything is open, and nobody has run out of work."""
 MEMBERS: Final = 2
 _SHARED_FROM_THE_START: Final = {"group_initial_rebalance_delay_ms": "3000"}
 """Kafka's own default. Without it the first member opens everything, only to give half away."""
 _PER_S, _PER_CPU_S = "events/s", "events/CPU-s"
 _ONE, _SEVERAL = "one worker", f"{MEMBERS} members and a sink"
 _PINNED = f"{MEMBERS} members, a core each, and a sink"
-FIGURES: Final = tuple(
+_RATES: Final = tuple(
     figure
     for unit in (_PER_S, _PER_CPU_S)
     for figure in (
@@ -41,7 +43,12 @@ FIGURES: Final = tuple(
         Figure(f"{_SEVERAL} ÷ {_ONE}, {unit}", "×"),
         Figure(f"{_PINNED} ÷ {_SEVERAL}, {unit}", "×"),
     )
-) + tuple(Figure(f"cores that {name} got", "cores") for name in (_ONE, _SEVERAL, _PINNED))
+)
+FIGURES: Final = (
+    *_RATES,
+    *(Figure(f"cores that {name} got", "cores") for name in (_ONE, _SEVERAL, _PINNED)),
+    *(Figure(f"{name}: the sink is done after the members", "s") for name in (_SEVERAL, _PINNED)),
+)
 
 
 @contextmanager
@@ -55,71 +62,101 @@ def prepare(setup: Setup) -> Iterator[Measure]:
             assert kafka.pid is not None
             asyncio.run(publish(kafka.bootstrap, events))
             move(kafka.pid, everything)
-            rates = {}
+            found = {}
             for name in (_ONE, _SEVERAL, _PINNED)[:: 1 if number % 2 else -1]:
                 asyncio.run(empty(kafka.bootstrap, COHORT_DELTA))  # the last folder's
                 data = folder / name.replace(" ", "-")
-                rates[name] = _RUNS[name](kafka.bootstrap, data, corpus.distinct, everything)
+                found[name] = _RUNS[name](kafka.bootstrap, data, corpus.distinct, everything)
                 check(data, corpus)
-        return _values(rates)
+        return _values(found)
 
     yield measure
 
 
+@dataclass(frozen=True, slots=True)
+class Run:
+    """What was seen of one run."""
+
+    rates: Rates
+    sink_s: float = 0.0
+    """How much later than the members the sink has everything."""
+
+
+def _run_one(bootstrap: str, data: Path, total: int, cores: frozenset[int]) -> Run:
+    return Run(run_worker(bootstrap, data, total, cores, Progress(total, *_MEASURED)))
+
+
 def _run_several(
     bootstrap: str, data: Path, total: int, cores: frozenset[int], *, is_pinned: bool = False
-) -> Rates:
+) -> Run:
     """From empty folders until the sink has applied `total` events and nothing waits.
 
-    Measured from when every partition is open. Pinned, each member has one of the cores, which
-    the others may use, too.
+    Measured by what the members have stored and told the sink. Pinned, each of them has one of
+    the cores, which the others may use, too.
     """
     data.mkdir()
-    roles = ["sink", *["member"] * MEMBERS]
-    own = [frozenset({core}) for core in sorted(cores)][:MEMBERS] if is_pinned else []
-    theirs = [cores, *own] if len(own) == MEMBERS else [cores] * len(roles)
-    ports, progress = free_ports(len(roles)), Progress(total, warm_up=0)
+    ports, progress = free_ports(1 + MEMBERS), Progress(total, *_MEASURED)
+    applied, counted_s, applied_s = 0, 0.0, 0.0
     with ExitStack() as stack:
         workers = [
-            stack.enter_context(
-                Process(
-                    "pipeline",
-                    cores=mine,
-                    log=data.with_suffix(f".{port}.log"),
-                    SMS_KAFKA=bootstrap,
-                    SMS_WORKER_DATA=data,
-                    SMS_WORKER_ROLE=role,
-                    SMS_WORKER_HEALTH_PORT=port,
-                    SMS_WORKER_PEOPLE_AT_HAND=_AT_HAND,
-                )
-            )
-            for role, port, mine in zip(roles, ports, theirs, strict=True)
+            stack.enter_context(_started(bootstrap, data, port, role, mine))
+            for port, (role, mine) in zip(ports, _places(cores, is_pinned=is_pinned), strict=True)
         ]
-        for worker, port in zip(workers, ports, strict=True):
-            wait_until_ready(worker, port)
-        while not progress.is_complete or any(ready(port).get("lag") != 0 for port in ports):
+        while applied < total or any(ready(port).get("lag") != 0 for port in ports):
             for worker in workers:
                 worker.check()
-            applied = ready(ports[0]).get("events_applied", progress.count)
-            progress.see(applied, sum(worker.cpu_s() for worker in workers))
+            applied = ready(ports[0]).get("events_applied", applied)
+            counted = sum(ready(port).get("events_applied", 0) for port in ports[1:])
+            if not progress.is_complete:
+                counted_s = time.perf_counter()
+            if applied < total:
+                applied_s = time.perf_counter()
+            progress.see(max(counted, progress.count), sum(worker.cpu_s() for worker in workers))
             time.sleep(EVERY_S)
         for worker in reversed(workers):
             worker.stop()
-    return progress.rates()
+    return Run(progress.rates(), max(0.0, applied_s - counted_s))
 
 
-def _values(rates: dict[str, Rates]) -> Values:
+def _places(cores: frozenset[int], *, is_pinned: bool) -> Iterator[tuple[str, frozenset[int]]]:
+    """Roles, and on which cores they are."""
+    yield "sink", cores
+    own = sorted(cores)
+    for number in range(MEMBERS):
+        is_alone = is_pinned and len(own) >= MEMBERS
+        yield "member", frozenset(own[number : number + 1]) if is_alone else cores
+
+
+def _started(bootstrap: str, data: Path, port: int, role: str, cores: frozenset[int]) -> Process:
+    return Process(
+        "pipeline",
+        cores=cores,
+        log=data.with_suffix(f".{port}.log"),
+        SMS_KAFKA=bootstrap,
+        SMS_WORKER_DATA=data,
+        SMS_WORKER_ROLE=role,
+        SMS_WORKER_HEALTH_PORT=port,
+    )
+
+
+def _values(found: Mapping[str, Run]) -> Values:
     values: dict[str, float] = {}
     for unit in (_PER_S, _PER_CPU_S):
-        found = {n: r.per_s if unit == _PER_S else r.per_cpu_s for n, r in rates.items()}
-        values |= {f"{name}, {unit}": value for name, value in found.items()}
+        rates = {
+            name: run.rates.per_s if unit == _PER_S else run.rates.per_cpu_s
+            for name, run in found.items()
+        }
+        values |= {f"{name}, {unit}": rate for name, rate in rates.items()}
         for name, other in ((_SEVERAL, _ONE), (_PINNED, _SEVERAL)):
-            values[f"{name} ÷ {other}, {unit}"] = found[name] / found[other]
-    return values | {f"cores that {name} got": rate.cores for name, rate in rates.items()}
+            values[f"{name} ÷ {other}, {unit}"] = rates[name] / rates[other]
+    values |= {f"cores that {name} got": run.rates.cores for name, run in found.items()}
+    for name in (_SEVERAL, _PINNED):
+        values[f"{name}: the sink is done after the members"] = found[name].sink_s
+    return values
 
 
-_RUNS: Final[dict[str, Callable[..., Rates]]] = {
-    _ONE: partial(run_worker, from_ready=True, at_hand=_AT_HAND),
+_RUNS: Final[dict[str, Callable[..., Run]]] = {
+    _ONE: _run_one,
     _SEVERAL: _run_several,
     _PINNED: partial(_run_several, is_pinned=True),
 }

@@ -32,8 +32,9 @@ async def empty(bootstrap: str, topic: Topic) -> None:
     await admin.start()
     try:
         await admin.delete_topics([topic.name])
-        while topic.name in await admin.list_topics():  # noqa: ASYNC110 - nobody tells
-            await asyncio.sleep(_PACE_S)
+        async with asyncio.timeout(_READ_WITHIN_S):
+            while topic.name in await admin.list_topics():  # noqa: ASYNC110 - nobody tells
+                await asyncio.sleep(_PACE_S)
     finally:
         await admin.close()
     await ensure_topics(bootstrap, [topic])

@@ -16,7 +16,6 @@ import duckdb
 from benchmarks.cores import move
 from benchmarks.corpus import CAMPAIGN, Corpus, definition
 from benchmarks.figures import (
-    WARM_UP,
     Benchmark,
     Figure,
     Measure,
@@ -24,7 +23,7 @@ from benchmarks.figures import (
     Values,
     must_equal,
 )
-from benchmarks.processes import Process, fresh_broker, ready, wait_until_ready
+from benchmarks.processes import Process, fresh_broker, ready
 from benchmarks.progress import EVERY_S, Progress, Rates
 from benchmarks.restart import AT_HAND
 from benchmarks.topics import publish
@@ -93,21 +92,17 @@ def run_worker(
     data: Path,
     total: int,
     cores: frozenset[int],
-    *,
-    from_ready: bool = False,
-    at_hand: int = AT_HAND,
+    progress: Progress | None = None,
 ) -> Rates:
     """A worker with an empty folder until it has applied `total` events and nothing waits.
 
-    Measured from the first commit after the warm-up to the last one, or `from_ready` on: from
-    when it begins to read.
+    Measured from the first commit after the warm-up to the last one, unless `progress` says
+    otherwise.
     """
     shutil.rmtree(data, ignore_errors=True)
     data.mkdir()
-    progress = Progress(total, warm_up=0 if from_ready else WARM_UP)
-    with started(bootstrap, data, cores, at_hand) as (worker, port):
-        if from_ready:
-            wait_until_ready(worker, port)
+    progress = progress or Progress(total)
+    with started(bootstrap, data, cores) as (worker, port):
         follow(worker, port, progress)
         worker.stop()
     return progress.rates()

@@ -17,7 +17,8 @@ from schemas.events import SubjectEvent
 SWEPT_AT_ONCE = 50_000
 """People looked at per sweep, about 0.2 s of work; who is left is looked at in the next."""
 _SHARE = 100
-"""Every board of the shelf takes memory, a row and a sync, however few people it has."""
+"""A hundredth of the limit goes at least: every board of the shelf takes memory, a row and a sync,
+however few people it has."""
 
 
 @dataclass(slots=True)

@@ -47,7 +47,7 @@ def names_of(
 
 @dataclass(slots=True)
 class Board:
-    """Where it lies."""
+    """A board, and where it lies."""
 
     place: int
     """The first person's; the next one has the next number."""
@@ -62,7 +62,7 @@ class Board:
     checksum: int
     """Of the names, CRC-32."""
     ends: array[int] | None = None
-    """Where everybody's facts end, after where they begin; read when somebody asks."""
+    """Where everybody's facts end, after where they begin; `None`: the names were not read."""
 
     @property
     def row(self) -> tuple[int, ...]:

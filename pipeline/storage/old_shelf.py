@@ -9,7 +9,7 @@ from typing import Final
 import duckdb
 
 from pipeline.storage.board import board_of, names_of
-from pipeline.storage.disk import cut, make_file, write_at
+from pipeline.storage.disk import broken, cut, make_file, write_at
 from pipeline.storage.shelf import path_of
 from pipeline.storage.statements import named
 
@@ -24,7 +24,8 @@ def take_over(folder: Path, connection: duckdb.DuckDBPyConnection) -> None:
     Everybody of a file becomes one board. Takes some seconds per million people.
 
     Raises:
-        CannotRun: If a file is shorter than the database says.
+        CannotRun: If a file is shorter than the database says, or lacks a place.
+        OSError: If the disk is full.
     """
     ((has_old,),) = connection.execute(_SQL["has_old"]).fetchall()
     if not has_old:
@@ -39,8 +40,10 @@ def _take_over(folder: Path, number: int, connection: duckdb.DuckDBPyConnection)
     places, subjects, sizes, campaigns = zip(
         *connection.execute(_SQL["old"], chosen).fetchall(), strict=True
     )
-    board, body = board_of(places[0], number, 0, names_of(subjects, sizes, map(tuple, campaigns)))
     path = path_of(folder, number)
+    if places[-1] - places[0] + 1 != len(places):
+        raise broken(path, "has other places than state.duckdb lists")
+    board, body = board_of(places[0], number, 0, names_of(subjects, sizes, map(tuple, campaigns)))
     cut(path, board.names_start)
     file = make_file(path)
     try:

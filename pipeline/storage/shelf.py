@@ -1,16 +1,19 @@
 """The shelf: facts and names of quiet people in files, found by place in one read.
 
-`<number>.shelf` holds boards, the people of a flush each. A flush appends and syncs before its
-transaction, which lists the board; what a crash left behind that is not listed is cut off. A
-file goes when nobody of it is on the shelf any more.
+`<number>.shelf` holds boards, the people of a flush each, taken over from an older layout the
+people of a file. A flush appends and syncs before its transaction, which lists the board; what a
+crash left behind that is not listed is cut off. A file goes when nobody of it is on the shelf any
+more.
 """
 
 from __future__ import annotations
 
 import os
-from bisect import bisect_left, bisect_right
+from bisect import bisect_right
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from itertools import groupby
+from operator import attrgetter
 from pathlib import Path
 
 import duckdb
@@ -23,6 +26,8 @@ from pipeline.storage.statements import named
 FOLDER = "shelf"
 PER_FILE = 1 << 18
 """People; then the next file begins."""
+PER_BOARD = 1 << 18
+"""People at most: whoever lowers the limit puts millions on the shelf at once."""
 _AT_ONCE = 5_000
 """People who are looked at together, 0.2 s of work."""
 _TOGETHER = 1_000
@@ -46,6 +51,8 @@ class Shelf:
         """The first place of each."""
         self._living: Counter[int] = Counter()
         """File → people who are there; of the last one it may be 0."""
+        self._filled: Counter[int] = Counter()
+        """File → people who came."""
         self._dropped: list[int] = []
         """Files that `tidy` removes."""
         self._open: dict[int, int] = {}
@@ -57,14 +64,14 @@ class Shelf:
         Raises:
             CannotRun: If a file is damaged.
         """
-        emptied = self._emptied()
-        for board in self._boards:
-            names, places = self._names(board), board.places
-            first, last = (bisect_left(emptied, each) for each in (places.start, places.stop))
-            gone = {place - board.place for place in emptied[first:last]}
-            living = [index for index in range(board.people) if index not in gone]
-            subjects = [names.subjects[index] for index in living]
-            yield subjects, [board.place + index for index in living], names.count(living)
+        for _, boards in groupby(self._boards, attrgetter("file")):
+            of_file = list(boards)
+            gone = self._emptied(of_file)
+            for board in of_file:
+                names, first = self._names(board), board.place
+                living = [index for index in range(board.people) if first + index not in gone]
+                subjects = [names.subjects[index] for index in living]
+                yield subjects, [first + index for index in living], names.count(living)
 
     @property
     def end(self) -> int:
@@ -77,18 +84,23 @@ class Shelf:
         Raises:
             OSError: If the disk is full; what was written is not listed, and written over.
         """
-        if not shelved.subjects:
-            return
-        assert shelved.first == self.end, f"place {shelved.first} given, {self.end} is the next"
-        number, start = self._next_file()
-        names = names_of(shelved.subjects, map(len, shelved.facts), shelved.campaigns)
-        board, body = board_of(shelved.first, number, start, names)
+        subjects, first, end = shelved.subjects, shelved.first, self.end
+        assert not subjects or first == end, f"place {first} given, {end} is the next"
+        for start in range(0, len(subjects), PER_BOARD):
+            part = slice(start, start + PER_BOARD)
+            facts = shelved.facts[part]
+            names = names_of(subjects[part], map(len, facts), shelved.campaigns[part])
+            self._append(first + start, facts, names)
+
+    def _append(self, place: int, facts: Sequence[bytes], names: Names) -> None:
+        number, position = self._next_file()
+        board, body = board_of(place, number, position, names)
         file = self._file(number)
-        for first in range(0, board.people, _TOGETHER):
-            assert board.ends is not None
-            together = b"".join(shelved.facts[first : first + _TOGETHER])
-            write_at(file, together, board.ends[first])
-        write_at(file, body, board.names_start)
+        for start in range(0, len(facts), _TOGETHER):
+            together = b"".join(facts[start : start + _TOGETHER])
+            write_at(file, together, position)
+            position += len(together)
+        write_at(file, body, position)
         os.fsync(file)
         self._connection.execute(_SQL["add"], board.row)
         self._add(board)
@@ -98,6 +110,7 @@ class Shelf:
 
         Raises:
             KeyError: If there is no such place.
+            CannotRun: If a file is damaged.
         """
         found = []
         for place in places:
@@ -111,6 +124,9 @@ class Shelf:
         """(subject, place, facts) of everybody whom a campaign assigned, in small portions.
 
         People who have left meanwhile are among them, unless their file is gone.
+
+        Raises:
+            CannotRun: If a file is damaged.
         """
         for board in list(self._boards):
             if board.file not in self._living:
@@ -146,8 +162,9 @@ class Shelf:
     def _load(self) -> None:
         for row in self._connection.execute(_SQL["boards"]).fetchall():
             self._add(Board(*row))
-        for place in self._emptied():
-            self._living[self._board_at(place).file] -= 1
+        for number, boards in groupby(self._boards, attrgetter("file")):
+            ((emptied,),) = self._in_places("emptied_count", list(boards)).fetchall()
+            self._living[number] -= emptied
         for path in self._folder.glob("*.shelf"):
             if int(path.stem) not in self._living:
                 path.unlink()
@@ -158,22 +175,22 @@ class Shelf:
         self._boards.append(board)
         self._firsts.append(board.place)
         self._living[board.file] += board.people
+        self._filled[board.file] += board.people
 
     def _next_file(self) -> tuple[int, int]:
         """The file that takes the next board, and from where."""
         if not self._boards:
             return 0, 0
         last = self._boards[-1]
-        people = sum(each.people for each in self._boards if each.file == last.file)
-        return (last.file, last.end) if people < PER_FILE else (last.file + 1, 0)
+        is_full = self._filled[last.file] >= PER_FILE
+        return (last.file + 1, 0) if is_full else (last.file, last.end)
 
     def _drop(self, number: int) -> None:
-        gone = [each.places for each in self._boards if each.file == number]
         self._connection.execute(_SQL["drop"], [number])
-        self._connection.execute(_SQL["drop_emptied"], [gone[0].start, gone[-1].stop])
+        self._in_places("drop_emptied", [each for each in self._boards if each.file == number])
         self._boards = [each for each in self._boards if each.file != number]
         self._firsts = [each.place for each in self._boards]
-        del self._living[number]
+        del self._living[number], self._filled[number]
         self._dropped.append(number)
 
     def _board_at(self, place: int) -> Board:
@@ -182,9 +199,14 @@ class Shelf:
             raise KeyError(place)
         return self._boards[index]
 
-    def _emptied(self) -> list[int]:
-        rows = self._connection.execute(_SQL["emptied"]).fetchall()
-        return [place for (place,) in rows]
+    def _emptied(self, boards: Sequence[Board]) -> set[int]:
+        """Places of these boards that are empty."""
+        return {place for (place,) in self._in_places("emptied", boards).fetchall()}
+
+    def _in_places(self, name: str, boards: Sequence[Board]) -> duckdb.DuckDBPyConnection:
+        """A statement about the places of boards that follow each other."""
+        places = [boards[0].places.start, boards[-1].places.stop]
+        return self._connection.execute(_SQL[name], places)
 
     def _names(self, board: Board) -> Names:
         body = os.pread(self._file(board.file), board.octets, board.names_start)

@@ -222,7 +222,8 @@ class State:
 def open_state(folder: Path, *, wait_s: float = 2.0) -> State:
     """Open or make the database of a worker.
 
-    Waits a moment for the lock, which a predecessor that was just killed may still hold.
+    Waits a moment for the lock, which a predecessor that was just killed may still hold. Of an
+    older layout everybody on the shelf is written anew once: some seconds per million people.
 
     Raises:
         CannotRun: If another worker has the folder, or the file is of another version or broken.
@@ -238,7 +239,7 @@ def open_state(folder: Path, *, wait_s: float = 2.0) -> State:
             connection.commit()
             shelf, log = Shelf(folder, connection), LogFiles(folder, connection)
             return State(connection, shelf, log)
-    except duckdb.Error as error:
+    except (duckdb.Error, OSError) as error:
         connection.close()
         raise unreadable(folder, error) from error
     except BaseException:

@@ -11,8 +11,9 @@ from pipeline.rows import Counters
 
 LAYOUT = 9
 """Raised when a table or a fact changes in a way that an older version would misread."""
-READABLE = frozenset({*range(3, 9), LAYOUT})
-"""Layouts that become this one by the tables, columns and fields of facts they lack."""
+READABLE = frozenset(range(3, LAYOUT + 1))
+"""Layouts that become this one by the tables, columns and fields of facts they lack, and by
+`old_shelf`."""
 
 _FOLDER = Path(__file__).parent / "sql"
 _NAME = re.compile(r"^-- name: (\w+)$", re.MULTILINE)

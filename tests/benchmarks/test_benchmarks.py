@@ -116,7 +116,7 @@ def test_a_wrong_total_ends_the_benchmark() -> None:
 
 def progress(total: int, *looks: tuple[float, int, float]) -> Progress:
     """A finished measurement."""
-    return Progress(total, [Look(*look) for look in looks])
+    return Progress(total, looks=[Look(*look) for look in looks])
 
 
 def test_rates_leave_the_warm_up_out() -> None:
@@ -125,6 +125,14 @@ def test_rates_leave_the_warm_up_out() -> None:
     assert rates.per_s == pytest.approx(80 / 4)
     assert rates.per_cpu_s == pytest.approx(80 / 2)
     assert rates.cores == pytest.approx(2 / 4)
+
+
+def test_rates_up_to_a_share_of_the_total() -> None:
+    """What is on its way at the end is then as much as at the beginning."""
+    looks = [Look(0, 0, 0), Look(2, 30, 1), Look(4, 80, 2), Look(5, 95, 3), Look(9, 100, 4)]
+    rates = Progress(100, 0.2, 0.9, looks).rates()
+    assert rates.per_s == pytest.approx(65 / 3)
+    assert rates.cores == pytest.approx(2 / 3)
 
 
 def test_rates_of_what_was_over_at_the_first_look() -> None:

@@ -9,7 +9,10 @@ INSERT INTO shelf_boards (place, people, file, start, names_start, octets, check
 VALUES (?, ?, ?, ?, ?, ?, ?);
 
 -- name: emptied
-SELECT place FROM shelf_emptied ORDER BY place;
+SELECT place FROM shelf_emptied WHERE place >= ? AND place < ?;
+
+-- name: emptied_count
+SELECT count(*) FROM shelf_emptied WHERE place >= ? AND place < ?;
 
 -- name: drop
 DELETE FROM shelf_boards WHERE file = ?;

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import closing, suppress
+from errno import ENOSPC
 from itertools import groupby, pairwise
 from pathlib import Path
 
@@ -144,6 +145,36 @@ def test_what_comes_goes_behind_what_was_there(
         for each in defined:
             worker.define(each)
         assert cohorts(worker.state) == expected(EVENTS, *defined)
+
+
+def test_a_place_that_the_database_lacks_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Places follow from the first one: with a hole they would be other people's."""
+    make_old(tmp_path, monkeypatch)
+    with closing(duckdb.connect(tmp_path / FILE)) as connection:
+        connection.execute("DELETE FROM shelf WHERE place = (SELECT max(place) - 1 FROM shelf)")
+    with pytest.raises(CannotRun, match=r"has other places than .* --rebuild"):
+        open_state(tmp_path)
+    assert layout(tmp_path) == 8
+
+
+def test_a_full_disk_is_a_sentence_and_changes_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With space again it goes on."""
+    before = make_old(tmp_path, monkeypatch)
+
+    def full(*_: object) -> None:
+        raise OSError(ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(old_shelf, "write_at", full)
+        with pytest.raises(CannotRun, match=r"No space left on device.*free space"):
+            open_state(tmp_path)
+    assert layout(tmp_path) == 8
+    with closing(Worker(tmp_path, at_hand=2)) as worker:
+        check_taken_over(worker, before)
 
 
 def test_an_old_file_goes_when_everybody_has_left_it(

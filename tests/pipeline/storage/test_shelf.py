@@ -189,6 +189,20 @@ def test_a_file_goes_when_everybody_of_it_is_at_hand_again(tmp_path: Path) -> No
         assert worker.people == len(SUBJECTS)
 
 
+def test_a_board_has_so_many_people_at_most(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many go on the shelf at once; all are there after a restart."""
+    monkeypatch.setattr(shelf, "PER_BOARD", 7)
+    with closing(Worker(tmp_path, at_hand=0)) as worker:
+        worker.feed(EVENTS)
+        sizes = [board.people for board in worker.state.shelf._boards]
+        assert sizes == [7] * (len(SUBJECTS) // 7) + [len(SUBJECTS) % 7]
+        check_people(worker)
+    with closing(Worker(tmp_path, at_hand=0)) as worker:
+        check_people(worker)
+
+
 def test_a_last_file_that_is_empty_goes_when_another_one_is_the_last(tmp_path: Path) -> None:
     """Nobody leaves it any more; it must not lie there for ever."""
     with closing(Worker(tmp_path, at_hand=0)) as worker:
