@@ -18,7 +18,7 @@ _PER_FILE: Final = 1 << 18
 _SQL = named("shelf")
 
 
-def take_over(folder: Path, connection: duckdb.DuckDBPyConnection) -> None:
+def write_names(folder: Path, connection: duckdb.DuckDBPyConnection) -> None:
     """Inside a transaction, before the shelf is opened: write the names behind the facts.
 
     Everybody of a file becomes one board. Takes some seconds per million people.
@@ -31,11 +31,11 @@ def take_over(folder: Path, connection: duckdb.DuckDBPyConnection) -> None:
     if not has_old:
         return
     for (number,) in connection.execute(_SQL["old_files"], [_PER_FILE]).fetchall():
-        _take_over(folder, number, connection)
+        _write_names_of(folder, number, connection)
     connection.execute(_SQL["drop_old"])
 
 
-def _take_over(folder: Path, number: int, connection: duckdb.DuckDBPyConnection) -> None:
+def _write_names_of(folder: Path, number: int, connection: duckdb.DuckDBPyConnection) -> None:
     chosen = [number * _PER_FILE, (number + 1) * _PER_FILE]
     places, subjects, sizes, campaigns = zip(
         *connection.execute(_SQL["old"], chosen).fetchall(), strict=True

@@ -235,7 +235,7 @@ def open_state(folder: Path, *, wait_s: float = 2.0) -> State:
         if layout in statements.READABLE:
             connection.begin()
             connection.execute(statements.tables())
-            old_shelf.take_over(folder, connection)
+            old_shelf.write_names(folder, connection)
             connection.commit()
             shelf, log = Shelf(folder, connection), LogFiles(folder, connection)
             return State(connection, shelf, log)

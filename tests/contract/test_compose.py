@@ -277,6 +277,14 @@ def test_kafka_is_set_up_as_the_local_one(compose: Mapping[str, Any]) -> None:
     assert mounted == [f"kafka-data:{docker['log.dirs']}"]
 
 
+def test_settings_of_a_local_broker_override_ours() -> None:
+    """Benchmarks measure with Kafka's own defaults where ours are for short tests."""
+    delay = "group.initial.rebalance.delay.ms"
+    lines = server_properties(Path("/d"), 9092, 9093, {delay: "3000"}).splitlines()
+    assert [line for line in lines if line.startswith(delay)] == [f"{delay}=3000"]
+    assert len(lines) == len(server_properties(Path("/d"), 9092, 9093).splitlines())
+
+
 @pytest.mark.parametrize("service", ["bridge", "tracking", "worker"])
 def test_everybody_finds_kafka(
     compose: Mapping[str, Any], service: str, filled: Mapping[str, str]
