@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import Final
@@ -17,9 +16,8 @@ from benchmarks.corpus import Corpus, definition
 from benchmarks.figures import Benchmark, Figure, Measure, Setup, Values
 from benchmarks.processes import Process, fresh_broker, ready
 from benchmarks.progress import EVERY_S, Progress, Rates
-from benchmarks.topics import empty, publish
+from benchmarks.topics import publish
 from benchmarks.worker import check, run_worker
-from schemas.topics import COHORT_DELTA
 from smslab.kafka.sockets import free_ports
 
 RECIPIENTS: Final = 480_000
@@ -32,28 +30,26 @@ _SHARED_FROM_THE_START: Final = {"group_initial_rebalance_delay_ms": "3000"}
 """Kafka's own default. Without it the first member opens everything, only to give half away."""
 _PER_S, _PER_CPU_S = "events/s", "events/CPU-s"
 _ONE, _SEVERAL = "one worker", f"{MEMBERS} members and a sink"
-_PINNED = f"{MEMBERS} members, a core each, and a sink"
+_BEHIND = "the sink is done after the members"
 _RATES: Final = tuple(
     figure
     for unit in (_PER_S, _PER_CPU_S)
     for figure in (
         Figure(f"{_ONE}, {unit}", unit),
         Figure(f"{_SEVERAL}, {unit}", unit, at_least=180_000 if unit == _PER_S else None),
-        Figure(f"{_PINNED}, {unit}", unit),
         Figure(f"{_SEVERAL} ÷ {_ONE}, {unit}", "×"),
-        Figure(f"{_PINNED} ÷ {_SEVERAL}, {unit}", "×"),
     )
 )
 FIGURES: Final = (
     *_RATES,
-    *(Figure(f"cores that {name} got", "cores") for name in (_ONE, _SEVERAL, _PINNED)),
-    *(Figure(f"{name}: the sink is done after the members", "s") for name in (_SEVERAL, _PINNED)),
+    *(Figure(f"cores that {name} got", "cores") for name in (_ONE, _SEVERAL)),
+    Figure(_BEHIND, "s"),
 )
 
 
 @contextmanager
 def prepare(setup: Setup) -> Iterator[Measure]:
-    """Every run has a broker of its own."""
+    """Every run has a broker of its own: its topic of deltas belongs to one folder."""
 
     def measure(number: int) -> Values:
         corpus, everything = Corpus(setup.size(RECIPIENTS)), setup.cores.everything
@@ -63,10 +59,10 @@ def prepare(setup: Setup) -> Iterator[Measure]:
             asyncio.run(publish(kafka.bootstrap, events))
             move(kafka.pid, everything)
             found = {}
-            for name in (_ONE, _SEVERAL, _PINNED)[:: 1 if number % 2 else -1]:
-                asyncio.run(empty(kafka.bootstrap, COHORT_DELTA))  # the last folder's
+            for name in (_ONE, _SEVERAL)[:: 1 if number % 2 else -1]:
+                run = _run_one if name == _ONE else _run_several
                 data = folder / name.replace(" ", "-")
-                found[name] = _RUNS[name](kafka.bootstrap, data, corpus.distinct, everything)
+                found[name] = run(kafka.bootstrap, data, corpus.distinct, everything)
                 check(data, corpus)
         return _values(found)
 
@@ -86,45 +82,30 @@ def _run_one(bootstrap: str, data: Path, total: int, cores: frozenset[int]) -> R
     return Run(run_worker(bootstrap, data, total, cores, Progress(total, *_MEASURED)))
 
 
-def _run_several(
-    bootstrap: str, data: Path, total: int, cores: frozenset[int], *, is_pinned: bool = False
-) -> Run:
+def _run_several(bootstrap: str, data: Path, total: int, cores: frozenset[int]) -> Run:
     """From empty folders until the sink has applied `total` events and nothing waits.
 
-    Measured by what the members have stored and told the sink. Pinned, each of them has one of
-    the cores, which the others may use, too.
+    Measured by what the members have stored and told the sink.
     """
     data.mkdir()
-    ports, progress = free_ports(1 + MEMBERS), Progress(total, *_MEASURED)
-    applied, counted_s, applied_s = 0, 0.0, 0.0
+    ports = free_ports(1 + MEMBERS)
+    counted, applied = Progress(total, *_MEASURED), Progress(total)
     with ExitStack() as stack:
         workers = [
-            stack.enter_context(_started(bootstrap, data, port, role, mine))
-            for port, (role, mine) in zip(ports, _places(cores, is_pinned=is_pinned), strict=True)
+            stack.enter_context(_started(bootstrap, data, port, role, cores))
+            for port, role in zip(ports, ["sink", *["member"] * MEMBERS], strict=True)
         ]
-        while applied < total or any(ready(port).get("lag") != 0 for port in ports):
+        while not applied.is_complete or any(ready(port).get("lag") != 0 for port in ports):
             for worker in workers:
                 worker.check()
-            applied = ready(ports[0]).get("events_applied", applied)
-            counted = sum(ready(port).get("events_applied", 0) for port in ports[1:])
-            if not progress.is_complete:
-                counted_s = time.perf_counter()
-            if applied < total:
-                applied_s = time.perf_counter()
-            progress.see(max(counted, progress.count), sum(worker.cpu_s() for worker in workers))
+            cpu_s = sum(worker.cpu_s() for worker in workers)
+            by_sink, *by_members = (ready(port).get("events_applied", 0) for port in ports)
+            counted.see(sum(by_members), cpu_s)
+            applied.see(by_sink, cpu_s)
             time.sleep(EVERY_S)
         for worker in reversed(workers):
             worker.stop()
-    return Run(progress.rates(), max(0.0, applied_s - counted_s))
-
-
-def _places(cores: frozenset[int], *, is_pinned: bool) -> Iterator[tuple[str, frozenset[int]]]:
-    """Roles, and on which cores they are."""
-    yield "sink", cores
-    own = sorted(cores)
-    for number in range(MEMBERS):
-        is_alone = is_pinned and len(own) >= MEMBERS
-        yield "member", frozenset(own[number : number + 1]) if is_alone else cores
+    return Run(counted.rates(), applied.looks[-1].at_s - counted.looks[-1].at_s)
 
 
 def _started(bootstrap: str, data: Path, port: int, role: str, cores: frozenset[int]) -> Process:
@@ -147,19 +128,11 @@ def _values(found: Mapping[str, Run]) -> Values:
             for name, run in found.items()
         }
         values |= {f"{name}, {unit}": rate for name, rate in rates.items()}
-        for name, other in ((_SEVERAL, _ONE), (_PINNED, _SEVERAL)):
-            values[f"{name} ÷ {other}, {unit}"] = rates[name] / rates[other]
+        values[f"{_SEVERAL} ÷ {_ONE}, {unit}"] = rates[_SEVERAL] / rates[_ONE]
     values |= {f"cores that {name} got": run.rates.cores for name, run in found.items()}
-    for name in (_SEVERAL, _PINNED):
-        values[f"{name}: the sink is done after the members"] = found[name].sink_s
-    return values
+    return values | {_BEHIND: found[_SEVERAL].sink_s}
 
 
-_RUNS: Final[dict[str, Callable[..., Run]]] = {
-    _ONE: _run_one,
-    _SEVERAL: _run_several,
-    _PINNED: partial(_run_several, is_pinned=True),
-}
 SEVERAL: Final = Benchmark(
     "several",
     "two members and their sink against one worker, on a campaign that waits in Kafka",

@@ -10,11 +10,9 @@ from contextlib import asynccontextmanager
 from typing import Final, Self, TypeVar
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient
 
 from benchmarks.figures import WrongTotalError
 from runtime.kafka import Done, KafkaPublisher
-from runtime.topics import ensure_topics
 from schemas.codec import decoder_for
 from schemas.events import Event
 from schemas.topics import Topic
@@ -24,20 +22,6 @@ _PENDING: Final = 20_000
 _READ_WITHIN_S: Final = 60.0
 _PACE_S: Final = 0.002
 Offsets = Mapping[TopicPartition, int]
-
-
-async def empty(bootstrap: str, topic: Topic) -> None:
-    """Delete a topic and make it anew."""
-    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
-    await admin.start()
-    try:
-        await admin.delete_topics([topic.name])
-        async with asyncio.timeout(_READ_WITHIN_S):
-            while topic.name in await admin.list_topics():  # noqa: ASYNC110 - nobody tells
-                await asyncio.sleep(_PACE_S)
-    finally:
-        await admin.close()
-    await ensure_topics(bootstrap, [topic])
 
 
 async def publish(bootstrap: str, events: Iterable[Event]) -> int:
