@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import argparse
-import logging
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -15,17 +15,15 @@ from benchmarks.bridge import BRIDGE
 from benchmarks.bridge_limits import LIMITS
 from benchmarks.engines import ENGINES
 from benchmarks.evaluation import EVALUATION
-from benchmarks.figures import Benchmark, Measured, Setup, WrongTotalError, run
+from benchmarks.exits import exit_code_of
+from benchmarks.figures import Benchmark, Measured, Setup, run
 from benchmarks.freshness import FRESHNESS
 from benchmarks.machine import machine
 from benchmarks.peers import PEERS
-from benchmarks.processes import ProcessEndedError
 from benchmarks.several import SEVERAL
 from benchmarks.transport import TRANSPORT
 from benchmarks.worker import WORKER
 from runtime.process import ExitCode
-from smslab.kafka.apache import BrokerError
-from smslab.kafka.jars import DownloadError
 
 BENCHMARKS: Final[dict[str, Benchmark]] = {
     benchmark.name: benchmark
@@ -60,19 +58,14 @@ def main(arguments: list[str]) -> int:
         for benchmark in BENCHMARKS.values():
             print(f"{benchmark.name:12}{benchmark.summary}")
         return int(ExitCode.DONE)
-    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # leaders of new topics: it retries
+    return exit_code_of(partial(_report, chosen))
+
+
+def _report(chosen: argparse.Namespace) -> None:
     before, setup = machine(), Setup(chosen.scale)
-    try:
-        results = _measure(chosen.only or list(BENCHMARKS), setup, chosen.runs)
-    except (WrongTotalError, ProcessEndedError, TimeoutError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return int(ExitCode.ANSWER_IS_NO)
-    except (DownloadError, BrokerError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return int(ExitCode.DEPENDENCY_UNREACHABLE)
+    results = _measure(chosen.only or list(BENCHMARKS), setup, chosen.runs)
     Console().print(report.table(results))
     print(report.write(chosen.out, results, before, runs=chosen.runs, scale=chosen.scale))
-    return int(ExitCode.DONE)
 
 
 def _measure(names: list[str], setup: Setup, runs: int) -> dict[str, list[Measured]]:

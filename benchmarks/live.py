@@ -18,7 +18,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
-import logging
 import os
 import shutil
 import statistics
@@ -28,6 +27,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -35,15 +35,13 @@ from typing import Final
 
 from benchmarks.cores import Cores
 from benchmarks.corpus import START_MS, Corpus
-from benchmarks.figures import WrongTotalError, must_equal
-from benchmarks.processes import ProcessEndedError, fresh_broker, wait_until_ready
+from benchmarks.exits import exit_code_of
+from benchmarks.figures import must_equal
+from benchmarks.processes import fresh_broker, wait_until_ready
 from benchmarks.progress import Progress, Rates
 from benchmarks.restart import AT_HAND, CAMPAIGN_MS, Worker, fill, step_ms
 from benchmarks.topics import publish
 from benchmarks.worker import RECIPIENTS, check, follow, started
-from runtime.process import ExitCode
-from smslab.kafka.apache import BrokerError
-from smslab.kafka.jars import DownloadError
 
 PEOPLE: Final = (100_000, 1_000_000)
 _SEED: Final = 12
@@ -193,16 +191,7 @@ def _parser() -> argparse.ArgumentParser:
 def main(arguments: list[str]) -> int:
     """Run; the exit code."""
     given = _parser().parse_args(arguments)
-    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # leaders of new topics: it retries
-    try:
-        _measure(given.people, given.runs, given.newcomers, given.at_hand)
-    except (WrongTotalError, ProcessEndedError, TimeoutError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return int(ExitCode.ANSWER_IS_NO)
-    except (DownloadError, BrokerError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return int(ExitCode.DEPENDENCY_UNREACHABLE)
-    return int(ExitCode.DONE)
+    return exit_code_of(partial(_measure, given.people, given.runs, given.newcomers, given.at_hand))
 
 
 if __name__ == "__main__":

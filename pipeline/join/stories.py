@@ -209,25 +209,19 @@ def came_and_left(
 
     Yields: A story, cohorts, and how many people of those came to it; negative: left it.
     """
-    moved: defaultdict[Story, dict[Cohorts | None, Crowd]] = defaultdict(dict)
+    moved: defaultdict[tuple[Story, Cohorts | None], Crowd] = defaultdict(Crowd)
     for step in steps:
-        left, reached = moved[step.source], moved[step.target]
+        source, target = step.source, step.target
         for cohorts, crowd in step.crowds.items():
             people, sum_v, sum_vv = crowd.people, crowd.sum_v, crowd.sum_vv
-            (left.get(cohorts) or _enter(left, cohorts)).add(-people, -sum_v, -sum_vv)
-            (reached.get(cohorts) or _enter(reached, cohorts)).add(people, sum_v, sum_vv)
+            moved[source, cohorts].add(-people, -sum_v, -sum_vv)
+            moved[target, cohorts].add(people, sum_v, sum_vv)
         step.crowds = {}
     return (
         (story, cohorts, crowd)
-        for story, crowds in moved.items()
-        for cohorts, crowd in crowds.items()
+        for (story, cohorts), crowd in moved.items()
         if crowd.people or crowd.sum_v or crowd.sum_vv
     )
-
-
-def _enter(crowds: dict[Cohorts | None, Crowd], cohorts: Cohorts | None) -> Crowd:
-    crowd = crowds[cohorts] = Crowd()
-    return crowd
 
 
 def _assigned(person: Person, fact: Assignment, known: KnownCohorts) -> Sign | None:
