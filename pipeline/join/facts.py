@@ -156,9 +156,10 @@ def converter_of(event: type[SubjectEvent]) -> Callable[[Any], tuple[str, AnyFac
     return convert
 
 
-def campaigns_of(facts: Facts) -> set[str]:
-    """The campaigns that assigned a person."""
-    return {fact.campaign_id for fact in facts.values() if type(fact) is Assignment}
+def campaigns_of(facts: Facts) -> tuple[str, ...]:
+    """The campaigns that assigned a person, sorted."""
+    found = [fact.campaign_id for fact in facts.values() if type(fact) is Assignment]
+    return tuple(found) if len(found) < 2 else tuple(sorted(set(found)))
 
 
 def event_id_of(key: str) -> str:

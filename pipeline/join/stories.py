@@ -100,7 +100,7 @@ class Person(msgspec.Struct, gc=False):
     def campaigns(self) -> tuple[str, ...]:
         """Those that assigned the person, sorted."""
         if self.story is None:
-            return tuple(sorted(campaigns_of(self.facts)))
+            return campaigns_of(self.facts)
         return () if self.assignment is None else (self.assignment.campaign_id,)
 
     def leave_story(self) -> None:
