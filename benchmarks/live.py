@@ -11,6 +11,10 @@ of people. Ten million people take a quarter of an hour and 8 GB of disk.
 Of at most `--at-hand` people all is in memory. So while 100,000 and 400,000 more just fit and
 nobody goes on the shelf, beside a million somebody does for each who comes; with
 `--at-hand 100000` beside both.
+
+Where free memory goes back to a host, a worker would pay for getting it again, and the more, the
+more it takes. So from before its start until it is ready, another process holds a reserve
+(`--reserve`), which then becomes free about as fast as the worker grows.
 """
 
 from __future__ import annotations
@@ -39,11 +43,13 @@ from benchmarks.exits import exit_code_of
 from benchmarks.figures import must_equal
 from benchmarks.processes import fresh_broker, wait_until_ready
 from benchmarks.progress import Progress, Rates
+from benchmarks.reserve import GIB, reserved
 from benchmarks.restart import AT_HAND, CAMPAIGN_MS, Worker, fill, step_ms
 from benchmarks.topics import publish
 from benchmarks.worker import RECIPIENTS, check, follow, started
 
 PEOPLE: Final = (100_000, 1_000_000)
+RESERVE_GIB: Final = 5.0
 _SEED: Final = 12
 """Another than of those who are live: other subjects, other ids."""
 _PAUSE_MS: Final = 3_600_000
@@ -85,6 +91,9 @@ class Backlog:
     corpus: Corpus
     cores: frozenset[int]
     """Of the worker."""
+    others: frozenset[int] = frozenset()
+    """Of who holds the reserve."""
+    reserve_gib: float = RESERVE_GIB
 
     def measure(self, live: Live, data: Path, at_hand: int) -> Run:
         """A worker on a copy of a folder, from when it is ready until it has read everything.
@@ -95,8 +104,12 @@ class Backlog:
         shutil.rmtree(data, ignore_errors=True)
         shutil.copytree(live.folder, data)
         os.sync()  # or the copy would be written while the worker is measured
-        with started(self.bootstrap, data, self.cores, at_hand) as (worker, port):
+        with (
+            reserved(int(self.reserve_gib * GIB), self.others) as let_go,
+            started(self.bootstrap, data, self.cores, at_hand) as (worker, port),
+        ):
             wait_until_ready(worker, port, _RESTORED_WITHIN_S)
+            let_go()
             progress = Progress(self.corpus.distinct)
             follow(worker, port, progress, before=live.corpus.distinct)
             resident, _ = worker.memory()
@@ -129,7 +142,7 @@ def newcomers(people: int) -> Corpus:
 
 
 @contextmanager
-def waiting(corpus: Corpus) -> Iterator[tuple[Backlog, Path]]:
+def waiting(corpus: Corpus, reserve_gib: float = RESERVE_GIB) -> Iterator[tuple[Backlog, Path]]:
     """A Kafka that has the events of a corpus, and a folder of this block.
 
     Without the campaign's definition: a worker with the folder of others knows it.
@@ -137,7 +150,8 @@ def waiting(corpus: Corpus) -> Iterator[tuple[Backlog, Path]]:
     cores = Cores.of_this_machine()
     with fresh_broker(cores) as (kafka, folder):
         asyncio.run(publish(kafka.bootstrap, corpus.events()))
-        yield Backlog(kafka.bootstrap, corpus, cores.measured), folder
+        backlog = Backlog(kafka.bootstrap, corpus, cores.measured, cores.others, reserve_gib)
+        yield backlog, folder
 
 
 def summary(found: Mapping[int, Sequence[Run]]) -> list[str]:
@@ -162,13 +176,15 @@ def _shown(per_s: float, per_cpu_s: float) -> str:
     return f"{per_s:,.0f} events/s, {per_cpu_s:,.0f} events/CPU-s ({micro:.2f} µs/event)"
 
 
-def _measure(people: Sequence[int], runs: int, recipients: int, at_hand: int) -> None:
+def _measure(
+    people: Sequence[int], runs: int, recipients: int, at_hand: int, reserve_gib: float
+) -> None:
     """In turns, forwards and backwards."""
     found: defaultdict[int, list[Run]] = defaultdict(list)
     with TemporaryDirectory(prefix="smslab-live-") as name:
         folders = {number: Path(name) / str(number) for number in people}
         lives = [filled(folder, number, at_hand) for number, folder in folders.items()]
-        with waiting(newcomers(recipients)) as (backlog, folder):
+        with waiting(newcomers(recipients), reserve_gib) as (backlog, folder):
             for run in range(runs):
                 for live in lives[:: -1 if run % 2 else 1]:
                     ended = backlog.measure(live, folder / "data", at_hand)
@@ -185,13 +201,23 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--runs", type=int, default=3, help="of each; the median counts")
     parser.add_argument("--newcomers", type=int, default=RECIPIENTS, help="people who are measured")
     parser.add_argument("--at-hand", type=int, default=AT_HAND)
+    parser.add_argument(
+        "--reserve",
+        type=float,
+        default=RESERVE_GIB,
+        metavar="GIB",
+        help="memory that is held until the worker is ready (%(default)s GiB; 0: none)",
+    )
     return parser
 
 
 def main(arguments: list[str]) -> int:
     """Run; the exit code."""
     given = _parser().parse_args(arguments)
-    return exit_code_of(partial(_measure, given.people, given.runs, given.newcomers, given.at_hand))
+    measure = partial(
+        _measure, given.people, given.runs, given.newcomers, given.at_hand, given.reserve
+    )
+    return exit_code_of(measure)
 
 
 if __name__ == "__main__":

@@ -69,7 +69,7 @@ def test_the_command_gives_a_line_per_run_and_the_medians(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     """With a real worker and a real Kafka, totals proved."""
-    sizes = ["--runs", "1", "--newcomers", "300", "--at-hand", str(AT_HAND)]
+    sizes = ["--runs", "1", "--newcomers", "300", "--at-hand", str(AT_HAND), "--reserve", "0.1"]
     assert main([str(PEOPLE), *sizes]) == ExitCode.DONE
     run, median = capsys.readouterr().out.splitlines()
     assert f"{PEOPLE} live: " in run
