@@ -14,7 +14,7 @@ nobody goes on the shelf, beside a million somebody does for each who comes; wit
 
 Where free memory goes back to a host, a worker would pay for getting it again, and the more, the
 more it takes. So from before its start until it is ready, another process holds a reserve
-(`--reserve`), which then becomes free about as fast as the worker grows.
+(`--reserve`), which then becomes free while the worker grows.
 """
 
 from __future__ import annotations

@@ -86,9 +86,10 @@ def lines_of(values: Sequence[bytes]) -> bytes:
 
 
 def _line_ends(data: bytes) -> int:
-    """A third of what it takes to look into each value, or `data.count`; in parts that fit caches.
+    """How many there are; a third of what it takes to look into each value, or of `data.count`.
 
-    Of everything at once the kernel would have to find memory for the comparison, each time.
+    In parts that fit the caches: to compare everything at once, the kernel would have to find
+    memory for the answer each time.
     """
     octets = np.frombuffer(data, np.uint8)
     parts = (octets[start : start + _PART] for start in range(0, len(octets), _PART))
