@@ -16,7 +16,7 @@ _MAPS = Path("/proc/self/maps")
 
 
 def use_huge_pages() -> None:
-    """Ask the kernel to move what this process has in memory into huge pages; 1 s per 2 GB or so.
+    """Ask the kernel to move what this process has in memory into huge pages; 1 to 3 s per 2 GB.
 
     For memory that stays, when it is there. Pages that are nearly empty become full ones: call it
     before much is freed. Elsewhere than on Linux nothing happens, nor where the administrator

@@ -5,7 +5,6 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from types import SimpleNamespace
@@ -15,6 +14,7 @@ import pytest
 
 from benchmarks.processes import ProcessEndedError
 from benchmarks.reserve import BLOCK, PAUSE_S, reserved
+from tests.support.waiting import wait_until
 
 ROOT = Path(__file__).parents[2]
 ANYWHERE: frozenset[int] = frozenset()
@@ -35,14 +35,6 @@ def resident(process: psutil.Process) -> int:
     """Octets."""
     found: int = process.memory_info().rss
     return found
-
-
-def wait_until(condition: Callable[[], bool]) -> None:
-    """Look again and again, not for ever."""
-    deadline = time.monotonic() + WITHIN_S
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
 
 
 def test_a_reserve_is_held_until_it_is_let_go_and_then_freed_block_by_block() -> None:

@@ -13,8 +13,9 @@ import pytest
 
 from dashboards.settings import DashboardSettings
 from runtime.settings import SettingsError, read_settings
-from tests.support.pages import free_port, is_healthy, wait_until
+from tests.support.pages import free_port, is_healthy
 from tests.support.processes import process, sentence_of
+from tests.support.waiting import wait_until
 
 
 def environment(folder: Path, port: int) -> dict[str, str]:

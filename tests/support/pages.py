@@ -7,13 +7,14 @@ import os
 import socket
 import subprocess
 import sys
-import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from playwright.sync_api import Browser, Page
+
+from tests.support.waiting import wait_until
 
 IDLE = """() => {
   const app = document.querySelector('[data-testid=stApp]');
@@ -90,14 +91,6 @@ def serving(folder: Path) -> Iterator[str]:
     finally:
         started.terminate()
         started.wait(10)
-
-
-def wait_until(condition: Callable[[], bool], seconds: float = 30) -> None:
-    """Ask until it is true."""
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "never happened"
-        time.sleep(0.02)
 
 
 MOST_LOOKS, BETWEEN_LOOKS_MS = 30, 150
