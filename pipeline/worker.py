@@ -40,7 +40,6 @@ from pipeline.storage.state import UNREADABLE, State, open_state, unreadable
 from pipeline.watchdog import Watchdog
 from pipeline.write_facts import FactsWriter
 from runtime.kafka import KafkaPublisher
-from runtime.memory import use_huge_pages
 from runtime.process import CannotRun, garbage_by_the_clock
 from schemas.topics import JOINED_TOPICS
 
@@ -104,7 +103,6 @@ class Worker:
             stack.callback(state.close)
             # asked now: a predecessor may have stored more than Kafka had before its file was free
             await asyncio.to_thread(self._restore, state, await ask_log(settings, broker))
-            await asyncio.to_thread(use_huge_pages)
             stack.enter_context(garbage_by_the_clock())
             state.keeps_facts = settings.keeps_facts and not self._is_sink
             state.history_ms = settings.history_days * DAY_MS
