@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator, Collection, Sequence
 
 from pipeline.agents.join import People
-from pipeline.join.places import Found
 from pipeline.storage import history
 from pipeline.storage.state import State
 
@@ -25,16 +24,15 @@ class StoredHistory:
         async with self._database:
             return await asyncio.to_thread(history.people, self._state, subjects)
 
-    async def assigned_to(self, campaign_id: str) -> People:
+    async def assigned_to(self, campaign_id: str) -> Sequence[tuple[str, bytes]]:
         """Everybody put aside whom the campaign assigned."""
         async with self._database:
             return await asyncio.to_thread(history.assigned_to, self._state, campaign_id)
 
-    async def shelved(self, places: Found) -> People:
-        """The people at those places of the shelf."""
+    async def shelved(self, places: Collection[int]) -> Sequence[bytes]:
+        """The facts at those places of the shelf."""
         async with self._database:
-            facts = await asyncio.to_thread(self._state.shelf.read, places.values())
-        return zip(places, facts, strict=True)
+            return await asyncio.to_thread(self._state.shelf.read, places)
 
     async def shelved_of(self, campaign_id: str) -> AsyncIterator[list[tuple[str, int, bytes]]]:
         """(subject, place, facts) of everybody on the shelf whom the campaign assigned."""

@@ -132,14 +132,16 @@ class JoinEngine:
         """Take in events of the joined topics, in any order; known ones change nothing.
 
         Returns: Events that were not taken in. `fetch` the people whom they are about, as far as
-            there are such, then `apply_postponed`, before anything else happens.
+            there are such, then `apply_postponed`, before anything but another `apply` happens.
 
         Raises:
             ValueError: If an event is of a type that the join does not read.
         """
         postponed = Postponed()
         for kind, run in groupby(events, type):
-            self._apply(kind, run, postponed)
+            strangers = self._apply(kind, run)
+            if strangers:
+                self._begin(kind, self._absent.postpone(strangers, postponed))
         self._postponed += len(postponed.events)
         return postponed
 
@@ -149,31 +151,30 @@ class JoinEngine:
         Raises:
             ValueError: If somebody is still on the shelf.
         """
-        for subject in postponed.shelved:
-            if self.has_shelved(subject):
-                raise ValueError(f"subject == {subject}, must be fetched before.")
+        for subject in self._absent.places.find(list(postponed.shelved)):
+            raise ValueError(f"subject == {subject}, must be fetched before.")
         for kind, run in groupby(postponed.events, type):
-            self._apply(kind, run, None)
+            self._begin(kind, self._apply(kind, run))
         self._postponed -= len(postponed.events)
 
     def _apply(
-        self, kind: type[SubjectEvent], events: Iterable[SubjectEvent], later: Postponed | None
-    ) -> None:
+        self, kind: type[SubjectEvent], events: Iterable[SubjectEvent]
+    ) -> list[SubjectEvent]:
         """Events of one type. This loop is where the worker's time goes: docs/performance.md.
 
-        Those about people who may be absent go to `later`; `None`: nobody is.
+        Returns: Those about people who are not at hand, which were not taken in.
         """
         fact_of, sign_of, topic = converter_of(kind), None, _TOPIC_NAMES[kind]
         pending, known, people = self._pending, self._stories.cohorts, self._hand.people
         new: list[AnyFact] = []
+        strangers: list[SubjectEvent] = []
         finished: list[tuple[Submit, Receipt]] = []
         for event in events:
             subject = event.subject
             person = people.get(subject)
             if person is None:
-                person = self._meet(event, later)
-                if person is None:
-                    continue
+                strangers.append(event)
+                continue
             key, fact = fact_of(event)
             facts = person.facts
             if key in facts:
@@ -204,15 +205,17 @@ class JoinEngine:
         self._hand.add(new)
         self._tally.add(new, topic)
         pending.ledger.book_latencies(count_latencies(finished))
+        return strangers
 
-    def _meet(self, event: SubjectEvent, later: Postponed | None) -> Person | None:
-        """The first event about somebody who is not at hand; `None`: it is postponed."""
-        absent, subject = self._absent, event.subject
-        if later is not None and absent.postpone(event, later):
-            return None
-        person = self._hand.people[subject] = Person({}, self._stories.beginning, since=self._round)
-        absent.schedule.add(subject, event.occurred_at_ms + absent.horizon_ms)
-        return person
+    def _begin(self, kind: type[SubjectEvent], events: Sequence[SubjectEvent]) -> None:
+        """Events of one type about people who are neither at hand nor absent."""
+        absent, people = self._absent, self._hand.people
+        for event in events:
+            subject = event.subject
+            if subject not in people:
+                people[subject] = Person({}, self._stories.beginning, since=self._round)
+                absent.schedule.add(subject, event.occurred_at_ms + absent.horizon_ms)
+        self._apply(kind, events)
 
     def _repeat(self, subject: str, person: Person, key: str, fact: AnyFact, topic: str) -> None:
         """An event_id again: the smaller fact stays."""
@@ -263,9 +266,12 @@ class JoinEngine:
         """
         self._round = max(self._round, round_ + 1)
         self._log.add(round_, len(events) + len(news))
+        places = self._absent.places
+        subjects = {event.subject for event in events} | {subject for subject, _, _ in news}
+        elsewhere = places.find(list(subjects)) if places else ()
         read = ((event.subject, *fact_of(event)) for event in events)
-        self._restore(read, round_, self._absent.places)
-        self._restore(news, round_, self._absent.places)
+        self._restore(read, round_, elsewhere)
+        self._restore(news, round_, elsewhere)
 
     def _restore(self, news: Iterable[News], since: int, elsewhere: Container[str]) -> None:
         """Give people their facts, but for those who are elsewhere."""
@@ -282,8 +288,7 @@ class JoinEngine:
             person = people.get(subject)
             if person is None:
                 person = people[subject] = Person({}, since=since)
-                if subject not in absent.places:  # else the schedule knows
-                    absent.schedule.add(subject, 0)
+                absent.schedule.add(subject, 0)
             _check_unseen(subject, person)
             known = person.facts.get(key)
             hand.facts += known is None
@@ -316,7 +321,7 @@ class JoinEngine:
         """The number of the next `take`."""
         return self._round
 
-    def remember_retired(self, subjects: Iterable[str]) -> None:
+    def remember_retired(self, subjects: Sequence[str]) -> None:
         """Say, after a restart, who was put aside."""
         self._absent.remember_retired(subjects)
 
@@ -342,10 +347,15 @@ class JoinEngine:
         """Whether a person is on the shelf, hence what was put aside of them is old."""
         return subject in self._absent.places
 
-    def sweep(self, now_ms: int) -> Found:
+    def find_shelved(self, subjects: Sequence[str]) -> Found:
+        """Those of `subjects` who are on the shelf; for many at once."""
+        return self._absent.places.find(subjects)
+
+    def sweep(self, now_ms: int) -> Iterator[Found]:
         """Put people aside whose horizon has passed; the next `take` hands them over.
 
-        Returns: Whose horizon may have passed on the shelf; for `sweep_shelved`.
+        Returns: Whose horizon may have passed on the shelf, in portions; for `sweep_shelved`,
+            before anything else happens.
 
         Args:
             now_ms: Not later than the oldest event that still waits to be applied, or people
@@ -353,18 +363,19 @@ class JoinEngine:
         """
         return self._absent.sweep(min(now_ms, self._tally.watermark_ms))
 
-    def sweep_shelved(self, now_ms: int, people: Iterable[tuple[str, bytes]]) -> None:
-        """Put aside who is due of those whom `sweep` found on the shelf; the others stay there.
+    def sweep_shelved(self, now_ms: int, found: Found, facts: Iterable[bytes]) -> None:
+        """Put aside who is due of a portion on the shelf; the others stay there.
 
         Args:
             now_ms: As given to `sweep`.
-            people: Subjects and facts, in portions of any size, before anything else happens.
+            found: As it came from `sweep`.
+            facts: Of each.
 
         Raises:
             msgspec.MsgspecError: If the facts are not from `Deltas.shelved`.
         """
         now_ms = min(now_ms, self._tally.watermark_ms)
-        for subject, data in self._absent.sweep_shelved(now_ms, people):
+        for subject, data in self._absent.sweep_shelved(now_ms, found, facts):
             self.load(subject, data)
 
     def take(self) -> Deltas:

@@ -6,8 +6,11 @@ definition about them. So the horizon decides about memory and look-ups, never a
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections import deque
+from collections.abc import Collection, Iterable, Iterator
 from heapq import heappop, heappush
+from statistics import median_low
+from typing import Final
 
 from pipeline.join.facts import Assignment, Facts, Submit
 from pipeline.join.money import Definitions
@@ -17,6 +20,8 @@ HORIZON_MS = 7 * DAY_MS
 """Operators give up on a message after three days at most (validity_period); twice that and one."""
 BUCKET_MS = 3_600_000
 _ANCHORS = (Assignment, Submit)
+_SLACK = 1_000
+"""Names of those who are gone that may always be kept."""
 
 
 def kept_until_ms(facts: Facts, definitions: Definitions, horizon_ms: int) -> int:
@@ -40,84 +45,91 @@ class Schedule:
     """Who is due when, to the hour. Who changes meanwhile is simply looked at again."""
 
     def __init__(self) -> None:
-        self._buckets: dict[int, list[str]] = {}
-        self._order: list[int] = []
+        self._buckets: dict[int, deque[str]] = {}
         self._last: int | None = None
         """The bucket that was added to last, as it is most often next; `None`: gone."""
-        self._waiting: list[str] = []
+        self._waiting = deque[str]()
         """In it."""
 
+    def __len__(self) -> int:
+        return sum(map(len, self._buckets.values()))
+
     def add(self, subject: str, at_ms: int) -> None:
-        """Look at this person not before `at_ms`."""
+        """Look at this person when the hour of `at_ms` has begun."""
         bucket = at_ms // BUCKET_MS
         if bucket != self._last:
-            self._turn_to(bucket)
+            self._last, self._waiting = bucket, self._buckets.setdefault(bucket, deque())
         self._waiting.append(subject)
-
-    def add_all(self, subjects: Sequence[str], at_ms: int) -> None:
-        """Look at all of them not before `at_ms`."""
-        if subjects:
-            self._turn_to(at_ms // BUCKET_MS)
-            self._waiting += subjects
-
-    def _turn_to(self, bucket: int) -> None:
-        if bucket not in self._buckets:
-            heappush(self._order, bucket)
-            self._buckets[bucket] = []
-        self._last, self._waiting = bucket, self._buckets[bucket]
 
     def due(self, now_ms: int, limit: int) -> list[str]:
         """Take out at most `limit` people whose time has come."""
         found: list[str] = []
-        self._last = None
-        while self._order and self._order[0] * BUCKET_MS <= now_ms and len(found) < limit:
-            waiting = self._buckets[self._order[0]]
-            wanted = limit - len(found)
-            found += waiting[-wanted:]
-            del waiting[-wanted:]
-            if not waiting:
-                del self._buckets[heappop(self._order)]
+        for bucket in sorted(self._buckets):
+            if bucket * BUCKET_MS > now_ms or len(found) >= limit:
+                break
+            waiting = self._buckets[bucket]
+            found += [waiting.popleft() for _ in range(min(len(waiting), limit - len(found)))]
+        self._drop_empty()
         return found
 
+    def forget_all_but(self, people: Collection[str]) -> None:
+        """Forget everybody else, except for some who came after one of these people.
 
-class Sketch:
-    """A set that may say yes by mistake, never no (Bloom 1970, CACM 13/7): two bytes a member.
+        People mostly go in the order in which they came, so nearly all are forgotten.
+        """
+        for waiting in self._buckets.values():
+            while waiting and waiting[0] not in people:
+                waiting.popleft()
+        if len(self) > 2 * len(people) + _SLACK:
+            self._keep(people)
+        self._drop_empty()
 
-    16 bits and two probes per member: at most (2/16)² ≈ 1.6 % mistakes per layer, each of which
-    costs one look-up that finds nothing.
-    """
+    def _keep(self, people: Collection[str]) -> None:
+        """These people, each once, and nobody else."""
+        seen: set[str] = set()
+        for bucket in sorted(self._buckets):
+            here = dict.fromkeys(each for each in self._buckets[bucket] if each in people)
+            self._buckets[bucket] = deque(each for each in here if each not in seen)
+            seen |= here.keys()
+        self._last = None
 
-    LAYER = 1 << 20
-    """Members per layer; a layer is a bit array of 2 MiB."""
-    _BITS = LAYER * 16
+    def _drop_empty(self) -> None:
+        for bucket in [bucket for bucket, waiting in self._buckets.items() if not waiting]:
+            del self._buckets[bucket]
+        self._last = None
+
+
+class Rounds:
+    """When to look at places of the shelf: at all of a portion together."""
+
+    PORTION: Final = 5_000
+    """People whose facts are looked at together, 50 ms of work."""
 
     def __init__(self) -> None:
-        self._layers: list[bytearray] = []
-        self._members = 0
+        self._waiting: list[tuple[int, int, int]] = []
+        """(moment, first place, the place after the last)."""
 
-    def __bool__(self) -> bool:
-        return bool(self._layers)
+    def add(self, places: range, at_ms: int) -> None:
+        """Look at them not before `at_ms`."""
+        for first in range(places.start, places.stop, self.PORTION):
+            heappush(self._waiting, (at_ms, first, min(first + self.PORTION, places.stop)))
 
-    def update(self, members: Iterable[str]) -> None:
-        """Add members."""
-        for member in members:
-            if self._members % self.LAYER == 0:
-                self._layers.append(bytearray(self._BITS // 8))
-            layer = self._layers[-1]
-            for bit in self._places(member):
-                layer[bit >> 3] |= 1 << (bit & 7)
-            self._members += 1
+    def due(self, now_ms: int, limit: int) -> Iterator[range]:
+        """Take out portions whose time has come, until they have `limit` places."""
+        taken = 0
+        while self._waiting and self._waiting[0][0] <= now_ms and taken < limit:
+            _, first, stop = heappop(self._waiting)
+            taken += stop - first
+            yield range(first, stop)
 
-    def __contains__(self, member: str) -> bool:
-        if not self._layers:
-            return False
-        one, other = self._places(member)
-        for layer in self._layers:
-            if layer[one >> 3] >> (one & 7) & 1 and layer[other >> 3] >> (other & 7) & 1:
-                return True
-        return False
 
-    def _places(self, member: str) -> tuple[int, int]:
-        """Both from Python's own 64-bit hash, which a string remembers."""
-        bits = hash(member)
-        return bits % self._BITS, (bits >> 32) % self._BITS
+def most_are_due_ms(until_ms: Iterable[int]) -> int:
+    """When nearly all are due who came together: an hour after the half is.
+
+    The median, so that no wrong clock decides for others. Only if most are due much later, the
+    rest waits for them: that takes room, and changes no number.
+
+    Raises:
+        ValueError: For nobody.
+    """
+    return median_low(until_ms) + BUCKET_MS

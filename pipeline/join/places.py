@@ -1,7 +1,7 @@
 """Who is on the shelf: quiet people, not at hand but not put aside for good.
 
-Only their names stay in memory, some 200 bytes instead of a kilobyte and more; their facts are
-with whoever takes `Deltas.shelved`, by place. Places are given in order and never again.
+Only their names stay in memory, 60 octets instead of a kilobyte and more; their facts are with
+whoever takes `Deltas.shelved`, by place. Places are given in order and never again.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain
 
 from pipeline.join.deltas import Shelved
+from pipeline.join.directory import Directory
 
 
 class Places:
@@ -19,7 +20,7 @@ class Places:
     __slots__ = ("_assigned", "_emptied", "_of", "following")
 
     def __init__(self) -> None:
-        self._of: dict[str, int] = {}
+        self._of = Directory()
         self._assigned: Counter[str] = Counter()
         self._emptied: list[int] = []
         self.following = 0
@@ -28,12 +29,12 @@ class Places:
     def __len__(self) -> int:
         return len(self._of)
 
-    def __contains__(self, subject: object) -> bool:
-        return subject in self._of
+    def __contains__(self, subject: str) -> bool:
+        return self._of.find_one(subject) is not None
 
     def put(self, shelved: Shelved) -> None:
         """People come to the shelf, to the places from `following` on."""
-        self._of.update(zip(shelved.subjects, shelved.places, strict=True))
+        self._of.add(shelved.subjects, shelved.places)
         self._assigned.update(chain.from_iterable(shelved.campaigns))
         self.following = shelved.places.stop
 
@@ -41,28 +42,27 @@ class Places:
         self, subjects: Sequence[str], places: Sequence[int], assigned: Mapping[str, int]
     ) -> None:
         """These people are on the shelf; campaign_id → how many of them it has assigned."""
-        self._of.update(zip(subjects, places, strict=True))
+        self._of.add(subjects, places)
         self._assigned.update(assigned)
 
     def leave(self, subject: str, campaigns: Iterable[str]) -> None:
         """A person is at hand again, if they were here."""
-        place = self._of.pop(subject, None)
+        place = self._of.remove(subject)
         if place is not None:
             self._assigned.subtract(campaigns)
             self._emptied.append(place)
 
-    def find(self, subjects: Iterable[str]) -> dict[str, int]:
+    def find(self, subjects: Sequence[str]) -> Found:
         """Those of `subjects` who are here."""
-        of = self._of
-        return {subject: of[subject] for subject in subjects if subject in of} if of else {}
+        return self._of.find(subjects)
 
-    def find_one(self, subject: str) -> int | None:
-        """The place of a person; `None`: is not here."""
-        return self._of.get(subject)
+    def within(self, places: range) -> Found:
+        """Who is at these places."""
+        return self._of.within(places)
 
     def has(self, subject: str, place: int) -> bool:
-        """Whether this is still the person's place."""
-        return self._of.get(subject) == place
+        """Whether this, once the person's place, still is."""
+        return self._of.has(subject, place)
 
     def assigned(self, campaign_id: str) -> int:
         """How many of the people here a campaign has assigned."""

@@ -28,9 +28,8 @@ def assigned_to(state: State, campaign_id: str) -> list[tuple[str, bytes]]:
     return state.connection.execute(_SQL["assigned_to"], [campaign_id]).fetchall()
 
 
-def subjects(state: State) -> Iterator[str]:
-    """Everybody who was put aside and is not at hand again."""
+def subjects(state: State) -> Iterator[list[str]]:
+    """Everybody who was put aside and is not at hand again, in portions."""
     cursor = state.connection.execute(_SQL["subjects"])
     while rows := cursor.fetchmany(_FETCH_ROWS):
-        for (subject,) in rows:
-            yield subject
+        yield [subject for (subject,) in rows]

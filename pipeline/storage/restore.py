@@ -28,7 +28,8 @@ def restore(state: State, engine: JoinEngine) -> int:
         engine.remember_shelved(*people)
     engine.give_places_from(state.shelf.end)
     replay(state, engine)
-    engine.remember_retired(history.subjects(state))
+    for subjects in history.subjects(state):
+        engine.remember_retired(subjects)
     compact(state, engine)
     return len(engine) + engine.shelved
 

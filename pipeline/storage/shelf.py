@@ -58,7 +58,7 @@ class Shelf:
         self._open: dict[int, int] = {}
         self._load()
 
-    def people(self) -> Iterator[tuple[list[str], list[int], Mapping[str, int]]]:
+    def people(self) -> Iterator[tuple[Sequence[str], Sequence[int], Mapping[str, int]]]:
         """Everybody, by board: subjects, places; campaign_id → how many of them it assigned.
 
         Raises:
@@ -68,10 +68,13 @@ class Shelf:
             of_file = list(boards)
             gone = self._emptied(of_file)
             for board in of_file:
-                names, first = self._names(board), board.place
-                living = [index for index in range(board.people) if first + index not in gone]
+                names, places = self._names(board), board.places
+                if gone.isdisjoint(places):
+                    yield names.subjects, places, names.count(range(board.people))
+                    continue
+                living = [index for index, place in enumerate(places) if place not in gone]
                 subjects = [names.subjects[index] for index in living]
-                yield subjects, [first + index for index in living], names.count(living)
+                yield subjects, [places[index] for index in living], names.count(living)
 
     @property
     def end(self) -> int:

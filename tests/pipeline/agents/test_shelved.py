@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import closing
 from pathlib import Path
 
@@ -11,6 +11,7 @@ import duckdb
 import msgspec
 import pytest
 
+from pipeline.agents import join as join_agent
 from pipeline.agents.commit import commit
 from pipeline.agents.join import join
 from pipeline.batch import Delivery, RecordBatch
@@ -18,7 +19,7 @@ from pipeline.flush import DecodedBatch, Flush, lines_of
 from pipeline.history import StoredHistory
 from pipeline.join.cohorts import VECTOR
 from pipeline.join.engine import JoinEngine
-from pipeline.join.horizon import DAY_MS
+from pipeline.join.horizon import BUCKET_MS, DAY_MS
 from pipeline.storage import history, log_rows, shelf
 from pipeline.storage.restore import restore
 from pipeline.storage.state import State, open_state
@@ -64,9 +65,13 @@ class Chain:
 
     async def feed(self, some: Some, sweep_until_ms: int | None = None) -> Flush:
         """One flush of events of one type, or of a definition."""
+        return await self.feed_together(some, sweep_until_ms=sweep_until_ms)
+
+    async def feed_together(self, *each: Some, sweep_until_ms: int | None = None) -> Flush:
+        """One flush of several batches."""
 
         async def group() -> AsyncIterator[list[DecodedBatch]]:
-            yield [self._batch(some)]
+            yield [self._batch(some) for some in each]
 
         async def store(flush: Flush) -> None:
             self.state.commit(flush, self.now_ms)
@@ -130,6 +135,8 @@ async def test_a_full_last_file_that_everybody_has_left_still_tells_the_next_pla
     first, others = ASSIGNED[:16], ASSIGNED[16:]
     subjects = {event.subject for event in first}
     receipts = [event for event in RECEIPTS if event.subject in subjects]
+    later_ms = receipts[0].occurred_at_ms + 2 * BUCKET_MS
+    receipts[0] = msgspec.structs.replace(receipts[0], occurred_at_ms=later_ms)
     with closing(Chain(tmp_path, at_hand=0)) as chain:
         await chain.feed(first)
         assert chain.state.shelf.end == chain.engine.shelved == 16
@@ -164,11 +171,43 @@ async def test_after_a_restart_nobody_leaves_the_shelf_who_is_not_due(tmp_path: 
 async def test_who_is_looked_up_in_vain_counts_once(tmp_path: Path) -> None:
     """Taken for somebody put aside by mistake: new after all."""
     with closing(Chain(tmp_path, at_hand=10**6)) as chain:
-        chain.engine.remember_retired(event.subject for event in ASSIGNED[::2])
+        chain.engine.remember_retired([event.subject for event in ASSIGNED[::2]])
         await chain.feed(definition())
         await chain.feed(ASSIGNED * 2)
         await chain.feed(SUBMITTED)
         assert stored(chain.state) == expected(ASSIGNED, SUBMITTED)
+
+
+async def test_one_look_into_the_history_serves_a_whole_flush(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It reads every name that was put aside, however few are asked for."""
+    asked = list[int]()
+    people = history.people
+
+    def count(state: State, subjects: Collection[str]) -> list[tuple[str, bytes]]:
+        asked.append(len(subjects))
+        return people(state, subjects)
+
+    monkeypatch.setattr(history, "people", count)
+    with closing(Chain(tmp_path, at_hand=10**6)) as chain:
+        aside = (await chain.feed(ASSIGNED, FAR_MS)).deltas.retired
+        await chain.feed_together(RECEIPTS, SUBMITTED, ASSIGNED)
+        assert asked == [len(aside)] != [0]
+        await chain.feed(definition())
+        assert stored(chain.state) == expected(ASSIGNED, SUBMITTED, RECEIPTS)
+
+
+async def test_people_are_fetched_from_the_shelf_in_portions(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many are asked for at once; all are there then."""
+    monkeypatch.setattr(join_agent, "_PORTION", 5)
+    with closing(Chain(tmp_path, at_hand=0)) as chain:
+        await chain.feed(definition())
+        await chain.feed(ASSIGNED)
+        await chain.feed_together(RECEIPTS, SUBMITTED)
+        assert stored(chain.state) == expected(ASSIGNED, SUBMITTED, RECEIPTS)
 
 
 def stranger(day: int) -> list[SubjectEvent]:
@@ -192,7 +231,7 @@ async def test_a_late_event_about_somebody_forgotten_is_of_a_stranger(
     assert len((await chain.feed(stranger(1), FAR_MS)).deltas.retired) == everybody
     await chain.feed(stranger(30))
     is_forgotten = days < 29
-    assert len(list(history.subjects(chain.state))) == (0 if is_forgotten else everybody)
+    assert sum(map(len, history.subjects(chain.state))) == (0 if is_forgotten else everybody)
     if is_restarted:
         chain.close()
         chain = Chain(tmp_path, at_hand=10**6)

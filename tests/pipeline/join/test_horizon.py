@@ -5,16 +5,24 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from functools import partial
+from unittest.mock import patch
 
 import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from pipeline.join import directory, places
 from pipeline.join.deltas import Deltas, Retired
 from pipeline.join.engine import JoinEngine
 from pipeline.join.facts import News, fact_of
-from pipeline.join.horizon import HORIZON_MS, Schedule, Sketch, kept_until_ms
+from pipeline.join.horizon import (
+    HORIZON_MS,
+    Rounds,
+    Schedule,
+    kept_until_ms,
+    most_are_due_ms,
+)
 from pipeline.join.places import Found
 from schemas.events import (
     CampaignDefined,
@@ -69,11 +77,10 @@ class Keeper:
 
     def sweep(self) -> None:
         """Far into the future, as the agent `join` does."""
-        found = self.engine.sweep(FAR_MS)
-        for subject, place in found.items():
-            assert self.shelf[place][0] == subject
-        shelved = ((s, self.shelf[place][1].facts) for s, place in found.items())
-        self.engine.sweep_shelved(FAR_MS, shelved)
+        for found in self.engine.sweep(FAR_MS):
+            assert [self.shelf[place][0] for place in found.values()] == list(found)
+            facts = [self.shelf[place][1].facts for place in found.values()]
+            self.engine.sweep_shelved(FAR_MS, found, facts)
 
     def restart(self) -> None:
         """What was not taken was not stored, and comes again; the caller gives it."""
@@ -86,7 +93,7 @@ class Keeper:
         self.engine.give_places_from(self.given)
         for round_, news, events in self.log:
             self.engine.replay(news, round_, events)
-        self.engine.remember_retired(self.history)
+        self.engine.remember_retired(list(self.history))
 
     def apply(self, events: Sequence[SubjectEvent]) -> None:
         """Apply; what is postponed after fetching whom it concerns."""
@@ -113,7 +120,19 @@ class Keeper:
         self.applied = []
         self.definitions, self.defining = [*self.definitions, *self.defining], []
         self.sums.add(deltas)
+        self._check_that_all_are_looked_at()
         return deltas
+
+    def _check_that_all_are_looked_at(self) -> None:
+        """Whoever is at hand or on the shelf will be looked at some day, or they never leave."""
+        absent = self.engine._absent
+        buckets = absent.schedule._buckets.values()
+        assert self.engine._hand.people.keys() <= {each for bucket in buckets for each in bucket}
+        waiting = absent._rounds._waiting
+        assert self.shelf.keys() <= {n for _, first, stop in waiting for n in range(first, stop)}
+        expected = {subject: place for place, (subject, _) in self.shelf.items()}
+        assert absent.places.within(range(self.given)) == expected
+        assert absent.places.find([*expected, "nobody"]) == expected
 
     def _recall(self, found: Found) -> None:
         for subject, place in found.items():
@@ -133,6 +152,7 @@ class Keeper:
     st.sampled_from([0, 2_000, HORIZON_MS]),
     st.sampled_from([0, 1, 2, 10**9]),
     st.sampled_from([0, 10**9]),
+    st.sampled_from([0, 1, directory.BITS]),
     st.data(),
 )
 def test_sweeping_shelving_and_restarting_at_any_moment_changes_nothing(
@@ -141,10 +161,27 @@ def test_sweeping_shelving_and_restarting_at_any_moment_changes_nothing(
     horizon_ms: int,
     at_hand: int,
     log_slack: int,
+    bits: int,
     data: st.DataObject,
 ) -> None:
-    """Whoever is put aside, whenever: late events and definitions find everybody again."""
-    keeper = Keeper(horizon_ms, at_hand, log_slack)
+    """Whoever is put aside, whenever: late events and definitions find everybody again.
+
+    In segments of the shelf that end, too, and whether a few or many are looked for.
+    """
+    with (
+        patch.object(places, "Directory", partial(directory.Directory, bits)),
+        patch.object(directory, "_MANY", 1 if bits else 9),
+    ):
+        check_that_nothing_changes(events, defined, Keeper(horizon_ms, at_hand, log_slack), data)
+
+
+def check_that_nothing_changes(
+    events: list[SubjectEvent],
+    defined: list[CampaignDefined],
+    keeper: Keeper,
+    data: st.DataObject,
+) -> None:
+    """Against an engine that has room for all, and is never swept."""
     rest = data.draw(st.permutations(events))
     for each in data.draw(st.permutations([*defined, *[None] * 4])):
         size = data.draw(st.integers(0, len(rest)))
@@ -156,7 +193,7 @@ def test_sweeping_shelving_and_restarting_at_any_moment_changes_nothing(
             keeper.sweep()
         if data.draw(st.booleans()):
             keeper.take()
-            assert len(keeper.engine) <= at_hand
+            assert len(keeper.engine) <= keeper.engine._at_hand
             if data.draw(st.booleans()):
                 keeper.restart()
     keeper.apply(rest)
@@ -347,7 +384,7 @@ def test_so_many_go_on_the_shelf(limit: int, people: int, goes: int) -> None:
     engine = JoinEngine(at_hand=limit)
     engine.apply([assigned(f"s{number}", number) for number in range(people)])
     shelved = engine.take().shelved
-    assert shelved.subjects == [f"s{number}" for number in range(goes)]
+    assert list(shelved.subjects) == [f"s{number}" for number in range(goes)]
     assert (len(engine), engine.shelved) == (people - goes, goes)
 
 
@@ -387,37 +424,146 @@ def test_an_orphan_is_matched_when_its_submit_turns_up_weeks_later() -> None:
     assert not keeper.sums.unmatched
 
 
-@given(st.lists(st.tuples(st.text(max_size=3), st.integers(0, FAR_MS)), max_size=30), st.data())
-def test_the_schedule_forgets_nobody(entries: list[tuple[str, int]], data: st.DataObject) -> None:
+HOUR_MS = 3_600_000
+Entries = list[tuple[str, int]]
+MOMENTS = st.integers(0, 20 * HOUR_MS)
+
+
+@given(st.lists(st.tuples(st.text(max_size=3), MOMENTS), max_size=30), st.data())
+def test_the_schedule_forgets_nobody(entries: Entries, data: st.DataObject) -> None:
     """In portions of any size everybody comes out once, nobody an hour or more too early.
 
     Whoever comes when others have come out too.
     """
     schedule = Schedule()
-    now_ms = data.draw(st.integers(0, FAR_MS))
+    now_ms = data.draw(MOMENTS)
     out: list[str] = []
     for subject, at_ms in entries:
         schedule.add(subject, at_ms)
         out += schedule.due(now_ms, data.draw(st.integers(0, 2)))
     while found := schedule.due(now_ms, data.draw(st.integers(1, 5))):
         out += found
-    assert sorted(out) == sorted(
-        s for s, at_ms in entries if at_ms // 3_600_000 * 3_600_000 <= now_ms
-    )
+    assert sorted(out) == sorted(s for s, at_ms in entries if at_ms // HOUR_MS * HOUR_MS <= now_ms)
+    rest = schedule.due(now_ms + 21 * HOUR_MS, len(entries))
+    assert sorted(out + rest) == sorted(s for s, _ in entries)
 
 
-def test_the_sketch_never_denies_a_member() -> None:
-    """Everybody who was put in is found, over several layers; strangers are mostly not."""
+@given(
+    st.lists(st.tuples(st.text(max_size=3), MOMENTS), max_size=30),
+    st.sets(st.text(max_size=3)),
+    MOMENTS,
+)
+def test_the_schedule_forgets_only_who_is_gone(
+    entries: Entries, here: set[str], now_ms: int
+) -> None:
+    """Who came first and is gone is forgotten; all others are as before."""
+    schedule, other = Schedule(), Schedule()
+    for subject, at_ms in entries:
+        schedule.add(subject, at_ms)
+        other.add(subject, at_ms)
+    schedule.forget_all_but(here)
+    for until_ms in (now_ms, 21 * HOUR_MS):
+        found, before = schedule.due(until_ms, 99), other.due(until_ms, 99)
+        assert [s for s in found if s in here] == [s for s in before if s in here]
+        assert not found or found[0] in here
 
-    class Small(Sketch):
-        LAYER = 1 << 10
-        _BITS = LAYER * 16
 
-    sketch = Small()
-    assert not sketch
-    sketch.update(f"k1.{n}" for n in range(3_000))
-    assert all(f"k1.{n}" in sketch for n in range(3_000))
-    assert sum(f"k2.{n}" in sketch for n in range(10_000)) < 1_000
+def test_the_schedule_keeps_who_is_here_once_when_it_has_grown() -> None:
+    """Behind one who stays the others would wait for ever; buckets of nobody go at once."""
+    schedule = Schedule()
+    for bucket in range(3):
+        for each in ["stays", *(f"s{n}" for n in range(500)), "stays", "late"]:
+            schedule.add(each, bucket * HOUR_MS)
+    schedule.add("gone", 9 * HOUR_MS)
+    schedule.forget_all_but(["stays", "late"])
+    assert (len(schedule), list(schedule._buckets)) == (2, [0])
+    schedule.add("new", 0)
+    assert schedule.due(0, 9) == ["stays", "late", "new"]
+    schedule.add("new", 0)
+    assert schedule.due(0, 9) == ["new"]
+
+
+def test_people_on_the_shelf_leave_no_name_behind() -> None:
+    """The schedule would keep the names of ten million in memory."""
+    keeper = Keeper(at_hand=100)
+    for number in range(50):
+        at_ms = number * HOUR_MS
+        keeper.apply([assigned(f"s{number}-{each}", at_ms + each) for each in range(100)])
+        keeper.take()
+    schedule = keeper.engine._absent.schedule
+    assert len(schedule) == len(keeper.engine) == 99
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 40), MOMENTS), max_size=9),
+    st.integers(1, 7),
+    MOMENTS,
+    st.data(),
+)
+def test_rounds_come_when_it_is_time(
+    entries: list[tuple[int, int]], portion: int, now_ms: int, data: st.DataObject
+) -> None:
+    """Every place once, in portions, those of an earlier moment first; who is not due waits."""
+    rounds = Rounds()
+    rounds.PORTION = portion  # type: ignore[misc]
+    first, moments = 0, dict[int, int]()
+    for people, at_ms in entries:
+        rounds.add(range(first, first + people), at_ms)
+        moments |= dict.fromkeys(range(first, first + people), at_ms)
+        first += people
+    out: list[int] = []
+    while found := list(rounds.due(now_ms, data.draw(st.integers(1, 20)))):
+        assert all(len(places) <= portion for places in found)
+        out += [place for places in found for place in places]
+    assert sorted(out) == [place for place, at_ms in moments.items() if at_ms <= now_ms]
+    assert sorted(out, key=moments.__getitem__) == out
+
+
+def test_one_wrong_clock_does_not_decide_when_others_are_looked_at() -> None:
+    """Of three the middle one counts, and an hour."""
+    assert most_are_due_ms([5, FAR_MS, 7]) == 7 + HOUR_MS
+
+
+def test_who_is_not_due_at_hand_is_not_looked_at_all_the_time() -> None:
+    """Early in the hour in which the horizon passes, and when that hour has passed for all."""
+    keeper = Keeper()
+    keeper.apply([assigned("s", HOUR_MS // 2)])
+    looked_at = Counter[str]()
+    due = keeper.engine._absent.schedule.due
+
+    def count(now_ms: int, limit: int) -> list[str]:
+        found = due(now_ms, limit)
+        looked_at.update(found)
+        return found
+
+    keeper.engine._absent.schedule.due = count  # type: ignore[method-assign]
+    for minute in range(0, 3 * 60, 10):
+        keeper.apply([receipt("clock", HORIZON_MS + minute * 60_000)])
+        list(keeper.engine.sweep(FAR_MS))
+        keeper.take()
+    assert looked_at == {"s": 2}
+    assert keeper.history.keys() == {"s"}
+
+
+def test_who_is_not_due_on_the_shelf_is_not_looked_at_all_the_time() -> None:
+    """Once when most are due, then when most of the others are."""
+    keeper = Keeper(at_hand=0)
+    looked_at = []
+
+    def sweep_at(now_ms: int) -> None:
+        keeper.apply([receipt("clock", now_ms)])
+        for found in keeper.engine.sweep(now_ms):
+            looked_at.extend(each for each in found if each != "clock")
+            facts = [keeper.shelf[place][1].facts for place in found.values()]
+            keeper.engine.sweep_shelved(now_ms, found, facts)
+        keeper.take()
+
+    keeper.apply([assigned("early", 0), assigned("s", HOUR_MS), assigned("late", 3 * HOUR_MS)])
+    keeper.take()
+    for minute in range(0, 9 * 60, 10):
+        sweep_at(HORIZON_MS + minute * 60_000)
+    assert looked_at == ["early", "s", "late", "late"]
+    assert keeper.history.keys() == {"early", "s", "late"}
 
 
 def test_a_new_definition_corrects_people_on_the_shelf_where_they_are() -> None:

@@ -49,7 +49,7 @@ def test_events_about_the_absent_alone_wait_and_count_once(*, is_aside: bool) ->
 
 
 def test_who_is_taken_for_absent_by_mistake_counts_as_new() -> None:
-    """The sketch says yes, the history has nothing: the second time the event is not postponed."""
+    """The history has nothing of them: the second time the event is not postponed."""
     keeper = Keeper()
     keeper.define(definition("c1"))
     keeper.engine.remember_retired(["s"])

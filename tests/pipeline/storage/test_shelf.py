@@ -69,7 +69,7 @@ def test_people_are_those_who_have_not_left_and_counted_by_campaign(tmp_path: Pa
 def check_people(worker: Worker) -> None:
     """What the shelf says is what the engine knows and what the facts say."""
     state, places = worker.state, worker.engine._absent.places
-    assert people(state) == places._of
+    assert people(state) == places.within(range(places.following))
     assert state.shelf.end == places.following
     for number, boards in groupby(state.shelf._boards, lambda board: board.file):
         starts, ends = zip(*((each.start, each.end) for each in boards), strict=True)
@@ -182,7 +182,8 @@ def test_a_file_goes_when_everybody_of_it_is_at_hand_again(tmp_path: Path) -> No
         assert len(worker.engine) == len(SUBJECTS)
         assert worker.state.shelf.end == end
         worker.store()  # at hand are two again: places after those that were given, not the same
-        kept = dict(worker.engine._absent.places._of)
+        places = worker.engine._absent.places
+        kept = dict(places.within(range(places.following)))
         assert min(kept.values()) == end
     with closing(Worker(tmp_path, at_hand=2)) as worker:
         assert people(worker.state) == kept
