@@ -77,7 +77,7 @@ class WorkerSettings:
         "SMS_WORKER_PEOPLE_AT_HAND",
         integer(1, 100_000_000),
         "People kept in memory with all that is known of them, 1 to 3 KB each; of the others "
-        "only the name (200 bytes), the rest in files.",
+        "only the name (60 bytes), the rest in files.",
         default=500_000,
     )
     keeps_facts: bool = setting(
