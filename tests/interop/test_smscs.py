@@ -129,6 +129,7 @@ async def test_gateway_works_with_jsmpp(kafka: str, tmp_path: Path) -> None:
     """Its simulator: hexadecimal ids answered, decimal ones reported, raw octets in the receipts.
 
     It has no replies. Its greeting comes from 555, no phone number: a dead letter, acknowledged.
+    It draws ids from 2³¹ (RandomMessageIDGenerator): in one of 3,000 runs an id comes twice.
     """
     async with (
         gateway(jsmpp, kafka, tmp_path, lambda peer: b"Listening on port" in peer.errors) as run,
@@ -138,5 +139,5 @@ async def test_gateway_works_with_jsmpp(kafka: str, tmp_path: Path) -> None:
         await wait_until(lambda: any(b'"source_addr":3' in value for value in dead.values))
         await run.stop()
         await check_octets(run.captured, PARTS + 1)
-        check_results(run.found)
+        check_results(run.found, twice=1)
         check_receipts(run.found)

@@ -132,12 +132,12 @@ async def ledger(kafka: str, connection: str) -> AsyncIterator[Ledger]:
         yield Ledger(connection, (readers[0], readers[1], readers[2]))
 
 
-def check_results(found: Ledger) -> None:
-    """Every part was accepted once, under an id of its own."""
+def check_results(found: Ledger, twice: int = 0) -> None:
+    """Every part was accepted once, under an id of its own; so many ids may come twice."""
     results = found.submitted
     assert Counter(event.outcome for event in results) == {"accepted": PARTS}
     assert len({event.event_id for event in results}) == PARTS
-    assert len({event.smsc_message_id for event in results}) == PARTS
+    assert len({event.smsc_message_id for event in results}) >= PARTS - twice
     people = Counter(event.subject for event in results)
     long = len(MIX) - 2
     expected = {TOKENIZER.token(m.to): 1 + (m.number % len(MIX) >= long) for m in MESSAGES}
