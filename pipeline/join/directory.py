@@ -6,14 +6,14 @@ that the processor waits for many of them together. A hash that is found counts 
 itself: there is one long text per batch that was added, an octet a letter if all are ASCII.
 
 Tables are per *segment* of consecutive numbers, so none is copied for long when it grows, and
-memory comes back: a segment that most have left ends, and who remains goes to a small dict.
+memory comes back: names that were added together go when all of them have left, and a segment that
+most have left ends, so that who remains goes to a small dict.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
-from itertools import compress, pairwise
 from typing import Final
 
 import numpy as np
@@ -24,7 +24,7 @@ from pipeline.join.sketch import Integers, Sketch, hash_of, hashes_of
 BITS: Final = 21
 """Two million numbers a segment: ten million have five, each of which is asked for a stranger."""
 _FEW: Final = 8
-"""A full segment takes 150 MB; an eighth of its people, 260,000, take 70 in dicts."""
+"""A full segment takes 120 MB; an eighth of its people, 260,000, take 70 in dicts."""
 _MANY: Final = 50
 """Names, from which on asking for all together is quicker than for one after the other."""
 _SLOTS: Final = 1 << 10
@@ -162,10 +162,8 @@ class Segment:
     )
 
     def __init__(self, size: int) -> None:
-        self._allot(_SLOTS)
-        self._used = 0
-        self._sketch = Sketch(size)
         self._is_here = np.zeros(size, np.bool_)
+        self._clear()
         self._firsts: list[int] = []
         """The first index of each page."""
         self._pages: list[Page] = []
@@ -185,7 +183,13 @@ class Segment:
     def remove(self, index: int) -> None:
         """Nobody has this index any more."""
         self._is_here[index] = False
+        at = self._page_of(index)
+        self._pages[at].living -= 1
+        if not self._pages[at].living:
+            del self._firsts[at], self._pages[at]
         self.living -= 1
+        if not self.living and len(self._hashes) > _SLOTS:
+            self._clear()
 
     def has(self, index: int) -> bool:
         """Whether somebody has it."""
@@ -210,23 +214,28 @@ class Segment:
 
     def within(self, indices: range) -> Iterator[tuple[str, int]]:
         """Who has one of these, in their order."""
-        first = max(bisect_right(self._firsts, indices.start) - 1, 0)
-        for page in self._pages[first:]:
-            if page.indices.start >= indices.stop:
+        for at in range(max(self._page_of(indices.start), 0), len(self._pages)):
+            page = self._pages[at]
+            if page.first >= indices.stop:
                 return
-            start, stop = (
-                max(page.indices.start, indices.start),
-                min(page.indices.stop, indices.stop),
-            )
-            here = self._is_here[start:stop].tolist()
-            names = zip(page.names(range(start, stop)), range(start, stop), strict=True)
-            yield from compress(names, here)
+            start, stop = max(page.first, indices.start), min(page.last + 1, indices.stop)
+            here = np.flatnonzero(self._is_here[start:stop]) + start
+            yield from zip(page.names(here), here.tolist(), strict=True)
 
     def _is(self, name: str, index: int) -> bool:
         return self.has(index) and self._name(index) == name
 
     def _name(self, index: int) -> str:
-        return self._pages[bisect_right(self._firsts, index) - 1].name(index)
+        return self._pages[self._page_of(index)].name(index)
+
+    def _page_of(self, index: int) -> int:
+        return bisect_right(self._firsts, index) - 1
+
+    def _clear(self) -> None:
+        """Give back the memory of all who were here."""
+        self._used = 0
+        self._sketch = Sketch(len(self._is_here))
+        self._allot(_SLOTS)
 
     def _allot(self, slots: int) -> None:
         self._hashes = np.zeros(slots, np.int64)
@@ -242,7 +251,7 @@ class Segment:
         hashes, indices = self._hashes, self._indices
         stay = np.flatnonzero((hashes != 0) & self._is_here[indices])
         self._used = len(stay) + more
-        while slots < 2 * self._used:
+        while 3 * slots < 8 * self._used:  # room for some, or the next ones would find none
             slots *= 4
         self._allot(min(slots, 2 * len(self._is_here)))
         self._insert(hashes[stay], indices[stay])
@@ -266,24 +275,24 @@ class Segment:
 class Page:
     """Names that were added together, as one text; who had no index in between is ''."""
 
-    __slots__ = ("_ends", "_text", "indices")
+    __slots__ = ("_ends", "_text", "first", "last", "living")
 
     def __init__(self, names: Sequence[str], indices: Integers) -> None:
-        first, last = indices.item(0), indices.item(-1)
-        self.indices = range(first, last + 1)
-        """All that it has, those of nobody included."""
-        lengths = np.zeros(last - first + 2, np.uint32)
-        lengths[indices - first + 1] = np.fromiter(map(len, names), np.uint32, len(names))
+        self.first, self.last = indices.item(0), indices.item(-1)
+        self.living = len(names)
+        """How many of them are still here."""
+        lengths = np.zeros(self.last - self.first + 2, np.uint32)
+        lengths[indices - self.first + 1] = np.fromiter(map(len, names), np.uint32, len(names))
         self._ends = lengths.cumsum(dtype=np.uint32)
         self._text = "".join(names)
 
     def name(self, index: int) -> str:
         """Whose index it is."""
-        begin = index - self.indices.start
+        begin = index - self.first
         return self._text[self._ends.item(begin) : self._ends.item(begin + 1)]
 
-    def names(self, indices: range) -> list[str]:
+    def names(self, indices: Integers) -> list[str]:
         """Whose they are."""
-        begin = indices.start - self.indices.start
-        ends, text = self._ends[begin : begin + len(indices) + 1].tolist(), self._text
-        return [text[start:end] for start, end in pairwise(ends)]
+        begins, text = indices - self.first, self._text
+        starts, ends = self._ends[begins].tolist(), self._ends[begins + 1].tolist()
+        return [text[start:end] for start, end in zip(starts, ends, strict=True)]

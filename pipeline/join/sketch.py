@@ -48,7 +48,7 @@ class Prints:
     """Ten octets a member: a sketch, and for those it holds an open table of 32 bits of the hash.
 
     Half of the table is free, so a stranger whom the sketch holds is compared with two members on
-    average: 10⁻¹¹ mistakes.
+    average: less than 10⁻¹⁰ mistakes.
 
     Args:
         members: At most; a power of two.
@@ -89,11 +89,11 @@ class Prints:
 
 
 class Fingerprints:
-    """A set of names without a limit, in tables of which each is as large as all before it."""
+    """A set of names without a limit; each table is as large as all before it, up to `LAST`."""
 
     FIRST: Final = 1 << 16
     LAST: Final = 1 << 23
-    """64 MiB."""
+    """80 MiB."""
 
     def __init__(self, first: int = FIRST, last: int = LAST) -> None:
         self._first, self._last = first, last
@@ -117,7 +117,7 @@ class Fingerprints:
             hashes = hashes[len(some) :]
 
     def among(self, names: Sequence[str]) -> set[str]:
-        """Those who are members; by mistake, 10⁻¹¹ times per table, somebody else."""
+        """Those who are members; by mistake, 10⁻¹⁰ times per table, somebody else."""
         if not self._tables:
             return set()
         hashes = hashes_of(names)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from unittest.mock import patch
+
 import numpy as np
 import pytest
 from hypothesis import settings
@@ -14,15 +16,34 @@ from pipeline.join.directory import Directory
 NAMES = [f"k1.{n}" for n in range(40)] + ["", "é", "\0", "a\0"]
 
 
+def few_hashes(name: str) -> int:
+    """Some of them 0 or negative."""
+    return (len(name) - 4 << 32) | ord(name[-1:] or "0") % 5
+
+
 class AsADict(RuleBasedStateMachine):
-    """Names come, go and come again with higher numbers, in segments of eight."""
+    """Names come, go and come again with higher numbers, in segments of eight.
+
+    Many have the same hash, and tables are small and grow.
+    """
 
     def __init__(self) -> None:
         super().__init__()
+        self.patches = [
+            patch.object(directory, "_SLOTS", 2),
+            patch.object(sketch, "hash", few_hashes, create=True),
+        ]
+        for each in self.patches:
+            each.start()
         self.directory = Directory(bits=3)
         self.known: dict[str, int] = {}
         self.ever: dict[int, str] = {}
         self.following = 0
+
+    def teardown(self) -> None:
+        """Other tests get Python's own hashes."""
+        for each in self.patches:
+            each.stop()
 
     @rule(names=st.sets(st.sampled_from(NAMES), max_size=30), data=st.data())
     def add(self, names: set[str], data: st.DataObject) -> None:
@@ -114,6 +135,37 @@ def test_who_comes_and_leaves_often_leaves_nothing_in_the_table() -> None:
     (segment,) = of._segments.values()
     assert np.count_nonzero(segment._hashes) < 10
     assert of.find(["a", "b"]) == {"b": 0}
+
+
+def test_memory_comes_back_when_all_have_left() -> None:
+    """Also of the segment that gets the next numbers, and of who came together with nobody left."""
+    of = Directory(bits=13)
+    names = [f"n{n}" for n in range(4_000)]
+    for start in range(0, 4_000, 500):
+        of.add(names[start : start + 500], range(start, start + 500))
+    (segment,) = of._segments.values()
+    for name in names[:-1]:
+        of.remove(name)
+    assert [page.first for page in segment._pages] == segment._firsts == [3_500]
+    assert of.within(range(4_000)) == {"n3999": 3_999}
+    of.remove("n3999")
+    assert (segment._pages, len(segment._hashes)) == ([], directory._SLOTS)
+    of.add(["n1"], [4_000])
+    assert of.find(names) == {"n1": 4_000}
+
+
+@pytest.mark.parametrize("living", [1_900, 2_040, 2_048])
+def test_a_table_that_is_nearly_full_is_not_made_anew_all_the_time(living: int) -> None:
+    """As many leave as come, just below half of the slots."""
+    of = Directory(bits=16)
+    of.add([f"n{n}" for n in range(living)], range(living))
+    (segment,) = of._segments.values()
+    tables = {id(segment._hashes): segment._hashes}
+    for n in range(200):
+        of.remove(f"n{n}")
+        of.add([f"n{living + n}"], [living + n])
+        tables[id(segment._hashes)] = segment._hashes
+    assert len(tables) <= 2
 
 
 def test_numbers_and_texts_may_be_long() -> None:
