@@ -171,8 +171,9 @@ class Segment:
 
     def add(self, names: Sequence[str], indices: Integers) -> None:
         """As `Directory.add`."""
-        self._firsts.append(int(indices[0]))
-        self._pages.append(Page(names, indices))
+        page = Page(names, indices)
+        self._firsts.append(page.first)
+        self._pages.append(page)
         self._is_here[indices] = True
         self.living += len(names)
         hashes = hashes_of(names)

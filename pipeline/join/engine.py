@@ -343,12 +343,8 @@ class JoinEngine:
         """Say, after a restart, what comes after all places ever given, those emptied included."""
         self._absent.places.following = following
 
-    def has_shelved(self, subject: str) -> bool:
-        """Whether a person is on the shelf, hence what was put aside of them is old."""
-        return subject in self._absent.places
-
     def find_shelved(self, subjects: Sequence[str]) -> Found:
-        """Those of `subjects` who are on the shelf; for many at once."""
+        """Those of `subjects` who are on the shelf, hence what was put aside of them is old."""
         return self._absent.places.find(subjects)
 
     def sweep(self, now_ms: int) -> Iterator[Found]:

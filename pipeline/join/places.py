@@ -29,9 +29,6 @@ class Places:
     def __len__(self) -> int:
         return len(self._of)
 
-    def __contains__(self, subject: str) -> bool:
-        return self._of.find_one(subject) is not None
-
     def put(self, shelved: Shelved) -> None:
         """People come to the shelf, to the places from `following` on."""
         self._of.add(shelved.subjects, shelved.places)

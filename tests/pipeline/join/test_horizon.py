@@ -67,7 +67,7 @@ class Keeper:
             self._load(
                 s
                 for s, r in self.history.items()
-                if definition.campaign_id in r.campaigns and not self.engine.has_shelved(s)
+                if definition.campaign_id in r.campaigns and not self.engine.find_shelved([s])
             )
             before = self.engine.define(definition)
             on_shelf = [(s, place, each.facts) for place, (s, each) in self.shelf.items()]
