@@ -5,7 +5,8 @@ place in the topics. After a rebalance (a broker that restarts) reading begins a
 committed offset; the journal and the submitter know what is on its way. Another bridge with
 the same connection has another journal and would send again what this one has sent, so a
 bridge reads and sends only while the whole topics are its own and the group has confirmed that
-within `_LEASE_S`, and leaves the group and ends if they do not become so again.
+within `_LEASE_S`. The group gives all to one and keeps it there (`Election`); a bridge that gets
+nothing leaves the group and ends, at once or, if it had them before, when they do not come back.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from typing import Any, Final
 
 from aiokafka import AIOKafkaConsumer
 from aiokafka.abc import ConsumerRebalanceListener
-from aiokafka.errors import CommitFailedError, KafkaError
+from aiokafka.errors import CommitFailedError, InconsistentGroupProtocolError, KafkaError
 from aiokafka.structs import TopicPartition
 
 from runtime.kafka import KafkaPublisher
@@ -29,6 +30,7 @@ from schemas.events import MessageRequested
 from schemas.subject import partition_of
 from schemas.topics import OUTBOUND_REQUESTED, OUTBOUND_URGENT
 from smpp_bridge.adapters.counts import Counts
+from smpp_bridge.adapters.election import Election
 from smpp_bridge.adapters.lease import Lease, boot_s
 from smpp_bridge.adapters.offsets import Offsets
 from smpp_bridge.adapters.patience import Patience
@@ -53,16 +55,19 @@ _LEASE_S: Final = _SESSION_TIMEOUT_MS / 1000 - 1
 """Less than the session timeout: what is sent at its very end is on the wire before."""
 _RENEW_S: Final = _LEASE_S / 4
 _PATIENCE_S: Final = 3 * _SESSION_TIMEOUT_MS / 1000
-"""So long a part of the topics may be another's: a bridge that paused finds its own former
-membership there, until the session timeout. Twice as long for who has the first partition: of
-several that wait since the same rebalance, one stays."""
-_FIRST: Final = TopicPartition(OUTBOUND_REQUESTED.name, 0)
+"""So long the topics may be another's: a bridge that lost its connection finds its own former
+membership there, until the session timeout."""
 _LEAVE_S: Final = 0.6
 """At most for the goodbye of a process that ends anyhow; Kafka may be away."""
 
 _SECOND: Final = (
     "connection {0!r}: another bridge has it already. Stop that one, or take the connection out "
     "of one of the two files (SMS_BRIDGE_CONFIG)."
+)
+
+_STRANGER: Final = (
+    "connection {0!r}: its consumer group smslab-bridge-{0} has a member that is no bridge, or one "
+    "of another version. Stop it; after SIGKILL the group forgets it within 6 s."
 )
 
 log = logging.getLogger(__name__)
@@ -95,7 +100,8 @@ class Requests(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka has 
         self.lease = Lease(_LEASE_S)
         self._committed: dict[TopicPartition, int] = {}
         self._committing: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._patience = Patience(self._give_up)
+        self._patience = Patience(_PATIENCE_S, self._give_up)
+        self._election = Election()
         self._leaving: asyncio.Future[None] | None = None
         self._offsets: dict[TopicPartition, Offsets] = {}
         self._due: dict[TopicPartition, int] = {}
@@ -104,6 +110,7 @@ class Requests(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka has 
             group_id=f"smslab-bridge-{connection}",
             enable_auto_commit=False,
             auto_offset_reset="earliest",
+            partition_assignment_strategy=(self._election,),
             session_timeout_ms=_SESSION_TIMEOUT_MS,
             heartbeat_interval_ms=_HEARTBEAT_MS,
             rebalance_timeout_ms=_REBALANCE_TIMEOUT_MS,
@@ -163,7 +170,7 @@ class Requests(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka has 
                     places.pop(partition, None)
 
     async def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:
-        """Reading begins at the committed offset, unless another bridge reads the rest."""
+        """Reading begins at the committed offset, unless another bridge reads."""
         self._epoch += 1
         self._submitter.forget_waiting()  # what came back since: throttled, or unanswered
         if self._leaving is not None:
@@ -176,9 +183,10 @@ class Requests(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka has 
         if self._is_sole:
             self._patience.end()
             self._was_sole = True
+            self._election.won(self._consumer._coordinator.generation)  # noqa: SLF001
             self._is_assigned.set()
         elif self._was_sole:
-            self._patience.begin(_PATIENCE_S * (2 if _FIRST in assigned else 1))
+            self._patience.begin()
         else:
             self._give_up()
 
@@ -235,8 +243,12 @@ class Requests(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka has 
 
     def _check_errors(self) -> None:
         """Raise what getmany would: not asked, aiokafka never tells that a rejoin has failed."""
-        if self._leaving is None:
+        if self._leaving is not None:
+            return
+        try:
             self._consumer._coordinator.check_errors()  # noqa: SLF001
+        except InconsistentGroupProtocolError as error:
+            raise CannotRun(_STRANGER.format(self._connection)) from error
 
     def _open_partitions(self) -> list[TopicPartition]:
         """Those that may be read on; of a topic that fills the memory, none."""

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from aiokafka.errors import GroupAuthorizationFailedError
+from aiokafka.errors import GroupAuthorizationFailedError, InconsistentGroupProtocolError
 
+from runtime.process import CannotRun
 from smpp_bridge.adapters import lease, requests
 from smpp_bridge.adapters.lease import Lease
 from tests.support.readers import PARTITIONS, FakeConsumer, Reader
@@ -132,6 +133,13 @@ async def test_a_failed_rejoin_ends_the_process(reader: Reader) -> None:
     await reader.assign(PARTITIONS[:3])
     reader.consumer.failure = GroupAuthorizationFailedError("g")
     with pytest.raises(GroupAuthorizationFailedError):
+        await reader.requests.run(asyncio.Event())
+
+
+async def test_a_stranger_in_the_group_is_told_in_a_sentence(reader: Reader) -> None:
+    """A console consumer with the group's name, or a bridge from before the election."""
+    reader.consumer.failure = InconsistentGroupProtocolError()
+    with pytest.raises(CannotRun, match="group smslab-bridge-a has a member that is no bridge"):
         await reader.requests.run(asyncio.Event())
 
 

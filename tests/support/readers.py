@@ -32,6 +32,7 @@ class FakeConsumer:
         self.is_member = True
         self.is_away = False
         self._coordinator = self
+        self.generation = 0
         self.failure: Exception | None = None
         self.rebalance: Callable[[], Awaitable[None]] | None = None
         self.commits: list[dict[TopicPartition, int]] = []
@@ -131,6 +132,7 @@ class Reader:
         """As the group coordinator does."""
         await self.requests.on_partitions_revoked(self.consumer.assigned)
         self.consumer.assigned = partitions
+        self.consumer.generation += 1
         await self.requests.on_partitions_assigned(partitions)
 
     async def lead(self) -> None:
