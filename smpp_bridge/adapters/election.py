@@ -7,7 +7,8 @@ Here whoever has them keeps them through every rebalance, for as long as it is a
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import os
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
 from aiokafka.coordinator.assignors.abstract import AbstractPartitionAssignor
@@ -16,32 +17,42 @@ from aiokafka.coordinator.protocol import (
     ConsumerProtocolMemberMetadata,
 )
 
+PROCESS: Final = os.urandom(8)
+"""The same in all groups: of two bridges that start at once one has every connection. By member
+ids each would get some, and both would end."""
 _VERSION: Final = 0
 _NEVER: Final = -1
-_OCTETS: Final = 4
-"""A generation of a group is an int32."""
+_GENERATION: Final = 4
+"""Octets: an int32, as Kafka has it."""
+_ALL: Final = b"all"
 
 
 class Election(AbstractPartitionAssignor):  # type: ignore[misc] # aiokafka has no types
     """The assignor of one consumer: gives everything to who had it in the newest generation.
 
     The group counts its generations, so one that stood still while another had the topics has the
-    older claim. Of equal claims the greatest member id wins: of two new ones, one stays.
+    older claim. Of equal claims the greatest process wins.
+
+    Args:
+        process: Random octets of the process.
+        generation: Of the group, as this member has joined it.
     """
 
-    name: str = "smslab-one-has-all"
+    name: str = "smslab-one-has-all-1"
+    """Another one with another form of `user_data`: Kafka keeps members without a common name
+    apart, while user_data that cannot be read would end the group's leader."""
 
-    def __init__(self) -> None:
+    def __init__(self, process: bytes, generation: Callable[[], int]) -> None:
+        self._process = process
+        self._generation = generation
         self._claim = _NEVER
-
-    def won(self, generation: int) -> None:
-        """This consumer has everything in `generation` of its group."""
-        self._claim = generation
+        self.is_won = False
+        """Whether this one has everything, as the group's leader said last."""
 
     def metadata(self, topics: Iterable[str]) -> Any:
-        """What this one tells when it joins: its topics, and the generation of its claim."""
-        claim = self._claim.to_bytes(_OCTETS, "big", signed=True)
-        return ConsumerProtocolMemberMetadata(_VERSION, sorted(topics), claim)
+        """What this one tells when it joins: its topics, and since when it has them."""
+        claim = self._claim.to_bytes(_GENERATION, "big", signed=True)
+        return ConsumerProtocolMemberMetadata(_VERSION, sorted(topics), claim + self._process)
 
     def assign(self, cluster: Any, members: Mapping[str, Any]) -> dict[str, Any]:
         """Asked of the group's leader, whichever member that is."""
@@ -50,16 +61,17 @@ class Election(AbstractPartitionAssignor):  # type: ignore[misc] # aiokafka has 
             (topic, sorted(cluster.partitions_for_topic(topic) or ()))
             for topic in sorted(members[holder].subscription)
         ]
-        return {
-            member: ConsumerProtocolMemberAssignment(
-                _VERSION, everything if member == holder else [], b""
-            )
-            for member in members
-        }
+        nothing = ConsumerProtocolMemberAssignment(_VERSION, [], b"")
+        won = ConsumerProtocolMemberAssignment(_VERSION, everything, _ALL)
+        return dict.fromkeys(members, nothing) | {holder: won}
 
     def on_assignment(self, assignment: Any) -> None:
-        """Whether this is all there is, the consumer knows: see `won`."""
+        """Called before the listener. What is all, only the leader knows: topics may be new."""
+        self.is_won = assignment.user_data == _ALL
+        if self.is_won:
+            self._claim = self._generation()
 
 
-def _claim_of(metadata: Any) -> int:
-    return int.from_bytes(metadata.user_data, "big", signed=True)
+def _claim_of(metadata: Any) -> tuple[int, bytes]:
+    data = metadata.user_data
+    return int.from_bytes(data[:_GENERATION], "big", signed=True), data[_GENERATION:]

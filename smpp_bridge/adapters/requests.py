@@ -30,7 +30,7 @@ from schemas.events import MessageRequested
 from schemas.subject import partition_of
 from schemas.topics import OUTBOUND_REQUESTED, OUTBOUND_URGENT
 from smpp_bridge.adapters.counts import Counts
-from smpp_bridge.adapters.election import Election
+from smpp_bridge.adapters.election import PROCESS, Election
 from smpp_bridge.adapters.lease import Lease, boot_s
 from smpp_bridge.adapters.offsets import Offsets
 from smpp_bridge.adapters.patience import Patience
@@ -55,8 +55,8 @@ _LEASE_S: Final = _SESSION_TIMEOUT_MS / 1000 - 1
 """Less than the session timeout: what is sent at its very end is on the wire before."""
 _RENEW_S: Final = _LEASE_S / 4
 _PATIENCE_S: Final = 3 * _SESSION_TIMEOUT_MS / 1000
-"""So long the topics may be another's: a bridge that lost its connection finds its own former
-membership there, until the session timeout."""
+"""So long a bridge rests that had the topics and finds them another's, who may end: three times
+what the group takes to forget one."""
 _LEAVE_S: Final = 0.6
 """At most for the goodbye of a process that ends anyhow; Kafka may be away."""
 
@@ -67,7 +67,8 @@ _SECOND: Final = (
 
 _STRANGER: Final = (
     "connection {0!r}: its consumer group smslab-bridge-{0} has a member that is no bridge, or one "
-    "of another version. Stop it; after SIGKILL the group forgets it within 6 s."
+    "of another version. Stop it; the group forgets one that was killed after its session timeout, "
+    "6 s for a bridge."
 )
 
 log = logging.getLogger(__name__)
@@ -101,7 +102,7 @@ class Requests(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka has 
         self._committed: dict[TopicPartition, int] = {}
         self._committing: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._patience = Patience(_PATIENCE_S, self._give_up)
-        self._election = Election()
+        self._election = Election(PROCESS, lambda: int(self._coordinator.generation))
         self._leaving: asyncio.Future[None] | None = None
         self._offsets: dict[TopicPartition, Offsets] = {}
         self._due: dict[TopicPartition, int] = {}
@@ -116,6 +117,11 @@ class Requests(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka has 
             rebalance_timeout_ms=_REBALANCE_TIMEOUT_MS,
             max_poll_interval_ms=_NEVER_MS,  # a full bridge reads nothing, and is still the one
         )
+
+    @property
+    def _coordinator(self) -> Any:
+        """What aiokafka gives no other way to."""
+        return self._consumer._coordinator  # noqa: SLF001
 
     async def run(self, stop: asyncio.Event) -> None:
         """Read until `stop`."""
@@ -169,21 +175,16 @@ class Requests(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka has 
                 for places in (self._offsets, self._due, self._committed):
                     places.pop(partition, None)
 
-    async def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:
+    async def on_partitions_assigned(self, _assigned: Iterable[TopicPartition]) -> None:
         """Reading begins at the committed offset, unless another bridge reads."""
         self._epoch += 1
         self._submitter.forget_waiting()  # what came back since: throttled, or unanswered
         if self._leaving is not None:
             return
-        self._is_sole = set(assigned) >= {
-            TopicPartition(topic, number)
-            for topic in MAX_BACKLOG
-            for number in self._consumer.partitions_for_topic(topic) or ()
-        }
+        self._is_sole = self._election.is_won
         if self._is_sole:
             self._patience.end()
             self._was_sole = True
-            self._election.won(self._consumer._coordinator.generation)  # noqa: SLF001
             self._is_assigned.set()
         elif self._was_sole:
             self._patience.begin()
@@ -246,7 +247,7 @@ class Requests(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka has 
         if self._leaving is not None:
             return
         try:
-            self._consumer._coordinator.check_errors()  # noqa: SLF001
+            self._coordinator.check_errors()
         except InconsistentGroupProtocolError as error:
             raise CannotRun(_STRANGER.format(self._connection)) from error
 

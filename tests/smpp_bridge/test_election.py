@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from types import SimpleNamespace
 from typing import Any
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from smpp_bridge.adapters.election import Election
@@ -13,52 +14,104 @@ from smpp_bridge.adapters.election import Election
 TOPICS = {"a": {0, 1, 2}, "b": {0, 1}}
 CLUSTER: Any = SimpleNamespace(partitions_for_topic=TOPICS.get)
 EVERYTHING = [("a", [0, 1, 2]), ("b", [0, 1])]
+NEVER = -1
+UNTIMED = settings(deadline=None)  # other tests take the core
 
-generations = st.none() | st.integers(0, 2**31 - 1)
-claims = st.dictionaries(st.text("ab-", min_size=1, max_size=6), generations, min_size=1)
+Claim = tuple[int, bytes]
+"""The generation in which a member had everything last, and its process."""
+processes = st.binary(min_size=8, max_size=8)
+claims = st.dictionaries(
+    st.text("ab-", min_size=1, max_size=6),
+    st.tuples(st.integers(NEVER, 2**31 - 1) | st.just(NEVER), processes),
+    min_size=1,
+)
 
 
-def told(claim: int | None) -> Any:
-    """What a member with that claim says when it joins, as it comes over the network."""
-    election = Election()
-    if claim is not None:
-        election.won(claim)
+def member(claim: Claim) -> Election:
+    """One with a claim."""
+    generation, process = claim
+    election = Election(process, lambda: generation)
+    if generation != NEVER:
+        election.on_assignment(SimpleNamespace(user_data=b"all"))
+    return election
+
+
+def told(election: Election) -> Any:
+    """What a member says when it joins, as it comes over the network."""
     said = election.metadata(TOPICS)
     return type(said).decode(said.encode())
 
 
-def assigned(members: dict[str, int | None]) -> dict[str, list[tuple[str, list[int]]]]:
-    """Who gets what."""
-    given = Election().assign(CLUSTER, {name: told(claim) for name, claim in members.items()})
-    return {name: each.assignment for name, each in given.items()}
+def assigned(members: Mapping[str, Claim]) -> dict[str, Any]:
+    """Who gets what, as it comes over the network."""
+    any_of_them = member(next(iter(members.values())))
+    given = any_of_them.assign(CLUSTER, {name: told(member(c)) for name, c in members.items()})
+    return {name: type(each).decode(each.encode()) for name, each in given.items()}
 
 
+def holder_of(members: Mapping[str, Claim]) -> str:
+    """Who has everything."""
+    return next(name for name, each in assigned(members).items() if each.assignment)
+
+
+@UNTIMED
 @given(claims)
-def test_one_has_everything_and_the_others_nothing(members: dict[str, int | None]) -> None:
+def test_one_has_everything_and_the_others_nothing(members: dict[str, Claim]) -> None:
     """Whatever they claim; each is told."""
     found = assigned(members)
     assert found.keys() == members.keys()
-    assert sorted(found.values()) == [*([[]] * (len(members) - 1)), EVERYTHING]
+    parts = sorted(each.assignment for each in found.values())
+    assert parts == [*([[]] * (len(members) - 1)), EVERYTHING]
 
 
+@UNTIMED
 @given(claims)
-def test_who_had_everything_last_keeps_it(members: dict[str, int | None]) -> None:
+def test_who_had_everything_last_keeps_it(members: dict[str, Claim]) -> None:
     """However many others join, and whatever their ids are."""
-    newest = max(-1 if claim is None else claim for claim in members.values())
-    holder = next(name for name, found in assigned(members).items() if found)
-    assert (members[holder] if members[holder] is not None else -1) == newest
+    newest = max(generation for generation, _ in members.values())
+    generation, _ = members[holder_of(members)]
+    assert generation == newest
 
 
+@UNTIMED
 @given(claims, st.randoms())
-def test_the_order_of_members_does_not_matter(members: dict[str, int | None], random: Any) -> None:
+def test_the_order_of_members_does_not_matter(members: dict[str, Claim], random: Any) -> None:
     """Any of them may be the one that assigns."""
     shuffled = list(members.items())
     random.shuffle(shuffled)
     assert assigned(dict(shuffled)) == assigned(members)
 
 
+@UNTIMED
+@given(st.sets(processes, min_size=1), st.data())
+def test_of_processes_that_start_at_once_one_has_every_connection(
+    starting: set[bytes], data: st.DataObject
+) -> None:
+    """Member ids are random in each group: every process would lose somewhere, and end."""
+    winners = set()
+    for group in "xyz":
+        shuffled = data.draw(st.permutations(sorted(starting)), label=group)
+        members = {str(number): (NEVER, process) for number, process in enumerate(shuffled)}
+        winners.add(members[holder_of(members)])
+    assert len(winners) == 1
+
+
+@UNTIMED
+@given(claims)
+def test_a_member_knows_whether_it_has_everything(members: dict[str, Claim]) -> None:
+    """Whoever has it claims it in the generations to come; the others claim what they had."""
+    for name, given_to in assigned(members).items():
+        before, process = members[name]
+        election = member(members[name])
+        election._generation = lambda: 7
+        election.on_assignment(given_to)
+        assert election.is_won == (name == holder_of(members))
+        after = 7 if election.is_won else before
+        assert told(election) == told(member((after, process)))
+
+
 def test_a_topic_that_nobody_knows_yet_gives_no_partitions() -> None:
     """The leader joins again as soon as there are some."""
     cluster: Any = SimpleNamespace(partitions_for_topic={"a": {0}}.get)
-    found = Election().assign(cluster, {"m": told(None)})
-    assert found["m"].assignment == [("a", [0]), ("b", [])]
+    new = member((NEVER, b"one"))
+    assert new.assign(cluster, {"m": told(new)})["m"].assignment == [("a", [0]), ("b", [])]

@@ -9,7 +9,7 @@ import pytest
 from runtime.process import CannotRun
 from smpp_bridge.adapters import requests
 from smpp_bridge.adapters.patience import Patience
-from tests.support.readers import PARTITIONS, FakeConsumer, Reader
+from tests.support.readers import FakeConsumer, Reader
 from tests.support.topics import wait_until
 
 
@@ -24,24 +24,24 @@ async def reader(monkeypatch: pytest.MonkeyPatch) -> Reader:
 
 async def test_a_bridge_that_never_had_the_topics_is_refused_at_once(reader: Reader) -> None:
     """Another was there before."""
-    await reader.assign([])
+    await reader.elect(is_won=False)
     await wait_until(lambda: bool(reader.failures))
     assert [type(error) for error in reader.failures] == [CannotRun]
 
 
 async def test_a_bridge_whose_topics_another_keeps_ends_and_says_why(reader: Reader) -> None:
     """It stood still for so long that another took over."""
-    await reader.assign(PARTITIONS)
-    await reader.assign([])
+    await reader.elect()
+    await reader.elect(is_won=False)
     await wait_until(lambda: bool(reader.failures))
     assert "another bridge has it already" in str(reader.failures[0])
 
 
 async def test_a_bridge_that_meets_its_own_former_membership_goes_on(reader: Reader) -> None:
     """The group forgets that one after the session timeout."""
-    await reader.assign(PARTITIONS)
-    await reader.assign([])
-    await reader.assign(PARTITIONS)
+    await reader.elect()
+    await reader.elect(is_won=False)
+    await reader.elect()
     await asyncio.sleep(0.2)
     await reader.read(lambda: bool(reader.taken))
     assert reader.failures == []
@@ -53,8 +53,8 @@ async def test_who_gives_up_leaves_the_group_before_it_ends(
 ) -> None:
     """The group would keep its place for the session timeout."""
     if was_sole:
-        await reader.assign(PARTITIONS)
-    await reader.assign([])
+        await reader.elect()
+    await reader.elect(is_won=False)
     await wait_until(lambda: bool(reader.failures))
     assert reader.had_left == [True]
 
@@ -62,7 +62,7 @@ async def test_who_gives_up_leaves_the_group_before_it_ends(
 async def test_who_gives_up_does_not_wait_for_kafka_to_end(reader: Reader) -> None:
     """The goodbye is a courtesy."""
     reader.consumer.on_stop = asyncio.Event().wait  # type: ignore[assignment]
-    await reader.assign([])
+    await reader.elect(is_won=False)
     await wait_until(lambda: bool(reader.failures), timeout_s=5)
 
 
@@ -71,22 +71,22 @@ async def test_who_leaves_takes_nothing_that_is_assigned_to_it_meanwhile(reader:
     could_act: list[bool] = []
 
     async def assigned_once_more() -> None:
-        await reader.assign(PARTITIONS)
+        await reader.elect()
         await reader.requests._commit()
         could_act.append(reader.requests.may_act())
 
     reader.consumer.on_stop = assigned_once_more
     reader.consumer.failure = RuntimeError("the consumer is closed")
-    await reader.assign([])
+    await reader.elect(is_won=False)
     await reader.read(lambda: bool(reader.failures))
     assert (could_act, len(reader.failures), reader.taken) == ([False], 1, [])
 
 
 async def test_rebalances_do_not_make_patience_longer(reader: Reader) -> None:
     """Another that is started again and again would silence this one for ever."""
-    await reader.assign(PARTITIONS)
+    await reader.elect()
     for _ in range(100):
-        await reader.assign([])
+        await reader.elect(is_won=False)
         await asyncio.sleep(0.01)
     assert len(reader.failures) == 1
 

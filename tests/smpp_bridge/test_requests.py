@@ -31,21 +31,33 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     return now
 
 
-async def test_a_bridge_whose_partitions_another_shares_reads_none_of_them(reader: Reader) -> None:
+async def test_a_bridge_whose_topics_another_has_reads_none_of_them(reader: Reader) -> None:
     """Each has a journal of its own: what one has sent, the other would send again."""
-    await reader.assign(PARTITIONS)
+    await reader.elect()
     await reader.read(lambda: bool(reader.taken))
     reads = reader.consumer.reads
-    await reader.assign(PARTITIONS[:3])
+    await reader.elect(is_won=False)
     await reader.read(lambda: bool(reader.failures))
     assert reader.consumer.reads == reads
+
+
+async def test_a_bridge_claims_what_it_had_in_the_generation_in_which_it_had_it(
+    reader: Reader,
+) -> None:
+    """Of two that were each alone once the later one stays."""
+    claims = []
+    for is_won in (True, False, True, True):
+        await reader.elect(is_won=is_won)
+        told = reader.election.metadata([]).user_data
+        claims.append((reader.consumer.generation, int.from_bytes(told[:4], "big")))
+    assert claims == [(1, 1), (2, 1), (3, 3), (4, 4)]
 
 
 async def test_after_a_pause_nothing_is_taken_or_sent_before_the_group_confirms(
     reader: Reader, clock: list[float]
 ) -> None:
     """While it stood still, another may have read and sent the same requests."""
-    await reader.assign(PARTITIONS)
+    await reader.elect()
     await reader.read(lambda: bool(reader.taken))
     assert reader.requests.may_act()
     reader.taken.clear()
@@ -56,7 +68,7 @@ async def test_after_a_pause_nothing_is_taken_or_sent_before_the_group_confirms(
     await reader.read(lambda: reader.consumer.reads > reads)
     assert reader.taken == []
     reader.consumer.is_member = True
-    await reader.assign(PARTITIONS)
+    await reader.elect()
     await reader.read(lambda: bool(reader.taken))
 
 
@@ -64,7 +76,7 @@ async def test_without_kafka_the_lease_ends_and_comes_back_with_it(
     reader: Reader, clock: list[float]
 ) -> None:
     """The group forgets who cannot be heard; nothing that was read meanwhile is lost."""
-    await reader.assign(PARTITIONS)
+    await reader.elect()
     reader.consumer.is_away = True
     stop = asyncio.Event()
     tasks = [reader.requests.run(stop), reader.requests.commit_regularly()]
@@ -84,7 +96,7 @@ async def test_what_was_read_before_a_rebalance_is_not_taken_after_it(
     reader: Reader, clock: list[float]
 ) -> None:
     """It is read again by whoever has the partitions then, and this may be another."""
-    await reader.assign(PARTITIONS)
+    await reader.elect()
     await reader.read(lambda: bool(reader.taken))
     reader.taken.clear()
     clock[0] += 60
@@ -94,7 +106,7 @@ async def test_what_was_read_before_a_rebalance_is_not_taken_after_it(
     running = asyncio.create_task(reader.requests.run(stop))
     await wait_until(lambda: reader.consumer.reads > reads)
     reader.consumer.is_away = False
-    await reader.assign(PARTITIONS[:3])
+    await reader.elect(is_won=False)
     reader.requests.lease.renew(clock[0])
     reads = reader.consumer.reads
     stop.set()
@@ -104,14 +116,14 @@ async def test_what_was_read_before_a_rebalance_is_not_taken_after_it(
 
 async def test_what_waits_is_forgotten_with_the_partitions(reader: Reader) -> None:
     """Another bridge reads it again; sent by both, every customer would see it twice."""
-    await reader.assign(PARTITIONS)
-    await reader.assign(PARTITIONS[:3])
+    await reader.elect()
+    await reader.elect(is_won=False)
     assert (reader.submitter.forgotten, reader.requests.may_act()) == (4, False)
 
 
 async def test_an_idle_bridge_keeps_its_lease(reader: Reader, clock: list[float]) -> None:
     """With nothing new to commit, it commits what it has committed: seven, says the group."""
-    await reader.assign(PARTITIONS)
+    await reader.elect()
     for _ in range(3):
         clock[0] += 4
         await reader.requests._commit()
@@ -121,16 +133,16 @@ async def test_an_idle_bridge_keeps_its_lease(reader: Reader, clock: list[float]
 
 async def test_what_is_read_behind_a_rebalance_is_not_lost(reader: Reader) -> None:
     """A read that waits for the new assignment gives its records, and moves on behind them."""
-    await reader.assign(PARTITIONS)
-    reader.consumer.rebalance = lambda: reader.assign(PARTITIONS)
+    await reader.elect()
+    reader.consumer.rebalance = reader.elect
     await reader.read(lambda: bool(reader.taken))
     assert reader.taken[: len(PARTITIONS)] == ["of the new assignment"] * len(PARTITIONS)
 
 
 async def test_a_failed_rejoin_ends_the_process(reader: Reader) -> None:
     """Nothing is read then, and reading is where aiokafka tells it: the supervisor starts anew."""
-    await reader.assign(PARTITIONS)
-    await reader.assign(PARTITIONS[:3])
+    await reader.elect()
+    await reader.elect(is_won=False)
     reader.consumer.failure = GroupAuthorizationFailedError("g")
     with pytest.raises(GroupAuthorizationFailedError):
         await reader.requests.run(asyncio.Event())
@@ -145,7 +157,7 @@ async def test_a_stranger_in_the_group_is_told_in_a_sentence(reader: Reader) -> 
 
 async def test_a_failed_rejoin_ends_the_process_while_records_wait(reader: Reader) -> None:
     """They wait for a lease that never comes."""
-    await reader.assign(PARTITIONS)
+    await reader.elect()
     reads = reader.consumer.reads
     running = asyncio.create_task(reader.requests.run(asyncio.Event()))
     await wait_until(lambda: reader.consumer.reads > reads)
@@ -159,13 +171,13 @@ async def test_records_of_an_earlier_assignment_are_not_taken_in_the_next(
     reader: Reader, clock: list[float]
 ) -> None:
     """They are read again: taken twice, a finished tail would stand for an unfinished head."""
-    await reader.assign(PARTITIONS)
+    await reader.elect()
     reader.consumer.record = "old"
     stop = asyncio.Event()
     running = asyncio.create_task(reader.requests.run(stop))
     await wait_until(lambda: reader.consumer.reads > 0)
     reader.consumer.record = "new"
-    await reader.assign(PARTITIONS)
+    await reader.elect()
     reader.requests.lease.renew(clock[0])
     await wait_until(lambda: bool(reader.taken))
     stop.set()
@@ -265,7 +277,7 @@ async def test_a_refused_commit_ends_a_lease_that_seems_fresh(reader: Reader) ->
 
 async def test_a_lease_counts_from_the_question(reader: Reader, clock: list[float]) -> None:
     """How long the answer was on its way nobody knows."""
-    await reader.assign(PARTITIONS)
+    await reader.elect()
 
     def answer_comes_late() -> None:
         clock[0] += 60
@@ -287,7 +299,7 @@ async def test_what_is_committed_is_not_committed_again(reader: Reader) -> None:
 
 async def test_what_waits_goes_out_with_the_lease(reader: Reader) -> None:
     """Nobody else wakes the submitter then."""
-    await reader.assign(PARTITIONS)
+    await reader.elect()
     woken = reader.submitter.woken
     await reader.requests._commit()
     assert reader.submitter.woken == woken + 1
@@ -295,7 +307,7 @@ async def test_what_waits_goes_out_with_the_lease(reader: Reader) -> None:
 
 async def test_partitions_are_let_go_although_the_last_commit_fails(reader: Reader) -> None:
     """Old offsets would be taken for those of the next generation."""
-    await reader.assign(PARTITIONS)
+    await reader.elect()
     await reader.read(lambda: bool(reader.taken))
     epoch = reader.requests._epoch
     reader.requests._due = {PARTITIONS[0]: 9}

@@ -6,15 +6,18 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 
+from aiokafka.coordinator.protocol import ConsumerProtocolMemberMetadata
 from aiokafka.errors import CommitFailedError
 from aiokafka.structs import TopicPartition
 
 from smpp_bridge.adapters.counts import Counts
+from smpp_bridge.adapters.election import Election
 from smpp_bridge.adapters.offsets import Offsets
 from smpp_bridge.adapters.requests import MAX_BACKLOG, Requests
 from tests.support.topics import wait_until
 
 PARTITIONS = [TopicPartition(topic, number) for topic in MAX_BACKLOG for number in range(3)]
+_NEWER = (2**31 - 1).to_bytes(4, "big")
 
 
 def _nothing() -> None:
@@ -42,7 +45,7 @@ class FakeConsumer:
         self.is_stopped = False
 
     def partitions_for_topic(self, _topic: str) -> Iterable[int]:
-        """Three of each."""
+        """Three of each, as the group's leader knows."""
         return range(3)
 
     def assignment(self) -> set[TopicPartition]:
@@ -125,19 +128,25 @@ class Reader:
             fail=self._fail,
         )
         self.settings = self.requests._consumer.settings
+        self.election: Election = self.settings["partition_assignment_strategy"][0]
         self.requests._consumer = self.consumer
         self.requests._take = lambda _, record: self.taken.append(record)  # type: ignore[method-assign]
 
-    async def assign(self, partitions: list[TopicPartition]) -> None:
-        """As the group coordinator does."""
+    async def elect(self, *, is_won: bool = True) -> None:
+        """As the group coordinator does: this one has all partitions, or another has."""
         await self.requests.on_partitions_revoked(self.consumer.assigned)
-        self.consumer.assigned = partitions
         self.consumer.generation += 1
-        await self.requests.on_partitions_assigned(partitions)
+        members = {"this": self.election.metadata(MAX_BACKLOG)}
+        if not is_won:
+            members["other"] = ConsumerProtocolMemberMetadata(0, list(MAX_BACKLOG), _NEWER)
+        given = self.election.assign(self.consumer, members)["this"]
+        self.consumer.assigned = given.partitions()
+        self.election.on_assignment(given)
+        await self.requests.on_partitions_assigned(self.consumer.assigned)
 
     async def lead(self) -> None:
         """Everything is assigned to this one, and confirmed."""
-        await self.assign(PARTITIONS)
+        await self.elect()
         await self.requests._commit()
 
     def finish(self, offset: int) -> None:
