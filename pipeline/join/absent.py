@@ -180,7 +180,7 @@ class Absent:
         shelved = Shelved(self.places.following, subjects, *self._at_hand.drop(subjects))
         self.places.put(shelved)
         self._rounds.add(shelved.places, until_ms)
-        self.schedule.forget_all_but(people)
+        self.schedule.forget_all_but(people, subjects)
         return shelved
 
     def _most_are_due_ms(self, subjects: Sequence[str]) -> int:

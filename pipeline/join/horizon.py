@@ -72,12 +72,22 @@ class Schedule:
         self._drop_empty()
         return found
 
-    def forget_all_but(self, people: Collection[str]) -> None:
+    def forget_all_but(self, people: Collection[str], gone: Iterable[str] = ()) -> None:
         """Forget everybody else, except for some who came after one of these people.
 
         People mostly go in the order in which they came, so nearly all are forgotten.
+
+        Args:
+            people: Who stays.
+            gone: Others, the same objects that were added: as long as they go in the order in
+                which they came, nothing of theirs need be fetched from memory.
         """
+        left = iter(gone)
+        following = next(left, None)
         for waiting in self._buckets.values():
+            while waiting and waiting[0] is following:
+                waiting.popleft()
+                following = next(left, None)
             while waiting and waiting[0] not in people:
                 waiting.popleft()
         if len(self) > 2 * len(people) + _SLACK:

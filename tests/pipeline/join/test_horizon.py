@@ -452,20 +452,37 @@ def test_the_schedule_forgets_nobody(entries: Entries, data: st.DataObject) -> N
     st.lists(st.tuples(st.text(max_size=3), MOMENTS), max_size=30),
     st.sets(st.text(max_size=3)),
     MOMENTS,
+    st.integers(0, 30),
 )
 def test_the_schedule_forgets_only_who_is_gone(
-    entries: Entries, here: set[str], now_ms: int
+    entries: Entries, here: set[str], now_ms: int, told: int
 ) -> None:
-    """Who came first and is gone is forgotten; all others are as before."""
+    """Who came first and is gone is forgotten, told or not; all others are as before."""
     schedule, other = Schedule(), Schedule()
     for subject, at_ms in entries:
         schedule.add(subject, at_ms)
         other.add(subject, at_ms)
-    schedule.forget_all_but(here)
+    schedule.forget_all_but(here, [s for s, _ in entries if s not in here][:told])
     for until_ms in (now_ms, 21 * HOUR_MS):
         found, before = schedule.due(until_ms, 99), other.due(until_ms, 99)
         assert [s for s in found if s in here] == [s for s in before if s in here]
         assert not found or found[0] in here
+
+
+def test_who_goes_in_the_order_of_coming_is_not_looked_for() -> None:
+    """Thirty thousand names a flush, each in a place that no cache has."""
+    asked: list[object] = []
+
+    class People(set[str]):
+        def __contains__(self, name: object) -> bool:
+            asked.append(name)
+            return super().__contains__(name)
+
+    schedule, names = Schedule(), [f"s{number}" for number in range(9)]
+    for number, name in enumerate(names):
+        schedule.add(name, number // 3 * HOUR_MS)
+    schedule.forget_all_but(People(names[7:]), names[:7])
+    assert (asked, schedule.due(9 * HOUR_MS, 9)) == ([names[7]], names[7:])
 
 
 def test_the_schedule_keeps_who_is_here_once_when_it_has_grown() -> None:
