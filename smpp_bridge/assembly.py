@@ -17,6 +17,7 @@ from runtime.process import CannotRun
 from schemas.subject import SubjectKey, Tokenizer
 from smpp_bridge.adapters.account_metrics import ClientCollector
 from smpp_bridge.adapters.desk import Desk
+from smpp_bridge.adapters.election import Turn
 from smpp_bridge.adapters.gateway import Gateway
 from smpp_bridge.adapters.journal import Journal
 from smpp_bridge.adapters.metrics import RouteCollector
@@ -80,6 +81,7 @@ def assemble(
 
 
 def _gateway(shared: _Shared, config: BridgeConfig) -> Bridge:
+    turn = Turn(min(connection.name for connection in config.connections))
     routes = [
         Gateway(
             connection,
@@ -87,6 +89,7 @@ def _gateway(shared: _Shared, config: BridgeConfig) -> Bridge:
             publisher=shared.publisher,
             journal=shared.journal,
             tokenizer=shared.tokenizer,
+            turn=turn,
             fail=shared.failure,
             refused=shared.refused,
         )

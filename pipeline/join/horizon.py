@@ -79,8 +79,8 @@ class Schedule:
 
         Args:
             people: Who stays.
-            gone: Others, the same objects that were added: as long as they go in the order in
-                which they came, nothing of theirs need be fetched from memory.
+            gone: Others, the same objects that were added: up to the first who does not go in the
+                order of coming, nothing of theirs need be fetched from memory.
         """
         left = iter(gone)
         following = next(left, None)

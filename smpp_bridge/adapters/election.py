@@ -7,7 +7,6 @@ Here whoever has them keeps them through every rebalance, for as long as it is a
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
@@ -17,9 +16,6 @@ from aiokafka.coordinator.protocol import (
     ConsumerProtocolMemberMetadata,
 )
 
-PROCESS: Final = os.urandom(8)
-"""The same in all groups: of two bridges that start at once one has every connection. By member
-ids each would get some, and both would end."""
 _VERSION: Final = 0
 _NEVER: Final = -1
 _GENERATION: Final = 4
@@ -31,10 +27,9 @@ class Election(AbstractPartitionAssignor):  # type: ignore[misc] # aiokafka has 
     """The assignor of one consumer: gives everything to who had it in the newest generation.
 
     The group counts its generations, so one that stood still while another had the topics has the
-    older claim. Of equal claims the greatest process wins.
+    older claim. Of equal claims the greatest member id wins.
 
     Args:
-        process: Random octets of the process.
         generation: Of the group, as this member has joined it.
     """
 
@@ -42,8 +37,7 @@ class Election(AbstractPartitionAssignor):  # type: ignore[misc] # aiokafka has 
     """Another one with another form of `user_data`: Kafka keeps members without a common name
     apart, while user_data that cannot be read would end the group's leader."""
 
-    def __init__(self, process: bytes, generation: Callable[[], int]) -> None:
-        self._process = process
+    def __init__(self, generation: Callable[[], int]) -> None:
         self._generation = generation
         self._claim = _NEVER
         self.is_won = False
@@ -52,7 +46,7 @@ class Election(AbstractPartitionAssignor):  # type: ignore[misc] # aiokafka has 
     def metadata(self, topics: Iterable[str]) -> Any:
         """What this one tells when it joins: its topics, and since when it has them."""
         claim = self._claim.to_bytes(_GENERATION, "big", signed=True)
-        return ConsumerProtocolMemberMetadata(_VERSION, sorted(topics), claim + self._process)
+        return ConsumerProtocolMemberMetadata(_VERSION, sorted(topics), claim)
 
     def assign(self, cluster: Any, members: Mapping[str, Any]) -> dict[str, Any]:
         """Asked of the group's leader, whichever member that is."""
@@ -72,6 +66,25 @@ class Election(AbstractPartitionAssignor):  # type: ignore[misc] # aiokafka has 
             self._claim = self._generation()
 
 
-def _claim_of(metadata: Any) -> tuple[int, bytes]:
-    data = metadata.user_data
-    return int.from_bytes(data[:_GENERATION], "big", signed=True), data[_GENERATION:]
+class Turn:
+    """The connections of a process join their groups one before the others: these when it is won.
+
+    A process that loses one ends. If it joined all together, it could have won others meanwhile:
+    of two that start at once each would have some, lose the rest, and end.
+    """
+
+    def __init__(self, first: str) -> None:
+        self._first = first
+        self._is_won = False
+
+    def is_for(self, connection: str) -> bool:
+        """Whether it may join."""
+        return self._is_won or connection == self._first
+
+    def won(self) -> None:
+        """A connection is ours; the first one, as no other may join before."""
+        self._is_won = True
+
+
+def _claim_of(metadata: Any) -> int:
+    return int.from_bytes(metadata.user_data, "big", signed=True)

@@ -10,6 +10,7 @@ from runtime.kafka import KafkaPublisher
 from runtime.process import CannotRun
 from schemas.subject import Tokenizer
 from smpp_bridge.adapters.counts import Counts
+from smpp_bridge.adapters.election import Turn
 from smpp_bridge.adapters.journal import Journal
 from smpp_bridge.adapters.link import Link
 from smpp_bridge.adapters.links import Links
@@ -32,6 +33,7 @@ class Gateway:
         publisher: KafkaPublisher,
         journal: Journal,
         tokenizer: Tokenizer,
+        turn: Turn,
         fail: Callable[[BaseException], None],
         refused: Callable[[CannotRun], None],
     ) -> None:
@@ -57,6 +59,7 @@ class Gateway:
             submitter=self._submitter,
             publisher=publisher,
             counts=self.counts,
+            turn=turn,
             fail=fail,
         )
         self._submitter.may_send = self._requests.may_act
@@ -82,7 +85,7 @@ class Gateway:
         return self._requests.may_act()
 
     async def start(self) -> None:
-        """Join the consumer group."""
+        """Connect to Kafka."""
         await self._requests.start()
 
     def runners(self, stop: asyncio.Event) -> list[Coroutine[Any, Any, None]]:

@@ -30,7 +30,7 @@ from schemas.events import MessageRequested
 from schemas.subject import partition_of
 from schemas.topics import OUTBOUND_REQUESTED, OUTBOUND_URGENT
 from smpp_bridge.adapters.counts import Counts
-from smpp_bridge.adapters.election import PROCESS, Election
+from smpp_bridge.adapters.election import Election, Turn
 from smpp_bridge.adapters.lease import Lease, boot_s
 from smpp_bridge.adapters.offsets import Offsets
 from smpp_bridge.adapters.patience import Patience
@@ -85,9 +85,11 @@ class Requests(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka has 
         submitter: Submitter,
         publisher: KafkaPublisher,
         counts: Counts,
+        turn: Turn,
         fail: Callable[[BaseException], None],
     ) -> None:
         self._connection = connection
+        self._turn = turn
         self._submitter = submitter
         self._publisher = publisher
         self._counts = counts
@@ -102,7 +104,7 @@ class Requests(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka has 
         self._committed: dict[TopicPartition, int] = {}
         self._committing: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._patience = Patience(_PATIENCE_S, self._give_up)
-        self._election = Election(PROCESS, lambda: int(self._coordinator.generation))
+        self._election = Election(lambda: int(self._coordinator.generation))
         self._leaving: asyncio.Future[None] | None = None
         self._offsets: dict[TopicPartition, Offsets] = {}
         self._due: dict[TopicPartition, int] = {}
@@ -124,7 +126,19 @@ class Requests(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka has 
         return self._consumer._coordinator  # noqa: SLF001
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Read until `stop`."""
+        """Join the group when it is our turn, and read until `stop`."""
+        while not (self._turn.is_for(self._connection) or stop.is_set()):
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_LOOK_AGAIN_S):
+                    await stop.wait()
+        if not stop.is_set():
+            self._consumer.subscribe(list(MAX_BACKLOG), listener=self)
+        try:
+            await self._read_on(stop)
+        except InconsistentGroupProtocolError as error:
+            raise CannotRun(_STRANGER.format(self._connection)) from error
+
+    async def _read_on(self, stop: asyncio.Event) -> None:
         while not stop.is_set():
             found = await self._read()
             if found and not await self._may_take(stop):
@@ -135,9 +149,8 @@ class Requests(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka has 
                     self._take(offsets, record)
 
     async def start(self) -> None:
-        """Join the group."""
+        """Connect to Kafka."""
         await self._consumer.start()
-        self._consumer.subscribe(list(MAX_BACKLOG), listener=self)
 
     async def stop(self) -> None:
         """Commit and leave the group."""
@@ -185,6 +198,7 @@ class Requests(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka has 
         if self._is_sole:
             self._patience.end()
             self._was_sole = True
+            self._turn.won()
             self._is_assigned.set()
         elif self._was_sole:
             self._patience.begin()
@@ -244,12 +258,8 @@ class Requests(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka has 
 
     def _check_errors(self) -> None:
         """Raise what getmany would: not asked, aiokafka never tells that a rejoin has failed."""
-        if self._leaving is not None:
-            return
-        try:
+        if self._leaving is None:
             self._coordinator.check_errors()
-        except InconsistentGroupProtocolError as error:
-            raise CannotRun(_STRANGER.format(self._connection)) from error
 
     def _open_partitions(self) -> list[TopicPartition]:
         """Those that may be read on; of a topic that fills the memory, none."""

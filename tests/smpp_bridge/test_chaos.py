@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from schemas.events import MessageRequested, MessageSubmitted
+from smpp_bridge.adapters.election import Turn
 from smpp_bridge.adapters.gateway import Gateway
 from smpp_bridge.adapters.journal import Journal
 from smpp_bridge.protocol import pdu
@@ -59,6 +60,7 @@ async def desk_at(chaos: Chaos, folder: Path, **config: Any) -> AsyncIterator[De
         publisher=recorder,  # type: ignore[arg-type]
         journal=journal,
         tokenizer=TOKENIZER,
+        turn=Turn(""),
         fail=pytest.fail,
         refused=pytest.fail,
     )

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import signal
 import uuid
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,12 +13,10 @@ from aiokafka.structs import OffsetAndMetadata
 
 from pipeline.join.engine import JoinEngine
 from runtime.kafka import KafkaPublisher
-from runtime.topics import ensure_topics
 from schemas.events import ReceiptReceived
 from schemas.topics import MESSAGE_RECEIPT, MESSAGE_SUBMITTED
 from smpp_bridge.protocol import pdu
 from smpp_bridge.protocol.constants import ESM_RECEIPT, CommandStatus
-from smslab.kafka.apache import ApacheKafka
 from tests.support.bridge import connection_config, file_environment, of_connection, requested
 from tests.support.processes import process, sentence_of
 from tests.support.smsc import Smsc, run_smsc
@@ -269,29 +266,23 @@ async def test_a_second_bridge_that_is_started_again_and_again_does_not_silence_
     assert (len(smsc.submitted), other.submitted) == (6, [])
 
 
-@pytest.fixture
-def waiting_kafka(tmp_path: Path) -> Iterator[str]:
-    """One that waits for other members before it gives the first of a group anything."""
-    settings = {"group.initial.rebalance.delay.ms": "1000"}  # of Kafka's default, 3 s, enough
-    with ApacheKafka(tmp_path / "kafka", settings=settings) as broker:
-        asyncio.run(ensure_topics(broker.bootstrap))
-        yield broker.bootstrap
-
-
 async def test_of_two_that_start_at_once_with_several_connections_one_has_them_all(
-    waiting_kafka: str, tmp_path: Path, names: tuple[str, str]
+    kafka: str, tmp_path: Path, names: tuple[str, str]
 ) -> None:
     """As after a power cut: each would have some, lose others, and end."""
-    kafka = waiting_kafka
     every = [f"{name}-{number}" for name in names for number in range(3)]
     async with (
         run_smsc(Smsc()) as smsc,
         KafkaPublisher(kafka) as publisher,
         TopicReader(kafka, MESSAGE_SUBMITTED.name) as results,
     ):
-        config = {"connections": {name: connection_config(smsc.port) for name in every}}
-        folders = (tmp_path / "one", tmp_path / "other")
-        one, other = (file_environment(kafka, folder, config) for folder in folders)
+        one, other = (
+            file_environment(kafka, tmp_path / folder, {"connections": connections})
+            for folder, connections in (
+                ("one", {name: connection_config(smsc.port) for name in every}),
+                ("other", {name: connection_config(smsc.port) for name in reversed(every)}),
+            )
+        )
         async with (
             process("smpp_bridge", one) as first,
             process("smpp_bridge", other) as second,

@@ -12,6 +12,7 @@ from prometheus_client import CollectorRegistry
 from runtime.kafka import KafkaPublisher
 from schemas.topics import MESSAGE_SUBMITTED
 from smpp_bridge.adapters import metrics, requests
+from smpp_bridge.adapters.election import Turn
 from smpp_bridge.adapters.gateway import Gateway
 from smpp_bridge.configuration import ConnectionConfig
 from smpp_bridge.protocol import pdu
@@ -19,7 +20,7 @@ from smpp_bridge.protocol.constants import ESM_RECEIPT, CommandStatus
 from tests.support.bridge import environment, of_connection, requested
 from tests.support.metrics import samples_at
 from tests.support.processes import process
-from tests.support.readers import PARTITIONS, FakeConsumer
+from tests.support.readers import FakeConsumer, elect
 from tests.support.smsc import Smsc, run_smsc
 from tests.support.sockets import free_port
 from tests.support.topics import TopicReader, wait_until
@@ -35,6 +36,7 @@ async def test_a_lease_that_is_not_held_is_seen(monkeypatch: pytest.MonkeyPatch)
         publisher=nobody,
         journal=nobody,
         tokenizer=nobody,
+        turn=Turn("c"),
         fail=nobody,
         refused=nobody,
     )
@@ -43,8 +45,7 @@ async def test_a_lease_that_is_not_held_is_seen(monkeypatch: pytest.MonkeyPatch)
     found = []
     for is_held in (False, True):
         if is_held:
-            gateway._requests._consumer.assigned = PARTITIONS
-            await gateway._requests.on_partitions_assigned(PARTITIONS)
+            await elect(gateway._requests)
             await gateway._requests._commit()
         found.append(registry.get_sample_value("smslab_bridge_lease_held", {"connection": "c"}))
     assert found == [0, 1]

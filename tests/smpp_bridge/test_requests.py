@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from unittest.mock import AsyncMock
 
 import pytest
 from aiokafka.errors import GroupAuthorizationFailedError, InconsistentGroupProtocolError
 
 from runtime.process import CannotRun
 from smpp_bridge.adapters import lease, requests
+from smpp_bridge.adapters.election import Turn
 from smpp_bridge.adapters.lease import Lease
 from tests.support.readers import PARTITIONS, FakeConsumer, Reader
 from tests.support.topics import wait_until
@@ -116,7 +118,8 @@ async def test_what_was_read_before_a_rebalance_is_not_taken_after_it(
 
 async def test_what_waits_is_forgotten_with_the_partitions(reader: Reader) -> None:
     """Another bridge reads it again; sent by both, every customer would see it twice."""
-    await reader.elect()
+    await reader.lead()
+    assert (reader.submitter.forgotten, reader.requests.may_act()) == (2, True)
     await reader.elect(is_won=False)
     assert (reader.submitter.forgotten, reader.requests.may_act()) == (4, False)
 
@@ -153,6 +156,29 @@ async def test_a_stranger_in_the_group_is_told_in_a_sentence(reader: Reader) -> 
     reader.consumer.failure = InconsistentGroupProtocolError()
     with pytest.raises(CannotRun, match="group smslab-bridge-a has a member that is no bridge"):
         await reader.requests.run(asyncio.Event())
+
+
+async def test_a_stranger_is_told_in_a_sentence_to_one_that_is_reading(reader: Reader) -> None:
+    """Aiokafka raises it in the read that is waiting."""
+    await reader.elect()
+    reader.consumer.rebalance = AsyncMock(side_effect=InconsistentGroupProtocolError)
+    with pytest.raises(CannotRun, match="has a member that is no bridge"):
+        await reader.requests.run(asyncio.Event())
+
+
+async def test_one_joins_when_it_is_its_turn(reader: Reader) -> None:
+    """Not before, and not at all if the process is told to end meanwhile."""
+    for stops in (True, False):
+        reader.requests._turn, stop = Turn("another"), asyncio.Event()
+        running = asyncio.create_task(reader.requests.run(stop))
+        await asyncio.sleep(0.15)
+        assert reader.consumer.subscribed is None
+        stop.set() if stops else reader.requests._turn.won()
+        if not stops:
+            await wait_until(lambda: reader.consumer.subscribed is not None)
+        stop.set()
+        await running
+    assert reader.consumer.subscribed == (list(requests.MAX_BACKLOG), reader.requests)
 
 
 async def test_a_failed_rejoin_ends_the_process_while_records_wait(reader: Reader) -> None:

@@ -11,7 +11,7 @@ from aiokafka.errors import CommitFailedError
 from aiokafka.structs import TopicPartition
 
 from smpp_bridge.adapters.counts import Counts
-from smpp_bridge.adapters.election import Election
+from smpp_bridge.adapters.election import Election, Turn
 from smpp_bridge.adapters.offsets import Offsets
 from smpp_bridge.adapters.requests import MAX_BACKLOG, Requests
 from tests.support.topics import wait_until
@@ -43,6 +43,11 @@ class FakeConsumer:
         self.on_commit: Callable[[], None] = _nothing
         self.on_stop: Callable[[], Awaitable[None]] | None = None
         self.is_stopped = False
+        self.subscribed: tuple[list[str], Any] | None = None
+
+    def subscribe(self, topics: list[str], listener: Any) -> None:
+        """Join; what the group says then is told by the test."""
+        self.subscribed = topics, listener
 
     def partitions_for_topic(self, _topic: str) -> Iterable[int]:
         """Three of each, as the group's leader knows."""
@@ -107,6 +112,20 @@ class FakeSubmitter:
         self.forgotten += 1
 
 
+async def elect(requests: Requests, *, is_won: bool = True) -> None:
+    """Assign all partitions of a `FakeConsumer`, or give them to another member."""
+    consumer, election = requests._consumer, requests._election
+    await requests.on_partitions_revoked(consumer.assigned)
+    consumer.generation += 1
+    members = {"this": election.metadata(MAX_BACKLOG)}
+    if not is_won:
+        members["other"] = ConsumerProtocolMemberMetadata(0, list(MAX_BACKLOG), _NEWER)
+    given = election.assign(consumer, members)["this"]
+    consumer.assigned = given.partitions()
+    election.on_assignment(given)
+    await requests.on_partitions_assigned(consumer.assigned)
+
+
 class Reader:
     """Requests of a connection, and what becomes of them."""
 
@@ -125,6 +144,7 @@ class Reader:
             submitter=submitter,
             publisher=publisher,
             counts=Counts(),
+            turn=Turn("a"),
             fail=self._fail,
         )
         self.settings = self.requests._consumer.settings
@@ -134,15 +154,7 @@ class Reader:
 
     async def elect(self, *, is_won: bool = True) -> None:
         """As the group coordinator does: this one has all partitions, or another has."""
-        await self.requests.on_partitions_revoked(self.consumer.assigned)
-        self.consumer.generation += 1
-        members = {"this": self.election.metadata(MAX_BACKLOG)}
-        if not is_won:
-            members["other"] = ConsumerProtocolMemberMetadata(0, list(MAX_BACKLOG), _NEWER)
-        given = self.election.assign(self.consumer, members)["this"]
-        self.consumer.assigned = given.partitions()
-        self.election.on_assignment(given)
-        await self.requests.on_partitions_assigned(self.consumer.assigned)
+        await elect(self.requests, is_won=is_won)
 
     async def lead(self) -> None:
         """Everything is assigned to this one, and confirmed."""
