@@ -108,17 +108,7 @@ class Requests(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka has 
         self._leaving: asyncio.Future[None] | None = None
         self._offsets: dict[TopicPartition, Offsets] = {}
         self._due: dict[TopicPartition, int] = {}
-        self._consumer = AIOKafkaConsumer(
-            bootstrap_servers=bootstrap,
-            group_id=f"smslab-bridge-{connection}",
-            enable_auto_commit=False,
-            auto_offset_reset="earliest",
-            partition_assignment_strategy=(self._election,),
-            session_timeout_ms=_SESSION_TIMEOUT_MS,
-            heartbeat_interval_ms=_HEARTBEAT_MS,
-            rebalance_timeout_ms=_REBALANCE_TIMEOUT_MS,
-            max_poll_interval_ms=_NEVER_MS,  # a full bridge reads nothing, and is still the one
-        )
+        self._consumer = _consumer_of(bootstrap, connection, self._election)
 
     @property
     def _coordinator(self) -> Any:
@@ -360,3 +350,17 @@ class Requests(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka has 
             partition=record.partition,
             offset=record.offset,
         )
+
+
+def _consumer_of(bootstrap: str, connection: str, election: Election) -> AIOKafkaConsumer:
+    return AIOKafkaConsumer(
+        bootstrap_servers=bootstrap,
+        group_id=f"smslab-bridge-{connection}",
+        enable_auto_commit=False,
+        auto_offset_reset="earliest",
+        partition_assignment_strategy=(election,),
+        session_timeout_ms=_SESSION_TIMEOUT_MS,
+        heartbeat_interval_ms=_HEARTBEAT_MS,
+        rebalance_timeout_ms=_REBALANCE_TIMEOUT_MS,
+        max_poll_interval_ms=_NEVER_MS,  # a full bridge reads nothing, and is still the one
+    )

@@ -51,7 +51,7 @@ async def test_a_bridge_claims_what_it_had_in_the_generation_in_which_it_had_it(
     for is_won in (True, False, True, True):
         await reader.elect(is_won=is_won)
         told = reader.election.metadata([]).user_data
-        claims.append((reader.consumer.generation, int.from_bytes(told[:4], "big")))
+        claims.append((reader.consumer.generation, int.from_bytes(told, "big")))
     assert claims == [(1, 1), (2, 1), (3, 3), (4, 4)]
 
 
@@ -166,19 +166,21 @@ async def test_a_stranger_is_told_in_a_sentence_to_one_that_is_reading(reader: R
         await reader.requests.run(asyncio.Event())
 
 
-async def test_one_joins_when_it_is_its_turn(reader: Reader) -> None:
+@pytest.mark.parametrize("is_stopped", [False, True])
+async def test_one_joins_when_it_is_its_turn(reader: Reader, *, is_stopped: bool) -> None:
     """Not before, and not at all if the process is told to end meanwhile."""
-    for stops in (True, False):
-        reader.requests._turn, stop = Turn("another"), asyncio.Event()
-        running = asyncio.create_task(reader.requests.run(stop))
-        await asyncio.sleep(0.15)
-        assert reader.consumer.subscribed is None
-        stop.set() if stops else reader.requests._turn.won()
-        if not stops:
-            await wait_until(lambda: reader.consumer.subscribed is not None)
-        stop.set()
-        await running
-    assert reader.consumer.subscribed == (list(requests.MAX_BACKLOG), reader.requests)
+    turn, stop = Turn("another"), asyncio.Event()
+    reader.requests._turn = turn
+    running = asyncio.create_task(reader.requests.run(stop))
+    await asyncio.sleep(0.15)
+    assert reader.consumer.subscribed is None
+    if not is_stopped:
+        turn.won()
+        await wait_until(lambda: reader.consumer.subscribed is not None)
+    stop.set()
+    await running
+    joined = (list(requests.MAX_BACKLOG), reader.requests)
+    assert reader.consumer.subscribed == (None if is_stopped else joined)
 
 
 async def test_a_failed_rejoin_ends_the_process_while_records_wait(reader: Reader) -> None:
